@@ -1,0 +1,83 @@
+package models
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ErrorKind tells failures apart for programs. It is the type of the Temporal
+// application error that a workflow or activity fails with.
+type ErrorKind string
+
+const (
+	// KindInvalidSpec: the spec can't be carried out as written.
+	KindInvalidSpec ErrorKind = "InvalidSpec"
+	// KindNoRows: the window holds no usable rows.
+	KindNoRows ErrorKind = "NoRows"
+	// KindDataCheckFailed: a check of severity error failed.
+	KindDataCheckFailed ErrorKind = "DataCheckFailed"
+	// KindTrainingFailed: the training command ended with an error of its own.
+	KindTrainingFailed ErrorKind = "TrainingFailed"
+	// KindRankLost: a rank or its agent was killed or lost; a restart from the
+	// last checkpoint is worth trying.
+	KindRankLost ErrorKind = "RankLost"
+	// KindModelRejected: the training left no model, or one that does not fit
+	// the data.
+	KindModelRejected ErrorKind = "ModelRejected"
+	// KindEnvironmentFailed: the program's environment can't be built.
+	KindEnvironmentFailed ErrorKind = "EnvironmentFailed"
+	// KindStaleFence: a newer lease owns the devices.
+	KindStaleFence ErrorKind = "StaleFence"
+	// KindStaleRoute: a newer route generation is in place.
+	KindStaleRoute ErrorKind = "StaleRoute"
+	// KindServerFailed: a model server does not become ready.
+	KindServerFailed ErrorKind = "ServerFailed"
+	// KindUnavailable: a store or server does not answer; retried until it does.
+	KindUnavailable ErrorKind = "Unavailable"
+	// KindWithdrawn: the request was taken back by whoever made it.
+	KindWithdrawn ErrorKind = "Withdrawn"
+)
+
+// Retryable reports whether the same activity may succeed when tried again
+// unchanged. Kinds this version does not know are retryable.
+func (k ErrorKind) Retryable() bool {
+	switch k {
+	case KindInvalidSpec, KindNoRows, KindDataCheckFailed, KindTrainingFailed, KindRankLost,
+		KindModelRejected, KindEnvironmentFailed, KindStaleFence, KindStaleRoute, KindServerFailed, KindWithdrawn:
+		return false
+	case KindUnavailable:
+		return true
+	default:
+		return true
+	}
+}
+
+// Error is the one rich error of the engine: what failed, on what, and what
+// the user can do. Activities return it; the worker turns it into a Temporal
+// application error whose type is Kind.
+type Error struct {
+	Kind    ErrorKind
+	Subject string // what it is about: a column, a URI, a field of the spec
+	Message string // what is wrong, with figures
+	Hint    string // what to do; may be empty
+	Cause   error  // may be nil
+}
+
+// Error implements error: "subject: message (hint): cause".
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.Subject != "" {
+		fmt.Fprintf(&b, "%s: ", e.Subject)
+	}
+	b.WriteString(e.Message)
+	if e.Cause != nil {
+		fmt.Fprintf(&b, ": %v", e.Cause)
+	}
+	if e.Hint != "" {
+		fmt.Fprintf(&b, " (%s)", e.Hint)
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }

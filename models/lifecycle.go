@@ -1,0 +1,100 @@
+package models
+
+import (
+	"context"
+	"time"
+)
+
+// Stage is a part of a lifecycle.
+type Stage string
+
+// The stages, in order.
+const (
+	StagePrepare  Stage = "prepare"
+	StageTrain    Stage = "train"
+	StageEvaluate Stage = "evaluate"
+	StageRegister Stage = "register"
+	StageRollout  Stage = "rollout"
+	StageDone     Stage = "done"
+)
+
+// Verdict is the answer of a gate or judge.
+type Verdict string
+
+// The verdicts. Only a pass promotes.
+const (
+	VerdictPass         Verdict = "pass"
+	VerdictFail         Verdict = "fail"
+	VerdictInconclusive Verdict = "inconclusive"
+)
+
+// LifecycleResult is what a lifecycle returns. A candidate that the gate
+// refused is a result, not a failure.
+type LifecycleResult struct {
+	Model    string      `json:"model"`
+	Version  string      `json:"version,omitempty"` // empty: not registered
+	RunID    string      `json:"run_id"`            // MLflow
+	Snapshot string      `json:"snapshot_sha256"`
+	Gate     GateVerdict `json:"gate"`
+	Promoted bool        `json:"promoted"`
+	Reason   string      `json:"reason"` // one sentence a person can read
+}
+
+// LifecycleStatus answers StatusQuery on a Lifecycle.
+type LifecycleStatus struct {
+	Stage      Stage               `json:"stage"`
+	WaitingFor string              `json:"waiting_for,omitempty"`
+	Spec       LifecycleSpec       `json:"spec"`
+	Started    map[Stage]time.Time `json:"started"` // wall clock, by stage
+	Ended      map[Stage]time.Time `json:"ended"`
+	Snapshot   *Snapshot           `json:"snapshot,omitempty"`
+	Training   *TrainResult        `json:"training,omitempty"`
+	Evaluation *Evaluation         `json:"evaluation,omitempty"`
+	Result     *LifecycleResult    `json:"result,omitempty"`
+}
+
+// LifecycleClosed tells the steward that a lifecycle ended, however it did.
+type LifecycleClosed struct {
+	LifecycleID string          `json:"lifecycle_id"`
+	Result      LifecycleResult `json:"result"`
+	Error       string          `json:"error,omitempty"` // empty: it has a result
+}
+
+// Entities reaches workflows that live forever, starting them when they are
+// not there yet. Every method is idempotent: receivers drop a request whose ID
+// they have seen.
+type Entities interface {
+	SignalSteward(context.Context, StewardSignal) error
+	SignalMonitor(context.Context, MonitorSignal) error
+	// FindClosed returns those of the given workflow IDs that are not running.
+	FindClosed(context.Context, FindClosedRequest) (FindClosedResult, error)
+}
+
+// StewardSignal is a request to a model's steward; exactly one field is set
+// beside Model.
+type StewardSignal struct {
+	Model           string           `json:"model"`
+	Register        *RegisterRequest `json:"register,omitempty"`
+	RollOut         *RollOutRequest  `json:"roll_out,omitempty"`
+	Retrain         *RetrainRequest  `json:"retrain,omitempty"`
+	Withdraw        *Withdrawal      `json:"withdraw,omitempty"`
+	LifecycleClosed *LifecycleClosed `json:"lifecycle_closed,omitempty"`
+}
+
+// MonitorSignal is a request to an endpoint's monitor; one field is set beside
+// Endpoint.
+type MonitorSignal struct {
+	Endpoint string          `json:"endpoint"`
+	Watch    *WatchRequest   `json:"watch,omitempty"`
+	Settled  *RetrainSettled `json:"settled,omitempty"`
+}
+
+// FindClosedRequest names workflows by ID.
+type FindClosedRequest struct {
+	WorkflowIDs []string `json:"workflow_ids"`
+}
+
+// FindClosedResult lists the closed or unknown ones, sorted.
+type FindClosedResult struct {
+	WorkflowIDs []string `json:"workflow_ids"`
+}

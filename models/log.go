@@ -1,0 +1,107 @@
+package models
+
+import (
+	"fmt"
+	"time"
+)
+
+// InferenceRow is one answered request in the inference log, a Parquet file
+// under InferencePrefix. Inputs and Outputs are JSON objects of name → flat
+// list of values, as in the Open Inference Protocol.
+type InferenceRow struct {
+	ID         string  `parquet:"id"`
+	EventTime  int64   `parquet:"event_time,timestamp(microsecond)"`
+	Time       int64   `parquet:"time,timestamp(microsecond)"` // wall clock of the answer
+	Endpoint   string  `parquet:"endpoint,dict"`
+	Version    string  `parquet:"version,dict"`
+	Role       string  `parquet:"role,dict"`
+	Generation int64   `parquet:"generation"`
+	ArmShare   float64 `parquet:"arm_share"` // probability with which the arm was drawn
+	Status     int32   `parquet:"status"`    // HTTP
+	LatencyUS  int64   `parquet:"latency_us"`
+	Inputs     string  `parquet:"inputs,zstd"`
+	Outputs    string  `parquet:"outputs,zstd"`
+}
+
+// LabelRow is one outcome that became known, a Parquet file under LabelPrefix.
+type LabelRow struct {
+	ID        string  `parquet:"id"` // of the request
+	Label     float64 `parquet:"label"`
+	LabelTime int64   `parquet:"label_time,timestamp(microsecond)"` // event time
+	Time      int64   `parquet:"time,timestamp(microsecond)"`       // wall clock of arrival; the last one counts
+}
+
+// Watermark is the object at WatermarkKey: every request with an event time
+// before EventTime that this gateway answered is in the log. A gateway that
+// stops sets Closed, so that it holds nobody back.
+type Watermark struct {
+	EventTime time.Time `json:"event_time"`
+	Written   time.Time `json:"written"` // wall clock
+	Closed    bool      `json:"closed,omitempty"`
+}
+
+// Keys in the artifact store's bucket, one function per kind of object.
+
+// InferencePrefix holds the log of one event-time day.
+func InferencePrefix(endpoint string, day time.Time) string {
+	return fmt.Sprintf("inference/%s/dt=%s/", endpoint, DayKey(day))
+}
+
+// InferenceRoot holds all days of an endpoint's log.
+func InferenceRoot(endpoint string) string { return fmt.Sprintf("inference/%s/", endpoint) }
+
+// WatermarkPrefix holds one watermark object per gateway.
+func WatermarkPrefix(endpoint string) string { return fmt.Sprintf("watermarks/%s/", endpoint) }
+
+// LabelPrefix holds the labels that became known on one event-time day.
+func LabelPrefix(endpoint string, day time.Time) string {
+	return fmt.Sprintf("labels/%s/dt=%s/", endpoint, DayKey(day))
+}
+
+// RouteKey is the traffic table of an endpoint.
+func RouteKey(endpoint string) string { return fmt.Sprintf("routes/%s.json", endpoint) }
+
+// RoutePrefix holds the traffic tables of all endpoints.
+func RoutePrefix() string { return "routes/" }
+
+// ReplicasKey are the addresses of one version's servers.
+func ReplicasKey(endpoint, version string) string {
+	return fmt.Sprintf("replicas/%s/%s.json", endpoint, version)
+}
+
+// ReplicasPrefix holds the addresses of all versions of an endpoint.
+func ReplicasPrefix(endpoint string) string { return fmt.Sprintf("replicas/%s/", endpoint) }
+
+// StatsPrefix holds one counters object per gateway boot.
+func StatsPrefix(endpoint string) string { return fmt.Sprintf("stats/%s/", endpoint) }
+
+// CheckpointPrefix holds the checkpoints of one training.
+func CheckpointPrefix(runKey string) string { return fmt.Sprintf("checkpoints/%s/", runKey) }
+
+// GatewayStats is the object that each gateway boot keeps under StatsPrefix:
+// counters since boot.
+type GatewayStats struct {
+	Gateway string     `json:"gateway"`
+	Boot    string     `json:"boot"`
+	Written time.Time  `json:"written"`
+	Arms    []ArmStats `json:"arms"` // sorted by generation and version
+}
+
+// ArmStats counts one version's answers under one route generation. Latency
+// has one count per bound of LatencyBounds and one for everything above.
+type ArmStats struct {
+	Generation int64   `json:"generation"`
+	Version    string  `json:"version"`
+	Requests   int64   `json:"requests"`
+	Errors     int64   `json:"errors"`
+	Latency    []int64 `json:"latency"`
+}
+
+// LatencyBounds are the upper bounds of the latency buckets.
+func LatencyBounds() []time.Duration {
+	bounds := make([]time.Duration, 0, 40)
+	for d := 100 * time.Microsecond; d < 60*time.Second; d = d * 14 / 10 {
+		bounds = append(bounds, d)
+	}
+	return bounds
+}

@@ -1,0 +1,104 @@
+package models
+
+import (
+	"fmt"
+	"time"
+)
+
+// Task queues. Workflows and light activities share TaskQueue; each host has a
+// queue of its own, see HostQueue.
+const TaskQueue = "mainspring"
+
+// HostQueue is the task queue of one host's agent.
+func HostQueue(node string) string { return "mainspring-host-" + node }
+
+// Workflow types.
+const (
+	LifecycleWorkflow    = "Lifecycle"
+	PrepareDataWorkflow  = "PrepareData"
+	TrainWorkflow        = "Train"
+	EvaluateWorkflow     = "Evaluate"
+	ModelStewardWorkflow = "ModelSteward"
+	RolloutWorkflow      = "Rollout"
+	ServeWorkflow        = "Serve"
+	MonitorWorkflow      = "Monitor"
+	GPUPoolWorkflow      = "GPUPool"
+	NodeWorkflow         = "Node"
+)
+
+// DefaultPool is the pool that a spec without one leases from.
+const DefaultPool = "default"
+
+// StatusQuery is answered by every workflow with its own status type.
+const StatusQuery = "status"
+
+// Signals, by receiver.
+const (
+	// GPUPool
+	SignalRequestLease = "request-lease" // LeaseRequest
+	SignalReleaseLease = "release-lease" // LeaseRelease
+	SignalNodeUp       = "node-up"       // NodeInfo
+	SignalNodeDown     = "node-down"     // NodeDown
+	// holders of leases (Train, Serve)
+	SignalLeaseGranted = "lease-granted" // Lease
+	SignalLeaseLost    = "lease-lost"    // LeaseLost
+	// Node
+	SignalInventory = "inventory" // NodeInfo
+	// ModelSteward
+	SignalRegister        = "register"         // RegisterRequest
+	SignalRollOut         = "roll-out"         // RollOutRequest
+	SignalRetrain         = "retrain"          // RetrainRequest
+	SignalWithdraw        = "withdraw"         // Withdrawal
+	SignalLifecycleClosed = "lifecycle-closed" // LifecycleClosed
+	// Lifecycle
+	SignalRegistered = "registered" // RegisterReply
+	SignalRolledOut  = "rolled-out" // RollOutReply
+	// Rollout
+	SignalServeReady  = "serve-ready"  // ServeReady
+	SignalServeFailed = "serve-failed" // ServeFailed
+	// Serve
+	SignalStop = "stop" // StopServe
+	// Monitor
+	SignalWatch          = "watch"           // WatchRequest: a new champion to watch
+	SignalCheck          = "check"           // no argument: look now rather than at the next poll
+	SignalRetrainSettled = "retrain-settled" // RetrainSettled
+)
+
+// Search attributes; each is a Keyword.
+const (
+	AttributeModel    = "MainspringModel"
+	AttributeStage    = "MainspringStage"
+	AttributeVersion  = "MainspringVersion"
+	AttributeVerdict  = "MainspringVerdict"
+	AttributeEndpoint = "MainspringEndpoint"
+)
+
+// LifecycleID is the workflow ID of the lifecycle of model with a key that
+// names the occasion, such as "2013-08-04".
+func LifecycleID(model, key string) string { return fmt.Sprintf("lifecycle/%s/%s", model, key) }
+
+// StageID is the workflow ID of a lifecycle's stage.
+func StageID(lifecycle string, stage Stage) string { return lifecycle + "/" + string(stage) }
+
+// StewardID is the workflow ID of the model's steward.
+func StewardID(model string) string { return "model/" + model }
+
+// RolloutID is the workflow ID of the rollout of one version.
+func RolloutID(model, version string) string {
+	return fmt.Sprintf("%s/rollout-%s", StewardID(model), version)
+}
+
+// ServeID is the workflow ID that keeps one version's replicas alive.
+func ServeID(endpoint, version string) string { return fmt.Sprintf("serve/%s/%s", endpoint, version) }
+
+// MonitorID is the workflow ID of an endpoint's monitor.
+func MonitorID(endpoint string) string { return "monitor/" + endpoint }
+
+// PoolID is the workflow ID of a device pool.
+func PoolID(pool string) string { return "pool/" + pool }
+
+// NodeID is the workflow ID of a host.
+func NodeID(node string) string { return "node/" + node }
+
+// DayKey writes the event-time day of t, as in partitions and lifecycle keys.
+func DayKey(t time.Time) string { return t.UTC().Format(time.DateOnly) }

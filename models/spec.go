@@ -1,0 +1,211 @@
+package models
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// LifecycleSpec is the file a person writes and the input of the Lifecycle
+// workflow. Paths in it are local until the client has resolved them, see
+// Source.
+type LifecycleSpec struct {
+	Model    ModelSpec    `json:"model" jsonschema_description:"What is being built, and under which name it is registered."`
+	Data     DataSpec     `json:"data" jsonschema_description:"Where the rows come from, which of them are used, and what must hold for them."`
+	Train    TrainSpec    `json:"train" jsonschema_description:"The training command, its code and environment, and the devices it needs."`
+	Evaluate EvaluateSpec `json:"evaluate,omitzero" jsonschema_description:"What a candidate must prove before it is registered as promotable."`
+	Deploy   *DeploySpec  `json:"deploy,omitempty" jsonschema_description:"The endpoint and the canary. Absent: the version is registered and not released."`
+	Monitor  *MonitorSpec `json:"monitor,omitempty" jsonschema_description:"How live quality is watched, and when to retrain. Absent: nobody watches."`
+	// Trigger says why this lifecycle runs. The engine sets it on retraining.
+	Trigger *Trigger `json:"trigger,omitempty" jsonschema_description:"Why this lifecycle runs; set by the engine on retraining."`
+}
+
+// ModelSpec names the model.
+type ModelSpec struct {
+	Name        string `json:"name" jsonschema_description:"Name of the registered model: letters, digits, '-', '_' and '.'."`
+	Description string `json:"description,omitempty" jsonschema_description:"One sentence for the registry."`
+}
+
+// Source is a local path that the client has turned, or will turn, into bytes
+// that every host can fetch. In a spec it is written as a plain string.
+type Source struct {
+	Path   string `json:"path,omitempty" jsonschema_description:"Local path, relative to the spec file."`
+	URI    string `json:"uri,omitempty" jsonschema_description:"Where the packed bytes lie; set by the client."`
+	SHA256 string `json:"sha256,omitempty" jsonschema_description:"Digest of the packed bytes; set by the client."`
+	Size   int64  `json:"size,omitempty" jsonschema_description:"Size of the packed bytes; set by the client."`
+	Commit string `json:"commit,omitempty" jsonschema_description:"Git commit of the path, with '+dirty' when files differ; set by the client."`
+}
+
+// IsZero reports whether nothing is named.
+func (s Source) IsZero() bool { return s == Source{} }
+
+// Ref is the packed form; its URI is empty until the client resolved it.
+func (s Source) Ref() Ref { return Ref{URI: s.URI, SHA256: s.SHA256, Size: s.Size} }
+
+// UnmarshalJSON accepts a plain path or the resolved object.
+func (s *Source) UnmarshalJSON(data []byte) error {
+	var path string
+	if err := json.Unmarshal(data, &path); err == nil {
+		*s = Source{Path: path}
+		return nil
+	}
+	type plain Source
+	return json.Unmarshal(data, (*plain)(s))
+}
+
+// DataSpec says which rows a lifecycle uses. Rows with Time in
+// [AsOf-Window, AsOf-Holdout) train, rows in [AsOf-Holdout, AsOf) test; rows
+// whose label is not yet known at AsOf are left out.
+type DataSpec struct {
+	Source    string     `json:"source" jsonschema_description:"Parquet partitions: s3://bucket/prefix/, file:///dir/, or a path relative to the spec, which the client uploads."`
+	Time      string     `json:"time" jsonschema_description:"Column with the event time of a row."`
+	Key       string     `json:"key" jsonschema_description:"Column that identifies a row; joins late labels to logged predictions."`
+	Label     string     `json:"label" jsonschema_description:"Column with the outcome: 0 or 1."`
+	LabelTime string     `json:"label_time,omitempty" jsonschema_description:"Column with the time at which the label became known. Default: the event time."`
+	Features  []string   `json:"features" jsonschema_description:"Columns the model sees, by name; the model's inputs carry the same names."`
+	AsOf      time.Time  `json:"as_of,omitzero" jsonschema_description:"The moment from which the past is seen. Default: the lifecycle's start."`
+	Window    Duration   `json:"window" jsonschema_description:"How far back rows are used, such as 60d."`
+	Holdout   Duration   `json:"holdout" jsonschema_description:"The last part of the window, kept from training and used to evaluate, such as 14d."`
+	Checks    DataChecks `json:"checks,omitzero" jsonschema_description:"What must hold for the rows."`
+}
+
+// DataChecks are the limits rows must keep. The zero value asks for at least
+// one row on each side of the split and allows no nulls in declared columns.
+type DataChecks struct {
+	MinRows         int64              `json:"min_rows,omitempty" jsonschema_description:"Least number of training rows. Default: 1."`
+	MaxNullFraction map[string]float64 `json:"max_null_fraction,omitempty" jsonschema_description:"Largest share of nulls by column, 0 to 1. Default: 0 for every declared column."`
+	Range           map[string]Range   `json:"range,omitempty" jsonschema_description:"Smallest and largest allowed value by column."`
+}
+
+// Range is a closed interval; a nil end is open.
+type Range struct {
+	Min *float64 `json:"min,omitempty" jsonschema_description:"Smallest allowed value."`
+	Max *float64 `json:"max,omitempty" jsonschema_description:"Largest allowed value."`
+}
+
+// TrainSpec describes the training command. One rank runs per leased device.
+type TrainSpec struct {
+	Command     []string          `json:"command" jsonschema_description:"Program and arguments, never a shell string. A leading 'python' is the environment's interpreter."`
+	Code        Source            `json:"code,omitzero" jsonschema_description:"Directory that becomes the working directory on every host; packed by the client, .gitignore respected."`
+	Environment Environment       `json:"environment,omitzero" jsonschema_description:"What the program needs. Absent: whatever the host has."`
+	Params      map[string]any    `json:"params,omitempty" jsonschema_description:"Handed to the program as JSON in MAINSPRING_PARAMS, and recorded in MLflow."`
+	Env         map[string]string `json:"env,omitempty" jsonschema_description:"Further environment variables. A value env:NAME or file:PATH is a secret, resolved on the host that runs the program."`
+	Resources   Resources         `json:"resources,omitzero" jsonschema_description:"Devices to lease. Default: one node with one device."`
+	Timeout     Duration          `json:"timeout,omitempty" jsonschema_description:"Longest time one attempt may run. Default: 24h."`
+	Grace       Duration          `json:"grace,omitempty" jsonschema_description:"Time between SIGTERM and SIGKILL. Default: 30s."`
+	MaxRestarts *int              `json:"max_restarts,omitempty" jsonschema_description:"How often the gang is restarted from its last checkpoint after a rank or host was lost. Default: 10."`
+}
+
+// Environment is a Python environment, built once per digest on each host.
+type Environment struct {
+	Requirements Source `json:"requirements,omitzero" jsonschema_description:"Pinned requirements file; hashes in it are enforced."`
+	SystemSite   bool   `json:"system_site_packages,omitempty" jsonschema_description:"Let the environment see the host's own packages (a driver-matched torch, say)."`
+	Python       string `json:"python,omitempty" jsonschema_description:"Interpreter to build on or, without requirements, to use as it is. Default: python3."`
+}
+
+// Resources is a gang: Nodes times GPUsPerNode devices, all or nothing.
+type Resources struct {
+	Pool         string `json:"pool,omitempty" jsonschema_description:"Pool to lease from. Default: default."`
+	Nodes        int    `json:"nodes,omitempty" jsonschema_description:"Number of hosts. Default: 1."`
+	GPUsPerNode  int    `json:"gpus_per_node,omitempty" jsonschema_description:"Devices on each host. Default: 1."`
+	DeviceModel  string `json:"device_model,omitempty" jsonschema_description:"Only devices whose model contains this, such as H200."`
+	DeviceMemory Bytes  `json:"device_memory,omitempty" jsonschema_description:"Only devices with at least this much memory, such as 40GiB."`
+}
+
+// EvaluateSpec is the gate between training and registration.
+type EvaluateSpec struct {
+	Prediction string        `json:"prediction,omitempty" jsonschema_description:"Name of the model output that holds the probability of label 1. Default: probability."`
+	Limits     []MetricLimit `json:"limits,omitempty" jsonschema_description:"Absolute limits on the held-out rows."`
+	Champion   ChampionGate  `json:"champion,omitzero" jsonschema_description:"The paired comparison with the champion on the same rows."`
+}
+
+// MetricLimit is an absolute bound on a metric's point estimate.
+type MetricLimit struct {
+	Metric Metric   `json:"metric" jsonschema_description:"log_loss, brier or auc."`
+	Min    *float64 `json:"min,omitempty" jsonschema_description:"The metric must not be below this."`
+	Max    *float64 `json:"max,omitempty" jsonschema_description:"The metric must not be above this."`
+}
+
+// ChampionGate compares candidate and champion row by row, resampling whole
+// blocks: passes when the gain's lower bound is above -Margin, fails when its
+// upper bound is below, and is inconclusive otherwise.
+type ChampionGate struct {
+	Metric    Metric   `json:"metric,omitempty" jsonschema_description:"log_loss (default) or brier."`
+	Margin    float64  `json:"margin,omitempty" jsonschema_description:"How much worse than the champion is still acceptable. Default: 0, it must be better."`
+	Level     float64  `json:"level,omitempty" jsonschema_description:"One-sided error level of each bound. Default: 0.1."`
+	Block     Duration `json:"block,omitempty" jsonschema_description:"Length of the blocks that are resampled. Default: 1d."`
+	Resamples int      `json:"resamples,omitempty" jsonschema_description:"Number of bootstrap resamples. Default: 2000."`
+}
+
+// DeploySpec says where and how a version is released.
+type DeploySpec struct {
+	Endpoint  string     `json:"endpoint" jsonschema_description:"Name under which the gateway answers: /v2/models/<endpoint>/infer."`
+	Replicas  int        `json:"replicas,omitempty" jsonschema_description:"Model servers per version. Default: 1."`
+	Resources Resources  `json:"resources,omitzero" jsonschema_description:"What each replica leases. Default: one device."`
+	Canary    CanarySpec `json:"canary,omitzero" jsonschema_description:"Steps of traffic and the evidence each must give."`
+}
+
+// CanarySpec states the steps and the error budgets of the judge.
+type CanarySpec struct {
+	Steps        []float64 `json:"steps,omitempty" jsonschema_description:"Share of traffic for the canary at each step, in percent, rising. Default: 10, 50."`
+	FalseAlarm   float64   `json:"false_rollback,omitempty" jsonschema_description:"Chance of rolling back a version that is no worse, over the whole rollout. Default: 0.01."`
+	FalsePass    float64   `json:"false_promotion,omitempty" jsonschema_description:"Chance of promoting a version whose error rate breaks the limits, over the whole rollout. Default: 0.05."`
+	Tolerance    float64   `json:"tolerance,omitempty" jsonschema_description:"Relative rise of the error rate that is a regression. Default: 0.5."`
+	MaxErrorRate float64   `json:"max_error_rate,omitempty" jsonschema_description:"A canary proven below this error rate is safe whatever the champion does. Default: 0.02."`
+	StepDeadline Duration  `json:"step_deadline,omitempty" jsonschema_description:"Longest time a step waits for its evidence. Default: 24h."`
+	OnDeadline   Policy    `json:"on_deadline,omitempty" jsonschema_description:"What an inconclusive step does: roll_back (default) or hold. It never promotes."`
+	Poll         Duration  `json:"poll,omitempty" jsonschema_description:"How often evidence is read at most. Default: 5s."`
+}
+
+// Policy is what happens when a canary step runs out of time undecided.
+type Policy string
+
+// The policies.
+const (
+	PolicyRollBack Policy = "roll_back"
+	PolicyHold     Policy = "hold"
+)
+
+// MonitorSpec says how matured blocks are judged and what an alarm starts.
+type MonitorSpec struct {
+	Block              Duration    `json:"block,omitempty" jsonschema_description:"Length of a block in event time. Default: 1d."`
+	Maturity           Duration    `json:"maturity,omitempty" jsonschema_description:"How long after its end a block waits for labels. Default: 1d."`
+	MinLabels          int         `json:"min_labels,omitempty" jsonschema_description:"A block with fewer labelled predictions is inconclusive. Default: 30."`
+	FalseAlarmsPerYear float64     `json:"false_alarms_per_year,omitempty" jsonschema_description:"Budget of false alarms, in expected alarms a year. Default: 0.1."`
+	ReferenceBlocks    int         `json:"reference_blocks,omitempty" jsonschema_description:"After a refused retraining, the number of last blocks that become the new reference. Default: 30."`
+	Poll               Duration    `json:"poll,omitempty" jsonschema_description:"How often the log is looked at. Default: 1m."`
+	Retrain            RetrainSpec `json:"retrain,omitzero" jsonschema_description:"What an alarm starts."`
+}
+
+// RetrainSpec is the action on an alarm.
+type RetrainSpec struct {
+	Window      Duration `json:"window,omitempty" jsonschema_description:"Window of the retraining. Default: the spec's own."`
+	Holdout     Duration `json:"holdout,omitempty" jsonschema_description:"Held-out part of it. Default: the spec's own."`
+	Cooldown    Duration `json:"cooldown,omitempty" jsonschema_description:"Least event time between two retrainings. Default: 14d."`
+	MaxFailures int      `json:"max_failures,omitempty" jsonschema_description:"After this many retrainings in a row that promoted nothing, ask a person. Default: 3."`
+}
+
+// Metric names a score on held-out rows. Lower is better, but for AUC.
+type Metric string
+
+// The metrics.
+const (
+	LogLoss Metric = "log_loss"
+	Brier   Metric = "brier"
+	AUC     Metric = "auc"
+)
+
+// Trigger records why a lifecycle runs.
+type Trigger struct {
+	Kind   TriggerKind `json:"kind"`
+	Reason string      `json:"reason,omitempty"`
+	At     time.Time   `json:"at,omitzero"` // event time
+}
+
+// TriggerKind is who asked for a lifecycle.
+type TriggerKind string
+
+// The kinds of triggers.
+const (
+	TriggerManual TriggerKind = "manual"
+	TriggerAlarm  TriggerKind = "alarm"
+)
