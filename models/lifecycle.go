@@ -50,6 +50,8 @@ type LifecycleStatus struct {
 	Snapshot   *Snapshot           `json:"snapshot,omitempty"`
 	Training   *TrainResult        `json:"training,omitempty"`
 	Evaluation *Evaluation         `json:"evaluation,omitempty"`
+	Gate       *GateVerdict        `json:"gate,omitempty"`
+	Version    string              `json:"version,omitempty"` // once registered
 	Result     *LifecycleResult    `json:"result,omitempty"`
 }
 
@@ -66,6 +68,8 @@ type LifecycleClosed struct {
 type Entities interface {
 	SignalSteward(context.Context, StewardSignal) error
 	SignalMonitor(context.Context, MonitorSignal) error
+	// ReadChampion asks the model's steward; no steward means no champion.
+	ReadChampion(context.Context, ReadChampionRequest) (ReadChampionResult, error)
 	// FindClosed returns those of the given workflow IDs that are not running.
 	FindClosed(context.Context, FindClosedRequest) (FindClosedResult, error)
 }
@@ -97,4 +101,14 @@ type FindClosedRequest struct {
 // FindClosedResult lists the closed or unknown ones, sorted.
 type FindClosedResult struct {
 	WorkflowIDs []string `json:"workflow_ids"`
+}
+
+// ReadChampionRequest names a model.
+type ReadChampionRequest struct {
+	Model string `json:"model"`
+}
+
+// ReadChampionResult has the champion, or nil when there is none yet.
+type ReadChampionResult struct {
+	Champion *ChampionModel `json:"champion,omitempty"`
 }

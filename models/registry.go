@@ -68,6 +68,20 @@ type RetrainRequest struct {
 	Endpoint  string    `json:"endpoint,omitempty"` // its monitor is told how it ended
 }
 
+// StewardState is everything a steward knows; it survives continue-as-new.
+// Versions hold what a rollback or a retraining needs.
+type StewardState struct {
+	Model       string         `json:"model"`
+	Champion    string         `json:"champion,omitempty"` // version
+	Challenger  string         `json:"challenger,omitempty"`
+	Previous    string         `json:"previous,omitempty"`
+	Versions    []ModelVersion `json:"versions"`    // newest last
+	Retrainings []Retraining   `json:"retrainings"` // newest last
+	Records     []Record       `json:"records"`     // newest last
+	// RolledOut answers a repeated request without doing it again.
+	RolledOut []RollOutReply `json:"rolled_out,omitempty"`
+}
+
 // ModelVersion is a registered candidate as the steward keeps it.
 type ModelVersion struct {
 	Version      string        `json:"version"`
@@ -120,14 +134,8 @@ type Retraining struct {
 
 // StewardStatus answers StatusQuery on a ModelSteward.
 type StewardStatus struct {
-	Model       string         `json:"model"`
-	Champion    string         `json:"champion,omitempty"` // version
-	Challenger  string         `json:"challenger,omitempty"`
-	Previous    string         `json:"previous,omitempty"`
-	Doing       string         `json:"doing"`
-	Versions    []ModelVersion `json:"versions"`    // newest last; the last 20
-	Retrainings []Retraining   `json:"retrainings"` // newest last; the last 50
-	Records     []Record       `json:"records"`     // newest last; the last 200
+	StewardState
+	Doing string `json:"doing"` // empty: waiting for requests
 }
 
 // CreateModelVersionRequest registers a candidate in MLflow. Key is the

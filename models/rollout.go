@@ -53,8 +53,8 @@ type CanaryVerdict struct {
 	Reason        string  `json:"reason"`
 }
 
-// RolloutResult is what a rollout returns. On a pass all traffic is on the
-// candidate; otherwise all of it is back on the champion.
+// RolloutResult is what a rollout returns. The canary's route is still in
+// place: the steward publishes the final one, with the aliases.
 type RolloutResult struct {
 	Verdict    Verdict      `json:"verdict"`
 	Reason     string       `json:"reason"`

@@ -153,7 +153,7 @@ type CanarySpec struct {
 	MaxErrorRate float64   `json:"max_error_rate,omitempty" jsonschema_description:"A canary proven below this error rate is safe whatever the champion does. Default: 0.02."`
 	StepDeadline Duration  `json:"step_deadline,omitempty" jsonschema_description:"Longest time a step waits for its evidence. Default: 24h."`
 	OnDeadline   Policy    `json:"on_deadline,omitempty" jsonschema_description:"What an inconclusive step does: roll_back (default) or hold. It never promotes."`
-	Poll         Duration  `json:"poll,omitempty" jsonschema_description:"How often evidence is read at most. Default: 5s."`
+	Poll         Duration  `json:"poll,omitempty" jsonschema_description:"Longest time between two looks at the evidence when few requests come. Default: 1m."`
 }
 
 // Policy is what happens when a canary step runs out of time undecided.
@@ -172,7 +172,7 @@ type MonitorSpec struct {
 	MinLabels          int         `json:"min_labels,omitempty" jsonschema_description:"A block with fewer labelled predictions is inconclusive. Default: 30."`
 	FalseAlarmsPerYear float64     `json:"false_alarms_per_year,omitempty" jsonschema_description:"Budget of false alarms, in expected alarms a year. Default: 0.1."`
 	ReferenceBlocks    int         `json:"reference_blocks,omitempty" jsonschema_description:"After a refused retraining, the number of last blocks that become the new reference. Default: 30."`
-	Poll               Duration    `json:"poll,omitempty" jsonschema_description:"How often the log is looked at. Default: 1m."`
+	Poll               Duration    `json:"poll,omitempty" jsonschema_description:"How often the log is looked at. Default: 5m."`
 	Retrain            RetrainSpec `json:"retrain,omitzero" jsonschema_description:"What an alarm starts."`
 }
 

@@ -1,0 +1,142 @@
+package spec
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// localPaths are a spec's local paths, made absolute to the spec's directory.
+type localPaths struct {
+	dir  string
+	spec models.LifecycleSpec
+}
+
+// data is the directory of the source, and empty when that is a URI.
+func (l localPaths) data() string {
+	if strings.Contains(l.spec.Data.Source, "://") {
+		return ""
+	}
+	return l.absolute(l.spec.Data.Source)
+}
+
+func (l localPaths) code() models.Source { return l.source(l.spec.Train.Code) }
+
+func (l localPaths) requirements() models.Source {
+	return l.source(l.spec.Train.Environment.Requirements)
+}
+
+// source leaves what is resolved already as it is.
+func (l localPaths) source(s models.Source) models.Source {
+	if s.URI != "" {
+		s.Path = ""
+		return s
+	}
+	if s.Path != "" {
+		s.Path = l.absolute(s.Path)
+	}
+	return s
+}
+
+func (l localPaths) absolute(path string) string {
+	path = filepath.FromSlash(path)
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(l.dir, path)
+}
+
+// check looks whether every local path is there and of the right kind.
+func (l localPaths) check() error {
+	var problems models.Problems
+	if path := l.code().Path; path != "" {
+		problems = append(problems, checkDirectory("train.code", path)...)
+	}
+	if path := l.requirements().Path; path != "" {
+		problems = append(problems, checkFile("train.environment.requirements", path)...)
+	}
+	if path := l.data(); path != "" {
+		problems = append(problems, checkData("data.source", path)...)
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return problems
+}
+
+const relativeHint = "paths are relative to the spec file"
+
+func checkDirectory(field, path string) models.Problems {
+	info, err := os.Stat(path)
+	if err != nil {
+		return notReadable(field, path, err)
+	}
+	if !info.IsDir() {
+		return models.Problems{{Path: field, Message: path + " is a file; it must be a directory", Hint: "name the directory it is in"}}
+	}
+	return nil
+}
+
+func checkFile(field, path string) models.Problems {
+	info, err := os.Stat(path)
+	if err != nil {
+		return notReadable(field, path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return models.Problems{{Path: field, Message: path + " is not a file"}}
+	}
+	return nil
+}
+
+func checkData(field, path string) models.Problems {
+	if problems := checkDirectory(field, path); problems != nil {
+		return problems
+	}
+	names, err := parquetFiles(path)
+	if err != nil {
+		return notReadable(field, path, err)
+	}
+	if len(names) == 0 {
+		return models.Problems{{Path: field, Message: path + " holds no .parquet file", Hint: relativeHint}}
+	}
+	return nil
+}
+
+func notReadable(field, path string, err error) models.Problems {
+	if errors.Is(err, fs.ErrNotExist) {
+		return models.Problems{{Path: field, Message: "there is no " + path, Hint: relativeHint}}
+	}
+	return models.Problems{{Path: field, Message: fmt.Sprintf("cannot read %s: %v", path, err)}}
+}
+
+// gitCommit names the commit a path is at, with "+dirty" when files beneath it
+// differ from it. It is empty where there is no git or no repository: the
+// digest identifies the code, the commit only helps a person to find it.
+func gitCommit(ctx context.Context, dir string) string {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	head, err := git(ctx, dir, "rev-parse", "HEAD")
+	if err != nil {
+		return ""
+	}
+	changes, err := git(ctx, dir, "status", "--porcelain", "--", ".")
+	if err != nil || changes != "" {
+		return head + "+dirty"
+	}
+	return head
+}
+
+func git(ctx context.Context, dir string, args ...string) (string, error) {
+	command := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...)
+	command.Env = append(os.Environ(), "GIT_OPTIONAL_LOCKS=0") // status must not write
+	out, err := command.Output()
+	return strings.TrimSpace(string(out)), err
+}

@@ -1,0 +1,181 @@
+package spec
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// Uploader stores bytes in the artifact store. Keys hold the digest of what
+// they name, so an object that is there already has the right content.
+type Uploader interface {
+	// URI is where the object of that key is, or will be.
+	URI(key string) string
+	// Upload stores content unless its object is there.
+	Upload(ctx context.Context, key string, content Content) error
+}
+
+// Content is bytes that can be read once more.
+type Content struct {
+	SHA256 string
+	Size   int64
+	Open   func() (io.ReadCloser, error)
+}
+
+// Resolve returns the document's spec with every local path packed, uploaded
+// and replaced by URI and digest. Paths are relative to the file. Paths that
+// are missing or of the wrong kind come back as *Error, all at once, before
+// anything is uploaded.
+func Resolve(ctx context.Context, document *Document, uploader Uploader) (models.LifecycleSpec, error) {
+	r := resolver{uploader}
+	local := localPaths{dir: filepath.Dir(document.file), spec: document.Spec}
+	if err := document.locate(local.check()); err != nil {
+		return models.LifecycleSpec{}, err
+	}
+	spec := document.Spec
+	steps := []struct {
+		field   string
+		resolve func() error
+	}{
+		{"data.source", func() (err error) {
+			spec.Data.Source, err = r.data(ctx, local)
+			return err
+		}},
+		{"train.code", func() (err error) {
+			spec.Train.Code, err = r.directory(ctx, local.code())
+			return err
+		}},
+		{"train.environment.requirements", func() (err error) {
+			spec.Train.Environment.Requirements, err = r.file(ctx, local.requirements())
+			return err
+		}},
+	}
+	for _, step := range steps {
+		if err := step.resolve(); err != nil {
+			return models.LifecycleSpec{}, fmt.Errorf("resolve %s: %w", step.field, err)
+		}
+	}
+	return spec, document.locate(spec.ValidateResolved())
+}
+
+type resolver struct{ Uploader }
+
+// file stores one file under its digest.
+func (r resolver) file(ctx context.Context, source models.Source) (models.Source, error) {
+	if source.Path == "" {
+		return source, nil
+	}
+	content, err := readFile(source.Path)
+	if err != nil {
+		return source, err
+	}
+	return r.object(ctx, content)
+}
+
+// directory packs a directory and stores the archive.
+func (r resolver) directory(ctx context.Context, source models.Source) (models.Source, error) {
+	if source.Path == "" {
+		return source, nil
+	}
+	archive, err := artifact.PackDir(source.Path, 0)
+	if err != nil {
+		return source, err
+	}
+	if archive.Files == 0 {
+		return source, fmt.Errorf("%s holds no file, or .gitignore names them all", source.Path)
+	}
+	packed, err := r.object(ctx, Content{SHA256: archive.SHA256, Size: int64(len(archive.Bytes)),
+		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive.Bytes)), nil }})
+	packed.Commit = gitCommit(ctx, source.Path)
+	return packed, err
+}
+
+func (r resolver) object(ctx context.Context, content Content) (models.Source, error) {
+	key := artifact.ObjectKey(content.SHA256)
+	if err := r.Upload(ctx, key, content); err != nil {
+		return models.Source{}, err
+	}
+	return models.Source{URI: r.URI(key), SHA256: content.SHA256, Size: content.Size}, nil
+}
+
+// data stores the Parquet files of a directory under the digest of them all.
+func (r resolver) data(ctx context.Context, local localPaths) (string, error) {
+	dir := local.data()
+	if dir == "" {
+		return local.spec.Data.Source, nil
+	}
+	names, err := parquetFiles(dir)
+	if err != nil {
+		return "", err
+	}
+	tree := sha256.New()
+	files := make([]Content, len(names))
+	for i, name := range names {
+		if files[i], err = readFile(filepath.Join(dir, filepath.FromSlash(name))); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(tree, "%s %d %s\n", files[i].SHA256, files[i].Size, name)
+	}
+	prefix := "data/" + hex.EncodeToString(tree.Sum(nil)) + "/"
+	for i, name := range names {
+		if err := r.Upload(ctx, prefix+name, files[i]); err != nil {
+			return "", err
+		}
+	}
+	return r.URI(prefix), nil
+}
+
+func readFile(path string) (_ Content, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return Content{}, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	hash := sha256.New()
+	size, err := io.Copy(hash, file)
+	return Content{SHA256: hex.EncodeToString(hash.Sum(nil)), Size: size,
+		Open: func() (io.ReadCloser, error) { return os.Open(path) }}, err
+}
+
+// parquetFiles lists a directory's partitions, sorted, with slashes. Hidden
+// files and directories are no partitions.
+func parquetFiles(dir string) ([]string, error) {
+	var names []string
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case path != dir && strings.HasPrefix(entry.Name(), "."):
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case entry.IsDir() || filepath.Ext(path) != ".parquet":
+			return nil
+		}
+		name, err := filepath.Rel(dir, path)
+		names = append(names, filepath.ToSlash(name))
+		return err
+	})
+	slices.Sort(names)
+	return names, err
+}
+
+// DryRun names objects as u does and stores nothing.
+func DryRun(u Uploader) Uploader { return dryRun{u} }
+
+type dryRun struct{ Uploader }
+
+func (dryRun) Upload(context.Context, string, Content) error { return nil }

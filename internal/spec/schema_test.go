@@ -1,0 +1,129 @@
+package spec
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+const publishedSchema = "../../docs/lifecycle.schema.json"
+
+func TestPublishedSchemaIsCurrent(t *testing.T) {
+	schema, err := Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	published, err := os.ReadFile(publishedSchema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(schema, published) {
+		t.Errorf("docs/lifecycle.schema.json is out of date; run: go run ./cmd/mainspring schema > docs/lifecycle.schema.json")
+	}
+}
+
+// node is as much of a JSON Schema as the tests look at.
+type node struct {
+	Ref        string          `json:"$ref"`
+	Defs       map[string]node `json:"$defs"`
+	Properties map[string]node `json:"properties"`
+	Required   []string        `json:"required"`
+	Extra      *bool           `json:"additionalProperties"`
+	Pattern    string          `json:"pattern"`
+	Enum       []string        `json:"enum"`
+	OneOf      []node          `json:"oneOf"`
+	Text       string          `json:"description"`
+}
+
+func readSchema(t *testing.T) node {
+	t.Helper()
+	text, err := Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema node
+	// additionalProperties is a schema for maps: only the false of sections matters.
+	text = regexp.MustCompile(`"additionalProperties": \{[^{}]*\}`).ReplaceAll(text, []byte(`"additionalProperties": true`))
+	if err := json.Unmarshal(text, &schema); err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+func TestSchemaSections(t *testing.T) {
+	schema := readSchema(t)
+	required := map[string][]string{
+		"":            {"model", "data", "train"},
+		"DataSpec":    {"source", "time", "key", "label", "features", "window", "holdout"},
+		"TrainSpec":   {"command"},
+		"DeploySpec":  {"endpoint"},
+		"MetricLimit": {"metric"},
+		"MonitorSpec": nil,
+	}
+	for name, want := range required {
+		section := schema
+		if name != "" {
+			section = schema.Defs[name]
+		}
+		if !slices.Equal(section.Required, want) {
+			t.Errorf("%s requires %v, want %v", name, section.Required, want)
+		}
+		if section.Extra == nil || *section.Extra {
+			t.Errorf("%q allows unknown fields", name)
+		}
+	}
+	for name, property := range schema.Properties {
+		if property.Text == "" {
+			t.Errorf("%s has no description", name)
+		}
+	}
+	metric := schema.Defs["MetricLimit"].Properties["metric"].Enum
+	if want := []string{"log_loss", "brier", "auc"}; !slices.Equal(metric, want) {
+		t.Errorf("metric is one of %v, want %v", metric, want)
+	}
+	if got := len(schema.Defs["TrainSpec"].Properties["code"].OneOf); got != 2 {
+		t.Errorf("train.code has %d forms, want a path and an object", got)
+	}
+}
+
+// TestSchemaPatterns holds the patterns against what the types accept.
+func TestSchemaPatterns(t *testing.T) {
+	duration := regexp.MustCompile(durationPattern)
+	for _, text := range []string{"90s", "36h", "60d", "1.5d", "1h30m", "-5d", "0.5h", "", "5", "d", "5x", "1d2h", "five", "1h 3m"} {
+		var d models.Duration
+		if accepted := d.UnmarshalText([]byte(text)) == nil; accepted != duration.MatchString(text) {
+			t.Errorf("duration %q: type accepts %v, schema %v", text, accepted, !accepted)
+		}
+	}
+	memory := regexp.MustCompile(bytesPattern)
+	for _, text := range []string{"4GiB", "512 MiB", "1.5TB", "7", "", "GiB", "4Gi", "-1GB"} {
+		var b models.Bytes
+		if accepted := b.UnmarshalText([]byte(text)) == nil; accepted != memory.MatchString(text) {
+			t.Errorf("memory %q: type accepts %v, schema %v", text, accepted, !accepted)
+		}
+	}
+}
+
+// TestSchemaKnowsEveryField walks the Go types and the schema side by side.
+func TestSchemaKnowsEveryField(t *testing.T) {
+	schema := readSchema(t)
+	for _, section := range []struct {
+		name string
+		typ  reflect.Type
+	}{
+		{"DataSpec", reflect.TypeFor[models.DataSpec]()}, {"TrainSpec", reflect.TypeFor[models.TrainSpec]()},
+		{"CanarySpec", reflect.TypeFor[models.CanarySpec]()}, {"MonitorSpec", reflect.TypeFor[models.MonitorSpec]()},
+	} {
+		for _, name := range fieldNames(section.typ) {
+			if _, ok := schema.Defs[section.name].Properties[name]; !ok {
+				t.Errorf("the schema of %s lacks %s", section.name, name)
+			}
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package models
+
+import (
+	"cmp"
+	"time"
+)
+
+// Defaults of the spec. A zero field means its default; where zero itself is
+// meant (no restarts), the field is a pointer.
+//
+// WithDefaults never changes its receiver and is idempotent. Two fields stay
+// empty on purpose: DataSpec.AsOf, which only a running lifecycle knows, and
+// DataSpec.LabelTime, whose absence means that a label is known at the row's
+// event time.
+
+// SetDefaults fills every default of s in place.
+func (s *LifecycleSpec) SetDefaults() { *s = s.WithDefaults() }
+
+// WithDefaults returns s with every default filled in.
+func (s LifecycleSpec) WithDefaults() LifecycleSpec {
+	s.Data = s.Data.WithDefaults()
+	s.Train = s.Train.WithDefaults()
+	s.Evaluate = s.Evaluate.WithDefaults()
+	if s.Deploy != nil {
+		deploy := s.Deploy.WithDefaults()
+		s.Deploy = &deploy
+	}
+	if s.Monitor != nil {
+		monitor := s.Monitor.WithDefaults()
+		monitor.Retrain.Window = cmp.Or(monitor.Retrain.Window, s.Data.Window)
+		monitor.Retrain.Holdout = cmp.Or(monitor.Retrain.Holdout, s.Data.Holdout)
+		s.Monitor = &monitor
+	}
+	return s
+}
+
+// WithDefaults returns d with its defaults filled in.
+func (d DataSpec) WithDefaults() DataSpec {
+	d.Checks.MinRows = cmp.Or(d.Checks.MinRows, 1)
+	return d
+}
+
+// WithDefaults returns t with its defaults filled in.
+func (t TrainSpec) WithDefaults() TrainSpec {
+	t.Environment.Python = cmp.Or(t.Environment.Python, "python3")
+	t.Resources = t.Resources.WithDefaults()
+	t.Timeout = cmp.Or(t.Timeout, Day)
+	t.Grace = cmp.Or(t.Grace, Duration(30*time.Second))
+	if t.MaxRestarts == nil {
+		restarts := 10
+		t.MaxRestarts = &restarts
+	}
+	return t
+}
+
+// WithDefaults returns r with its defaults filled in: one device on one host.
+func (r Resources) WithDefaults() Resources {
+	r.Pool = cmp.Or(r.Pool, DefaultPool)
+	r.Nodes = cmp.Or(r.Nodes, 1)
+	r.GPUsPerNode = cmp.Or(r.GPUsPerNode, 1)
+	return r
+}
+
+// WithDefaults returns e with its defaults filled in.
+func (e EvaluateSpec) WithDefaults() EvaluateSpec {
+	e.Prediction = cmp.Or(e.Prediction, "probability")
+	e.Champion = e.Champion.WithDefaults()
+	return e
+}
+
+// WithDefaults returns g with its defaults filled in.
+func (g ChampionGate) WithDefaults() ChampionGate {
+	g.Metric = cmp.Or(g.Metric, LogLoss)
+	g.Level = cmp.Or(g.Level, 0.1)
+	g.Block = cmp.Or(g.Block, Day)
+	g.Resamples = cmp.Or(g.Resamples, 2000)
+	return g
+}
+
+// WithDefaults returns d with its defaults filled in.
+func (d DeploySpec) WithDefaults() DeploySpec {
+	d.Replicas = cmp.Or(d.Replicas, 1)
+	d.Resources = d.Resources.WithDefaults()
+	d.Canary = d.Canary.WithDefaults()
+	return d
+}
+
+// WithDefaults returns c with its defaults filled in.
+func (c CanarySpec) WithDefaults() CanarySpec {
+	if len(c.Steps) == 0 {
+		c.Steps = []float64{10, 50}
+	}
+	c.FalseAlarm = cmp.Or(c.FalseAlarm, 0.01)
+	c.FalsePass = cmp.Or(c.FalsePass, 0.05)
+	c.Tolerance = cmp.Or(c.Tolerance, 0.5)
+	c.MaxErrorRate = cmp.Or(c.MaxErrorRate, 0.02)
+	c.StepDeadline = cmp.Or(c.StepDeadline, Day)
+	c.OnDeadline = cmp.Or(c.OnDeadline, PolicyRollBack)
+	c.Poll = cmp.Or(c.Poll, Duration(time.Minute))
+	return c
+}
+
+// WithDefaults returns m with its defaults filled in. The retraining's window
+// and holdout default to those of the data, which only the whole spec knows.
+func (m MonitorSpec) WithDefaults() MonitorSpec {
+	m.Block = cmp.Or(m.Block, Day)
+	m.Maturity = cmp.Or(m.Maturity, Day)
+	m.MinLabels = cmp.Or(m.MinLabels, 30)
+	m.FalseAlarmsPerYear = cmp.Or(m.FalseAlarmsPerYear, 0.1)
+	m.ReferenceBlocks = cmp.Or(m.ReferenceBlocks, 30)
+	m.Poll = cmp.Or(m.Poll, Duration(5*time.Minute))
+	m.Retrain.Cooldown = cmp.Or(m.Retrain.Cooldown, 14*Day)
+	m.Retrain.MaxFailures = cmp.Or(m.Retrain.MaxFailures, 3)
+	return m
+}
