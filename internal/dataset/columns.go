@@ -1,0 +1,204 @@
+package dataset
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// The roles of a column, as written in models.Column.
+const (
+	RoleKey       = "key"
+	RoleTime      = "time"
+	RoleLabel     = "label"
+	RoleLabelTime = "label_time"
+	RoleFeature   = "feature"
+)
+
+// Field is a column that a file has. Type is empty when the engine can't use
+// it; Native says what it is in the file's own words.
+type Field struct {
+	Name   string
+	Type   string
+	Native string
+}
+
+// Source is the columns of one partition.
+type Source struct {
+	URI    string
+	Fields []Field
+}
+
+// Declared lists the columns that a spec names, each with its role and no
+// type yet: key, time, label, label_time, then the features in their order.
+func Declared(spec models.DataSpec) []models.Column {
+	columns := []models.Column{
+		{Name: spec.Key, Role: RoleKey},
+		{Name: spec.Time, Role: RoleTime},
+		{Name: spec.Label, Role: RoleLabel},
+	}
+	if spec.LabelTime != "" && spec.LabelTime != spec.Time {
+		columns = append(columns, models.Column{Name: spec.LabelTime, Role: RoleLabelTime})
+	}
+	for _, name := range spec.Features {
+		columns = append(columns, models.Column{Name: name, Role: RoleFeature})
+	}
+	return columns
+}
+
+// Kept drops the columns that decide about rows and are not written: training
+// must not see when a label became known.
+func Kept(columns []models.Column) []models.Column {
+	return slices.DeleteFunc(slices.Clone(columns), func(c models.Column) bool { return c.Role == RoleLabelTime })
+}
+
+// Resolve gives every declared column the type it has in the source. All that
+// is wrong is reported in one KindInvalidSpec error.
+func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
+	columns := Declared(spec)
+	var problems []string
+	roles := make(map[string]string, len(columns))
+	for i := range columns {
+		c := &columns[i]
+		if other, ok := roles[c.Name]; ok {
+			problems = append(problems, fmt.Sprintf("column %q is declared as %s and as %s", c.Name, other, c.Role))
+			continue
+		}
+		roles[c.Name] = c.Role
+		field, ok := findField(source.Fields, c.Name)
+		if !ok {
+			problems = append(problems, missing(*c, source))
+			continue
+		}
+		if !slices.Contains(usable(c.Role), field.Type) {
+			problems = append(problems, fmt.Sprintf("column %q (%s) has type %s, but must be %s",
+				c.Name, c.Role, described(field), strings.Join(usable(c.Role), " or ")))
+			continue
+		}
+		c.Type = field.Type
+	}
+	problems = append(problems, strayLimits(spec, columns)...)
+	if len(problems) == 0 {
+		return columns, nil
+	}
+	return nil, &models.Error{
+		Kind:    models.KindInvalidSpec,
+		Subject: source.URI,
+		Message: strings.Join(problems, "; "),
+		Hint:    "correct the names in the data section of the spec, or the files",
+	}
+}
+
+// usable lists the types that a role can have.
+func usable(role string) []string {
+	switch role {
+	case RoleKey:
+		return []string{TypeString, TypeInt64}
+	case RoleTime, RoleLabelTime:
+		return []string{TypeTimestamp}
+	case RoleLabel:
+		return []string{TypeInt64, TypeBool, TypeFloat64}
+	default:
+		return []string{TypeString, TypeInt64, TypeFloat64, TypeBool}
+	}
+}
+
+func findField(fields []Field, name string) (Field, bool) {
+	i := slices.IndexFunc(fields, func(f Field) bool { return f.Name == name })
+	if i < 0 {
+		return Field{}, false
+	}
+	return fields[i], true
+}
+
+func described(f Field) string {
+	if f.Type == "" {
+		return f.Native
+	}
+	return f.Type
+}
+
+func missing(c models.Column, source Source) string {
+	names := make([]string, len(source.Fields))
+	for i, f := range source.Fields {
+		names[i] = f.Name
+	}
+	text := fmt.Sprintf("there is no column %q (%s)", c.Name, c.Role)
+	if near := Nearest(c.Name, names); near != "" {
+		text += fmt.Sprintf(", did you mean %q?", near)
+	}
+	return text + " The file has " + strings.Join(names, ", ")
+}
+
+// strayLimits finds checks on columns that nobody declared, and ranges on
+// columns without an order.
+func strayLimits(spec models.DataSpec, columns []models.Column) []string {
+	byName := make(map[string]models.Column, len(columns))
+	names := make([]string, 0, len(columns))
+	for _, c := range columns {
+		byName[c.Name] = c
+		names = append(names, c.Name)
+	}
+	var problems []string
+	for _, name := range sortedKeys(spec.Checks.Range) {
+		c, ok := byName[name]
+		switch {
+		case !ok:
+			problems = append(problems, stray("range", name, names))
+		case c.Type == TypeString:
+			problems = append(problems, fmt.Sprintf("checks.range: column %q is a string and has no range", name))
+		}
+	}
+	for _, name := range sortedKeys(spec.Checks.MaxNullFraction) {
+		if _, ok := byName[name]; !ok {
+			problems = append(problems, stray("max_null_fraction", name, names))
+		}
+	}
+	return problems
+}
+
+func stray(check, name string, declared []string) string {
+	text := fmt.Sprintf("checks.%s: column %q is not among the declared ones", check, name)
+	if near := Nearest(name, declared); near != "" {
+		text += fmt.Sprintf(", did you mean %q?", near)
+	}
+	return text
+}
+
+// Nearest returns the candidate that is fewest edits away from name, the first
+// of several; empty when all differ in more than half of their letters.
+func Nearest(name string, candidates []string) string {
+	best, bestDistance := "", 0
+	for _, candidate := range candidates {
+		d := distance(strings.ToLower(name), strings.ToLower(candidate))
+		if 2*d > max(len(name), len(candidate)) {
+			continue
+		}
+		if best == "" || d < bestDistance {
+			best, bestDistance = candidate, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's: insertions, deletions and replacements of bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}

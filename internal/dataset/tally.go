@@ -1,0 +1,121 @@
+package dataset
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// Keys of the tallies in a models.PartitionSummary beside the columns' own,
+// which cover the window's known rows on both sides.
+const (
+	trainPrefix  = "train:"  // the column's training rows
+	testPrefix   = "test:"   // its held-out rows
+	sourcePrefix = "source:" // the time column over the whole partition
+
+	// Tallies whose Rows count offending rows.
+	otherLabels   = "check:other_labels"   // a label that is neither 0 nor 1
+	earlyLabels   = "check:early_labels"   // a label known before its event
+	duplicateKeys = "check:duplicate_keys" // a key that an earlier row has
+)
+
+// tally counts some rows of a column. NaN counts as null.
+func tally(s *Series, rows []int) models.ColumnTally {
+	t := models.ColumnTally{Rows: int64(len(rows))}
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, row := range rows {
+		if s.Type == TypeString {
+			if s.IsNull(row) {
+				t.Nulls++
+			}
+			continue
+		}
+		v, ok := s.Number(row)
+		if !ok {
+			t.Nulls++
+			continue
+		}
+		low, high = min(low, v), max(high, v)
+	}
+	if low <= high {
+		t.Min, t.Max = finite(low), finite(high)
+	}
+	return t
+}
+
+// finite bounds infinities, which JSON can't carry.
+func finite(v float64) *float64 {
+	v = max(-math.MaxFloat64, min(math.MaxFloat64, v))
+	return &v
+}
+
+// Merge joins the summaries of two groups of partitions. It is commutative
+// and associative, and neither input is changed. Partitions with other column
+// types stay visible as a second set of columns: see CheckColumns.
+func Merge(a, b models.PartitionSummary) models.PartitionSummary {
+	out := models.PartitionSummary{
+		Columns: mergeColumns(a.Columns, b.Columns),
+		Files:   slices.Concat(a.Files, b.Files),
+		Rows:    a.Rows + b.Rows,
+		Unknown: a.Unknown + b.Unknown,
+		Tallies: make(map[string]models.ColumnTally, max(len(a.Tallies), len(b.Tallies))),
+	}
+	slices.SortFunc(out.Files, func(x, y models.SnapshotFile) int {
+		return cmp.Or(strings.Compare(x.Path, y.Path), strings.Compare(x.SHA256, y.SHA256))
+	})
+	maps.Copy(out.Tallies, a.Tallies)
+	for name, t := range b.Tallies {
+		out.Tallies[name] = mergeTally(out.Tallies[name], t)
+	}
+	return out
+}
+
+func mergeTally(a, b models.ColumnTally) models.ColumnTally {
+	return models.ColumnTally{
+		Rows:  a.Rows + b.Rows,
+		Nulls: a.Nulls + b.Nulls,
+		Min:   bound(a.Min, b.Min, func(x, y float64) float64 { return min(x, y) }),
+		Max:   bound(a.Max, b.Max, func(x, y float64) float64 { return max(x, y) }),
+	}
+}
+
+func bound(a, b *float64, choose func(float64, float64) float64) *float64 {
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
+	}
+	v := choose(*a, *b)
+	return &v
+}
+
+// mergeColumns keeps one entry per distinct column; a column that has two
+// types has two entries, in the order of their types.
+func mergeColumns(a, b []models.Column) []models.Column {
+	if len(a) == 0 {
+		return b
+	}
+	out := slices.Clone(a)
+	for _, c := range b {
+		if slices.Contains(out, c) {
+			continue
+		}
+		at := slices.IndexFunc(out, func(o models.Column) bool { return o.Name == c.Name })
+		switch {
+		case at < 0:
+			out = append(out, c)
+		case c.Type < out[at].Type:
+			out = slices.Insert(out, at, c)
+		default:
+			out = slices.Insert(out, at+1, c)
+		}
+	}
+	return out
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
