@@ -1,0 +1,131 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// Status is the answer of GET /admin/status.
+type Status struct {
+	Gateway   string           `json:"gateway"`
+	Boot      string           `json:"boot"`
+	Started   time.Time        `json:"started"`
+	Polled    time.Time        `json:"polled,omitzero"` // last successful look at the routes
+	PollError string           `json:"poll_error,omitempty"`
+	Labels    int64            `json:"labels"` // accepted since the start
+	Endpoints []EndpointStatus `json:"endpoints"`
+}
+
+// EndpointStatus is one endpoint in a Status, sorted by name.
+type EndpointStatus struct {
+	Endpoint   string      `json:"endpoint"`
+	Model      string      `json:"model"`
+	Generation int64       `json:"generation"` // 0: no route yet
+	Reason     string      `json:"reason"`
+	Arms       []ArmStatus `json:"arms"` // the route's, canaries first
+	Requests   int64       `json:"requests"`
+	Errors     int64       `json:"errors"`
+	Waiting    int         `json:"waiting"` // rows that are not durable yet
+	Dropped    int64       `json:"dropped"` // rows that did not fit
+	Watermark  time.Time   `json:"watermark,omitzero"`
+}
+
+// ArmStatus is one arm. Requests and errors are this generation's; the totals
+// are the version's since the gateway started.
+type ArmStatus struct {
+	models.Arm
+	Replicas      []ReplicaStatus `json:"replicas"`
+	Requests      int64           `json:"requests"`
+	Errors        int64           `json:"errors"`
+	Failovers     int64           `json:"failovers"` // answered by another version
+	P50Millis     float64         `json:"p50_ms"`
+	P99Millis     float64         `json:"p99_ms"`
+	TotalRequests int64           `json:"total_requests"`
+	TotalErrors   int64           `json:"total_errors"`
+}
+
+// ReplicaStatus is one model server.
+type ReplicaStatus struct {
+	URL string `json:"url"`
+	Up  bool   `json:"up"` // false: passed over for the moment
+}
+
+// AdminHandler answers operators. It is meant for a listener of its own.
+func (g *Gateway) AdminHandler() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(newCollector(g), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", g.health)
+	mux.HandleFunc("GET /admin/status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, g.Status()) })
+	mux.HandleFunc("POST /admin/flush", func(w http.ResponseWriter, r *http.Request) {
+		rows, err := g.flush(r.Context(), false)
+		if err != nil {
+			writeError(w, http.StatusServiceUnavailable, fmt.Sprintf("not everything could be written; rows wait in memory: %v", err))
+			return
+		}
+		writeJSON(w, http.StatusOK, struct {
+			Rows int `json:"rows"`
+		}{rows})
+	})
+	return mux
+}
+
+// Status reads the counters; they go on counting meanwhile.
+func (g *Gateway) Status() Status {
+	status := Status{
+		Gateway: g.config.Name, Boot: g.config.Boot, Started: g.started.UTC(),
+		Labels: g.labelled.Load(), Endpoints: []EndpointStatus{},
+	}
+	if poll := g.lastPoll.Load(); poll != nil {
+		status.Polled = poll.succeeded.UTC()
+		if poll.err != nil {
+			status.PollError = poll.err.Error()
+		}
+	}
+	for _, e := range g.endpoints() {
+		status.Endpoints = append(status.Endpoints, g.endpointStatus(e))
+	}
+	return status
+}
+
+func (g *Gateway) endpointStatus(e *endpoint) EndpointStatus {
+	status := EndpointStatus{Endpoint: e.name, Arms: []ArmStatus{}, Watermark: e.promised()}
+	status.Waiting, status.Dropped = e.log.load()
+	totals := map[string]models.ArmStats{}
+	for _, s := range e.stats() {
+		status.Requests += s.Requests
+		status.Errors += s.Errors
+		total := totals[s.Version]
+		total.Requests += s.Requests
+		total.Errors += s.Errors
+		totals[s.Version] = total
+	}
+	current := e.route.Load()
+	if current == nil {
+		return status
+	}
+	status.Model, status.Generation, status.Reason = current.Model, current.Generation, current.Reason
+	for _, a := range current.arms {
+		stats := a.counters.read(current.Generation, a.Version)
+		armStatus := ArmStatus{
+			Arm: a.Arm, Replicas: []ReplicaStatus{}, Requests: stats.Requests, Errors: stats.Errors,
+			Failovers:     a.counters.failovers.Load(),
+			P50Millis:     Quantile(stats.Latency, 0.5).Seconds() * 1e3,
+			P99Millis:     Quantile(stats.Latency, 0.99).Seconds() * 1e3,
+			TotalRequests: totals[a.Version].Requests, TotalErrors: totals[a.Version].Errors,
+		}
+		for _, r := range *a.pool.replicas.Load() {
+			armStatus.Replicas = append(armStatus.Replicas, ReplicaStatus{r.base.String(), r.up(time.Now())})
+		}
+		status.Arms = append(status.Arms, armStatus)
+	}
+	return status
+}

@@ -1,0 +1,78 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+)
+
+// Config describes a gateway. A zero duration, size or count means the default
+// that is written at the field.
+type Config struct {
+	// Name tells gateways apart and survives a restart: a gateway that comes
+	// back goes on with the watermark of its name.
+	Name string
+	// Boot tells the processes of one gateway apart. Empty: random.
+	Boot string
+
+	Poll       time.Duration // how often routes are looked at; 500ms
+	Flush      time.Duration // how often the log is written; 1s
+	FlushRows  int           // rows that bring a flush forward; 5000
+	BufferRows int           // rows that wait at most, per endpoint; more are dropped; 200000
+
+	Timeout      time.Duration // longest wait for one server's answer; 10s
+	DialTimeout  time.Duration // longest wait for a connection; 500ms
+	Eject        time.Duration // how long an unreachable replica is passed over; 1s
+	Drain        time.Duration // longest wait for requests in flight when stopping; 10s
+	MaxBodyBytes int64         // of an inference request or answer; 16 MiB
+	MaxLabels    int64         // bytes of one labels request; 32 MiB
+
+	Log *slog.Logger // nil: the default logger
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Boot == "" {
+		var random [6]byte
+		if _, err := rand.Read(random[:]); err != nil {
+			return c, fmt.Errorf("draw a boot id: %w", err)
+		}
+		c.Boot = hex.EncodeToString(random[:])
+	}
+	if !regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`).MatchString(c.Name) {
+		return c, fmt.Errorf("the gateway's name %q must be made of letters, digits, '-', '_' and '.': it becomes part of object names", c.Name)
+	}
+	for _, d := range []struct {
+		value    *time.Duration
+		fallback time.Duration
+	}{
+		{&c.Poll, 500 * time.Millisecond}, {&c.Flush, time.Second}, {&c.Timeout, 10 * time.Second},
+		{&c.DialTimeout, 500 * time.Millisecond}, {&c.Eject, time.Second}, {&c.Drain, 10 * time.Second},
+	} {
+		if *d.value == 0 {
+			*d.value = d.fallback
+		}
+		if *d.value < 0 {
+			return c, errors.New("the gateway's durations must be above 0")
+		}
+	}
+	if c.FlushRows == 0 {
+		c.FlushRows = 5000
+	}
+	if c.BufferRows == 0 {
+		c.BufferRows = 200_000
+	}
+	if c.MaxBodyBytes == 0 {
+		c.MaxBodyBytes = 16 << 20
+	}
+	if c.MaxLabels == 0 {
+		c.MaxLabels = 32 << 20
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return c, nil
+}

@@ -1,0 +1,43 @@
+// Package gateway is the data plane: it splits inference traffic between model
+// versions, fails over, and records what was asked, answered and how it turned
+// out.
+//
+// # Vocabulary
+//
+//   - A route is an endpoint's traffic table, see models.Route. Its generation
+//     only grows. A gateway follows the routes in the artifact store and talks
+//     to nothing else but the model servers; when the store is out it goes on
+//     with the last good routes.
+//   - An arm is one version's share of a route. A request draws its arm; an arm
+//     has a pool of replicas, the model servers of its version.
+//   - A replica that can't be reached is ejected: passed over for a second.
+//   - Event time is when a request happened in the world that it describes:
+//     now, or what the header Mainspring-Event-Time says.
+//   - The inference log has a row per answered request, in Parquet files by
+//     event-time day. The watermark promises that the log is complete up to a
+//     moment of event time.
+//
+// # What is counted
+//
+// A request counts for the version that answered it, once, whatever was tried
+// before. When nobody answers, it counts as an error of the arm that was drawn.
+// A server that is lost with requests in flight counts one error for its
+// version: a crash is evidence against a version even though its requests are
+// answered elsewhere, and one crash is one piece of evidence however many
+// requests it took down. A server that can't be reached in the first place is
+// no evidence. A client that goes away counts nothing.
+//
+// # Order of effects
+//
+// A flush makes the log's rows durable, then the counters, and the watermark
+// that promises the rows last. Labels are durable before their request is
+// answered.
+//
+// # Watermark
+//
+// The watermark follows the requests alone: it is the latest event time seen,
+// held back by requests in flight. Replayed traffic thus closes its days as it
+// moves on, at any speed, and an endpoint that nobody calls stays where it is.
+// Labels do not move it. A request that is older than the watermark is logged
+// all the same; the monitor's maturity has to cover such stragglers.
+package gateway

@@ -1,0 +1,177 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+)
+
+// call is one request on its way to a model server.
+type call struct {
+	method string
+	path   string
+	header http.Header
+	body   []byte
+	// sending counts the attempts that may still read body: a transport is
+	// allowed to do so after it has returned.
+	sending *atomic.Int32
+}
+
+// answer is what the client gets, and the arm that it counts for.
+type answer struct {
+	arm         *arm
+	status      int
+	contentType string
+	body        *bytes.Buffer // pooled
+}
+
+// outcome is how one attempt on one server ended.
+type outcome int
+
+const (
+	answered    outcome = iota
+	unready             // it says 503: it is starting or draining
+	unreachable         // no connection
+	lost                // the connection broke before the answer was complete
+	timedOut            // no answer in time; nobody else is asked
+	abandoned           // the client went away
+)
+
+// forward asks the servers in line until one answers. ok is false when the
+// client went away. Asking twice is safe: a prediction has no effect.
+func (g *Gateway) forward(ctx context.Context, drawn, champion *arm, c call) (result answer, ok bool) {
+	body := g.buffers.get()
+	reason := "no server of version " + drawn.Version + " is ready"
+	for _, server := range line(drawn, champion, time.Now()) {
+		result = answer{arm: server.arm, body: body}
+		how, err := g.attempt(ctx, server.replica, c, &result)
+		if how == lost {
+			// The server may only have closed an idle connection. A new one tells.
+			how, err = g.attempt(ctx, server.replica, c, &result)
+			g.countCrash(server, how)
+		}
+		switch how {
+		case answered:
+			server.crashed.Store(false)
+			if server.arm != drawn {
+				drawn.counters.failovers.Add(1)
+			}
+			return result, true
+		case abandoned:
+			g.buffers.put(body)
+			return answer{}, false
+		case timedOut:
+			return g.refuse(drawn, body, http.StatusGatewayTimeout,
+				fmt.Sprintf("version %s did not answer within %v", server.arm.Version, g.config.Timeout)), true
+		case unready:
+			reason = fmt.Sprintf("no server of version %s is ready: the last one answered 503", server.arm.Version)
+		case unreachable, lost:
+			server.downUntil.Store(time.Now().Add(g.config.Eject).UnixNano())
+			reason = fmt.Sprintf("no server of version %s could be reached: %v", server.arm.Version, err)
+		}
+	}
+	return g.refuse(drawn, body, http.StatusServiceUnavailable, reason), true
+}
+
+// countCrash counts the loss of a server once, by the request that noticed:
+// its connection broke and the server does not take another.
+func (g *Gateway) countCrash(server candidate, second outcome) {
+	if (second == unreachable || second == lost) && server.crashed.CompareAndSwap(false, true) {
+		server.arm.counters.crashed()
+	}
+}
+
+func (g *Gateway) refuse(drawn *arm, body *bytes.Buffer, status int, message string) answer {
+	body.Reset()
+	body.Write(errorJSON(message))
+	return answer{arm: drawn, status: status, contentType: "application/json", body: body}
+}
+
+// attempt asks one server and fills in the answer.
+func (g *Gateway) attempt(ctx context.Context, server *replica, c call, into *answer) (outcome, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, g.config.Timeout, errSlow)
+	defer cancel()
+	into.body.Reset()
+	response, err := g.transport.RoundTrip(newRequest(ctx, server.base, c))
+	if err != nil {
+		return classify(ctx, err), err
+	}
+	defer response.Body.Close()
+	n, err := into.body.ReadFrom(io.LimitReader(response.Body, g.config.MaxBodyBytes+1))
+	switch {
+	case err != nil:
+		return classify(ctx, err), err
+	case n > g.config.MaxBodyBytes:
+		into.body.Reset()
+		into.body.Write(errorJSON(fmt.Sprintf("the answer has more than %d bytes; send smaller batches", g.config.MaxBodyBytes)))
+		into.status, into.contentType = http.StatusBadGateway, "application/json"
+		return answered, nil
+	case response.StatusCode == http.StatusServiceUnavailable:
+		return unready, nil
+	}
+	into.status, into.contentType = response.StatusCode, response.Header.Get("Content-Type")
+	return answered, nil
+}
+
+var errSlow = errors.New("the server took too long")
+
+func classify(ctx context.Context, err error) outcome {
+	var operation *net.OpError
+	switch {
+	case errors.As(err, &operation) && operation.Op == "dial" && ctx.Err() == nil:
+		return unreachable
+	case errors.Is(context.Cause(ctx), errSlow):
+		return timedOut
+	case ctx.Err() != nil:
+		return abandoned
+	default:
+		return lost
+	}
+}
+
+func newRequest(ctx context.Context, base *url.URL, c call) *http.Request {
+	target := *base
+	target.Path += c.path
+	request := &http.Request{
+		Method: c.method, URL: &target, Host: base.Host, Header: c.header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	if c.body != nil {
+		c.sending.Add(1)
+		request.Body = &sentBody{Reader: bytes.NewReader(c.body), sending: c.sending}
+		request.ContentLength = int64(len(c.body))
+	}
+	return request.WithContext(ctx)
+}
+
+// sentBody tells when the transport is done with a request's body.
+type sentBody struct {
+	*bytes.Reader
+	sending *atomic.Int32
+	closed  atomic.Bool
+}
+
+// Close implements io.Closer.
+func (b *sentBody) Close() error {
+	if b.closed.CompareAndSwap(false, true) {
+		b.sending.Add(-1)
+	}
+	return nil
+}
+
+// newTransport keeps connections to the model servers open. Nothing in it is
+// retried for us: POST requests are not replayed by net/http.
+func newTransport(config Config) *http.Transport {
+	dialer := &net.Dialer{Timeout: config.DialTimeout, KeepAlive: 15 * time.Second}
+	return &http.Transport{
+		DialContext: dialer.DialContext, MaxIdleConnsPerHost: 512, IdleConnTimeout: time.Minute,
+		DisableCompression: true,
+	}
+}

@@ -1,0 +1,184 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Gateway is the data plane's process. Make it with New, then Run it.
+type Gateway struct {
+	config    Config
+	store     Store
+	transport http.RoundTripper
+	started   time.Time
+
+	known    atomic.Pointer[map[string]*endpoint] // by name; replaced, never changed
+	lastPoll atomic.Pointer[pollResult]           // nil: no poll succeeded yet
+	stopping atomic.Bool
+
+	flushing sync.Mutex    // guards every endpoint's flushState
+	full     chan struct{} // asks for a flush before the interval is over
+
+	buffers    buffers
+	requestIDs atomic.Int64
+	labelFiles atomic.Int64
+	labelled   atomic.Int64
+}
+
+// pollResult is how the last look at the routes went.
+type pollResult struct {
+	succeeded time.Time // of the last success
+	err       error     // nil: the last poll succeeded
+}
+
+// New makes a gateway that knows no routes yet.
+func New(config Config, store Store) (*Gateway, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{
+		config: config, store: store, transport: newTransport(config), started: time.Now(),
+		full: make(chan struct{}, 1),
+	}
+	g.known.Store(&map[string]*endpoint{})
+	return g, nil
+}
+
+// Handler answers the callers of models.
+func (g *Gateway) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v2/models/{endpoint}/infer", g.infer)
+	mux.HandleFunc("POST /v2/models/{endpoint}/labels", g.labels)
+	mux.HandleFunc("GET /v2/models/{endpoint}", g.ask)
+	mux.HandleFunc("GET /v2/models/{endpoint}/ready", g.ask)
+	mux.HandleFunc("GET /v2/models", g.listModels)
+	mux.HandleFunc("GET /v2", g.describe)
+	mux.HandleFunc("GET /v2/{$}", g.describe)
+	mux.HandleFunc("GET /v2/health/live", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, true) })
+	mux.HandleFunc("GET /v2/health/ready", g.health)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, http.StatusNotFound, fmt.Sprintf("no route %s %s", r.Method, r.URL.Path))
+	})
+	return mux
+}
+
+// Listeners are where a gateway listens; the gateway closes them.
+type Listeners struct {
+	Data  net.Listener // callers of models
+	Admin net.Listener // operators: status, metrics, flush
+}
+
+// Run answers until ctx ends. Then it takes no new requests, finishes those in
+// flight, writes the log to the end and closes its watermarks.
+func (g *Gateway) Run(ctx context.Context, listeners Listeners) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var workers sync.WaitGroup
+	workers.Go(func() { (&follower{gateway: g, etags: map[string]string{}}).run(background) })
+	workers.Go(func() { g.runFlusher(background) })
+
+	data := &http.Server{Handler: g.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	admin := &http.Server{Handler: g.AdminHandler(), ReadHeaderTimeout: 10 * time.Second}
+	failed := make(chan error, 2)
+	for server, listener := range map[*http.Server]net.Listener{data: listeners.Data, admin: listeners.Admin} {
+		go func() { failed <- fmt.Errorf("serve on %s: %w", listener.Addr(), server.Serve(listener)) }()
+	}
+	var failure error
+	select {
+	case failure = <-failed:
+	case <-ctx.Done():
+	}
+	g.stopping.Store(true)
+	deadline, cancel := context.WithTimeout(background, g.config.Drain)
+	defer cancel()
+	if err := data.Shutdown(deadline); err != nil {
+		g.config.Log.Warn("requests were cut off", slog.Duration("after", g.config.Drain), slog.Any("error", err))
+		failure = errors.Join(failure, data.Close())
+	}
+	stop()
+	workers.Wait()
+	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), g.config.Drain)
+	defer cancelLast()
+	if _, err := g.flush(last, true); err != nil {
+		failure = errors.Join(failure, fmt.Errorf("the end of the inference log is lost: %w", err))
+	}
+	return errors.Join(failure, admin.Close())
+}
+
+// endpoint returns the endpoint of that name and makes it when it is new. Only
+// the follower calls it.
+func (g *Gateway) endpoint(name string) *endpoint {
+	known := *g.known.Load()
+	if e, ok := known[name]; ok {
+		return e
+	}
+	next := maps.Clone(known)
+	next[name] = newEndpoint(name, g.config.BufferRows)
+	g.known.Store(&next)
+	return next[name]
+}
+
+// endpoints are all that are known, sorted by name.
+func (g *Gateway) endpoints() []*endpoint {
+	known := *g.known.Load()
+	all := make([]*endpoint, 0, len(known))
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		all = append(all, known[name])
+	}
+	return all
+}
+
+func (g *Gateway) polled(err error) {
+	result := &pollResult{err: err, succeeded: time.Now()}
+	if err != nil {
+		last := g.lastPoll.Load()
+		if last == nil {
+			return
+		}
+		result.succeeded = last.succeeded
+	}
+	g.lastPoll.Store(result)
+}
+
+// flushSoon asks the flusher to come before its time. It never blocks.
+func (g *Gateway) flushSoon() {
+	select {
+	case g.full <- struct{}{}:
+	default:
+	}
+}
+
+func (g *Gateway) newRequestID() string {
+	return g.config.Boot + "-" + strconv.FormatInt(g.requestIDs.Add(1), 10)
+}
+
+// buffers are reused between requests; large ones are left to the collector.
+type buffers struct{ pool sync.Pool }
+
+const keepBytes = 1 << 20
+
+func (b *buffers) get() *bytes.Buffer {
+	if buffer, ok := b.pool.Get().(*bytes.Buffer); ok {
+		buffer.Reset()
+		return buffer
+	}
+	return new(bytes.Buffer)
+}
+
+func (b *buffers) put(buffer *bytes.Buffer) {
+	if buffer.Cap() <= keepBytes {
+		b.pool.Put(buffer)
+	}
+}

@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// labelLine is one line of a labels request.
+type labelLine struct {
+	ID        string     `json:"id"`
+	Label     *float64   `json:"label"`
+	LabelTime *time.Time `json:"label_time"`
+}
+
+// labels makes labels durable before it answers. A wrong line refuses the
+// whole request; a request that failed half-way may be sent again, because the
+// last label of an id counts.
+func (g *Gateway) labels(w http.ResponseWriter, r *http.Request) {
+	e, _, status, err := g.find(r.PathValue("endpoint"))
+	if err != nil {
+		writeError(w, status, err.Error())
+		return
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, g.config.MaxLabels+1))
+	switch {
+	case err != nil:
+		writeError(w, http.StatusBadRequest, fmt.Sprintf("the body can't be read: %v", err))
+		return
+	case int64(len(body)) > g.config.MaxLabels:
+		writeError(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes; send fewer labels at once", g.config.MaxLabels))
+		return
+	}
+	rows, err := parseLabels(body, time.Now())
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	days := map[string]int{}
+	for len(rows) > 0 {
+		day := time.UnixMicro(rows[0].LabelTime)
+		n := 1
+		for n < len(rows) && models.DayKey(time.UnixMicro(rows[n].LabelTime)) == models.DayKey(day) {
+			n++
+		}
+		data, err := encodeParquet(rows[:n])
+		if err == nil {
+			key := fmt.Sprintf("%s%s-%s-%08d.parquet", models.LabelPrefix(e.name, day), g.config.Name, g.config.Boot, g.labelFiles.Add(1))
+			err = g.store.Put(r.Context(), key, data)
+		}
+		if err != nil {
+			writeError(w, http.StatusServiceUnavailable, fmt.Sprintf("the labels could not be stored; send them again: %v", err))
+			return
+		}
+		days[models.DayKey(day)] = n
+		g.labelled.Add(int64(n))
+		rows = rows[n:]
+	}
+	total := 0
+	for _, n := range days {
+		total += n
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Labels int            `json:"labels"`
+		Days   map[string]int `json:"days"`
+	}{total, days})
+}
+
+// parseLabels reads newline-delimited JSON and returns the rows by label time.
+func parseLabels(body []byte, now time.Time) ([]models.LabelRow, error) {
+	var rows []models.LabelRow
+	number := 0
+	for line := range bytes.Lines(body) {
+		number++
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		row, err := parseLabel(line, now)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", number, err)
+		}
+		rows = append(rows, row)
+	}
+	if len(rows) == 0 {
+		return nil, fmt.Errorf(`no labels; send one object per line, like {"id":"…","label":1,"label_time":"2013-01-01T08:30:00Z"}`)
+	}
+	slices.SortStableFunc(rows, func(a, b models.LabelRow) int { return cmp.Compare(a.LabelTime, b.LabelTime) })
+	return rows, nil
+}
+
+func parseLabel(line []byte, now time.Time) (models.LabelRow, error) {
+	var label labelLine
+	decoder := json.NewDecoder(bytes.NewReader(line))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&label); err != nil {
+		return models.LabelRow{}, err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return models.LabelRow{}, fmt.Errorf("text after the object; write one object per line")
+	}
+	switch {
+	case label.ID == "":
+		return models.LabelRow{}, fmt.Errorf(`"id" is missing: the id of the request that the label belongs to`)
+	case label.Label == nil:
+		return models.LabelRow{}, fmt.Errorf(`"label" is missing: 0 or 1`)
+	case *label.Label != 0 && *label.Label != 1:
+		return models.LabelRow{}, fmt.Errorf(`"label" is %v, must be 0 or 1`, *label.Label)
+	}
+	at := now
+	if label.LabelTime != nil {
+		at = *label.LabelTime
+	}
+	return models.LabelRow{ID: label.ID, Label: *label.Label, LabelTime: at.UnixMicro(), Time: now.UnixMicro()}, nil
+}

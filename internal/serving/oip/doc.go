@@ -1,0 +1,15 @@
+// Package oip reads and writes the Open Inference Protocol v2 over JSON.
+//
+// # Vocabulary
+//
+//   - A tensor has a name, a datatype of the protocol (BYTES, INT64, FP32, …),
+//     a shape, and its values in row-major order.
+//   - A raw tensor is a tensor whose values are still JSON text. Scanning finds
+//     raw tensors without looking at the values, which is all that a gateway
+//     needs; decoding turns one into values, which is what a server needs.
+//   - A tensor's data may be nested lists or one flat list; both mean the same.
+//
+// The reader is written by hand because it is on the path of every prediction:
+// it goes over the bytes once, allocates the values only, and its errors name
+// the input.
+package oip

@@ -1,0 +1,154 @@
+package oip
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"unicode/utf8"
+)
+
+// NamedTensor is a tensor in a message.
+type NamedTensor struct {
+	Name string
+	Tensor
+}
+
+// Response is an inference reply to be written.
+type Response struct {
+	Model   string
+	Version string // left out when empty
+	ID      string // left out when empty
+	Outputs []NamedTensor
+}
+
+// AppendResponse appends the reply's JSON to dst. A value that JSON can't hold
+// (NaN, ±Inf) is an error that names the output.
+func AppendResponse(dst []byte, r Response) ([]byte, error) {
+	dst = append(dst, `{"model_name":`...)
+	dst = appendString(dst, r.Model)
+	if r.Version != "" {
+		dst = append(dst, `,"model_version":`...)
+		dst = appendString(dst, r.Version)
+	}
+	if r.ID != "" {
+		dst = append(dst, `,"id":`...)
+		dst = appendString(dst, r.ID)
+	}
+	dst = append(dst, `,"outputs":[`...)
+	for i, t := range r.Outputs {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		var err error
+		if dst, err = appendTensor(dst, t); err != nil {
+			return nil, fmt.Errorf("output %q: %w", t.Name, err)
+		}
+	}
+	return append(dst, ']', '}'), nil
+}
+
+// AppendRequest appends an inference request's JSON to dst.
+func AppendRequest(dst []byte, id string, inputs []NamedTensor) ([]byte, error) {
+	dst = append(dst, '{')
+	if id != "" {
+		dst = append(dst, `"id":`...)
+		dst = appendString(dst, id)
+		dst = append(dst, ',')
+	}
+	dst = append(dst, `"inputs":[`...)
+	for i, t := range inputs {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		var err error
+		if dst, err = appendTensor(dst, t); err != nil {
+			return nil, fmt.Errorf("input %q: %w", t.Name, err)
+		}
+	}
+	return append(dst, ']', '}'), nil
+}
+
+func appendTensor(dst []byte, t NamedTensor) ([]byte, error) {
+	dst = append(dst, `{"name":`...)
+	dst = appendString(dst, t.Name)
+	dst = append(dst, `,"datatype":"`...)
+	dst = append(dst, t.Datatype...)
+	dst = append(dst, `","shape":`...)
+	dst = appendList(dst, t.Shape, appendInt[int64])
+	dst = append(dst, `,"data":`...)
+	switch data := t.Data.(type) {
+	case []string:
+		dst = appendList(dst, data, appendString)
+	case []bool:
+		dst = appendList(dst, data, strconv.AppendBool)
+	case []int32:
+		dst = appendList(dst, data, appendInt[int32])
+	case []int64:
+		dst = appendList(dst, data, appendInt[int64])
+	case []float32:
+		for i, f := range data {
+			if err := finite(float64(f), i); err != nil {
+				return nil, err
+			}
+		}
+		dst = appendList(dst, data, func(dst []byte, f float32) []byte {
+			return strconv.AppendFloat(dst, float64(f), 'g', -1, 32)
+		})
+	case []float64:
+		for i, f := range data {
+			if err := finite(f, i); err != nil {
+				return nil, err
+			}
+		}
+		dst = appendList(dst, data, func(dst []byte, f float64) []byte {
+			return strconv.AppendFloat(dst, f, 'g', -1, 64)
+		})
+	default:
+		return nil, fmt.Errorf("data of type %T has no JSON form", t.Data)
+	}
+	return append(dst, '}'), nil
+}
+
+func finite(f float64, index int) error {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return fmt.Errorf("value number %d is %v, which JSON can't hold", index+1, f)
+	}
+	return nil
+}
+
+func appendInt[T int32 | int64](dst []byte, n T) []byte { return strconv.AppendInt(dst, int64(n), 10) }
+
+func appendList[T any](dst []byte, values []T, one func([]byte, T) []byte) []byte {
+	dst = append(dst, '[')
+	for i, v := range values {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = one(dst, v)
+	}
+	return append(dst, ']')
+}
+
+// appendString appends s as a JSON string.
+func appendString(dst []byte, s string) []byte {
+	for i := range len(s) {
+		if b := s[i]; b < 0x20 || b == '"' || b == '\\' || b >= utf8.RuneSelf {
+			quoted, err := json.Marshal(s)
+			if err != nil { // a string always has a JSON form
+				return append(dst, `""`...)
+			}
+			return append(dst, quoted...)
+		}
+	}
+	dst = append(dst, '"')
+	dst = append(dst, s...)
+	return append(dst, '"')
+}
+
+// AppendError appends the JSON of a failed request's answer to dst.
+func AppendError(dst []byte, message string) []byte {
+	dst = append(dst, `{"error":`...)
+	dst = appendString(dst, message)
+	return append(dst, '}')
+}
