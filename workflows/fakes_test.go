@@ -1,0 +1,319 @@
+package workflows_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/workflows"
+)
+
+// house is the fake world of one workflow test: every activity by its real
+// name, hand-made, with what it was asked for.
+type house struct {
+	*testsuite.TestWorkflowEnvironment
+	mu      sync.Mutex
+	signals []sentSignal
+
+	steward  []models.StewardSignal
+	monitor  []models.MonitorSignal
+	champion *models.ChampionModel
+	closed   []string // what FindClosed finds
+
+	snapshotErr error
+	ranks       func(models.RunRanksRequest) (models.RanksResult, error)
+	rankCalls   []models.RunRanksRequest
+	checkpoint  models.Checkpoint
+	finished    []models.FinishRunRequest
+	evaluation  models.Evaluation
+
+	registered []models.CreateModelVersionRequest
+	aliases    map[string]string
+	route      models.Route
+	routes     []models.Route
+	replicas   []models.Replicas
+	arms       func(models.ReadArmsRequest) models.ArmReading
+	starts     []models.StartReplicaRequest
+	startErr   error
+	watch      func(context.Context, models.WatchReplicaRequest) (models.ReplicaExit, error)
+	blocks     func(models.ScoreBlocksRequest) models.ScoredBlocks
+	node       func(context.Context) error
+}
+
+type sentSignal struct {
+	To, Name string
+	Arg      any
+}
+
+// newHouse registers every workflow and every fake, and records what is
+// signalled to other workflows.
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	h := &house{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), aliases: map[string]string{}}
+	h.SetTestTimeout(30 * time.Second)
+	for name, function := range map[string]any{
+		models.LifecycleWorkflow: workflows.Lifecycle, models.PrepareDataWorkflow: workflows.PrepareData,
+		models.TrainWorkflow: workflows.Train, models.EvaluateWorkflow: workflows.Evaluate,
+		models.ModelStewardWorkflow: workflows.ModelSteward, models.RolloutWorkflow: workflows.Rollout,
+		models.ServeWorkflow: workflows.Serve, models.MonitorWorkflow: workflows.Monitor,
+		models.GPUPoolWorkflow: workflows.GPUPool, models.NodeWorkflow: workflows.Node,
+	} {
+		h.RegisterWorkflowWithOptions(function, workflow.RegisterOptions{Name: name})
+	}
+	h.registerData()
+	h.registerTraining()
+	h.registerRelease()
+	h.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).
+		Return(func(_, to, _, name string, arg any) error {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.signals = append(h.signals, sentSignal{to, name, arg})
+			return h.answerPool(name, arg)
+		}).Maybe()
+	return h
+}
+
+// answerPool plays a pool that grants every request at once.
+func (h *house) answerPool(name string, arg any) error {
+	if name != models.SignalRequestLease {
+		return nil
+	}
+	var request models.LeaseRequest
+	decode(arg, &request)
+	n := len(h.leases())
+	lease := models.Lease{RequestID: request.RequestID, Holder: request.Holder, Purpose: request.Purpose, Token: int64(n)}
+	for i := range request.Resources.Nodes {
+		node := fmt.Sprintf("host-%c", 'a'+i)
+		lease.Nodes = append(lease.Nodes, models.LeaseNode{Node: node, Address: "127.0.0.1",
+			Devices: []models.Device{{UUID: fmt.Sprintf("VIRT-%s-0", node), Vendor: models.VendorVirtual}}})
+	}
+	h.RegisterDelayedCallback(func() { h.SignalWorkflow(models.SignalLeaseGranted, lease) }, time.Millisecond)
+	return nil
+}
+
+// leases are the requests for leases so far.
+func (h *house) leases() (requests []models.LeaseRequest) {
+	for _, s := range h.signals {
+		if s.Name == models.SignalRequestLease {
+			var r models.LeaseRequest
+			decode(s.Arg, &r)
+			requests = append(requests, r)
+		}
+	}
+	return requests
+}
+
+func (h *house) sent(name string) (found []sentSignal) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.signals {
+		if s.Name == name {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+// decode brings an argument, which the test environment may hand over as the
+// value itself or as a pointer to it, into its type.
+func decode(arg, into any) {
+	payloads, err := converter.GetDefaultDataConverter().ToPayloads(arg)
+	if err == nil {
+		err = converter.GetDefaultDataConverter().FromPayloads(payloads, into)
+	}
+	if err != nil {
+		panic(err)
+	}
+}
+
+func register[F any](h *house, name string, function F) {
+	h.RegisterActivityWithOptions(function, activity.RegisterOptions{Name: name})
+}
+
+func (h *house) registerData() {
+	register(h, "ListPartitions", func(context.Context, models.DataSpec) (models.PartitionList, error) {
+		return models.PartitionList{Partitions: []models.Partition{{URI: "s3://b/1.parquet"}, {URI: "s3://b/2.parquet"}}}, nil
+	})
+	register(h, "PreparePartition", func(_ context.Context, r models.PreparePartitionRequest) (models.PartitionSummary, error) {
+		return models.PartitionSummary{Rows: 10, Files: []models.SnapshotFile{{Path: "train/" + r.Partition.URI, Rows: 10}}}, nil
+	})
+	register(h, "WriteSnapshot", func(_ context.Context, r models.WriteSnapshotRequest) (models.Snapshot, error) {
+		if h.snapshotErr != nil {
+			return models.Snapshot{}, h.snapshotErr
+		}
+		files := 0
+		for _, p := range r.Partitions {
+			files += len(p.Files)
+		}
+		return models.Snapshot{Manifest: models.Ref{URI: "s3://b/m", SHA256: "5a4b"}, Files: files,
+			Train: models.Span{Rows: 20}, Test: models.Span{Rows: 5},
+			Columns: []models.Column{{Name: "x", Type: "float64", Role: "feature"}, {Name: "y", Type: "int64", Role: "label"}}}, nil
+	})
+	register(h, "ScoreModel", func(context.Context, models.EvaluateInput) (models.Evaluation, error) { return h.evaluation, nil })
+	register(h, "ScoreBlocks", func(_ context.Context, r models.ScoreBlocksRequest) (models.ScoredBlocks, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.blocks(r), nil
+	})
+}
+
+func (h *house) registerTraining() {
+	register(h, "CreateRun", func(_ context.Context, r models.CreateRunRequest) (models.Run, error) {
+		return models.Run{RunID: "run-" + r.Key[:6], URL: "http://mlflow/run"}, nil
+	})
+	register(h, "FinishRun", func(_ context.Context, r models.FinishRunRequest) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.finished = append(h.finished, r)
+		return nil
+	})
+	register(h, "FindCheckpoint", func(context.Context, models.FindCheckpointRequest) (models.Checkpoint, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.checkpoint, nil
+	})
+	register(h, "ReserveMasterPort", func(context.Context, models.ReserveMasterPortRequest) (models.MasterEndpoint, error) {
+		return models.MasterEndpoint{Address: "127.0.0.1", Port: 29500}, nil
+	})
+	register(h, "RunRanks", func(ctx context.Context, r models.RunRanksRequest) (models.RanksResult, error) {
+		h.mu.Lock()
+		h.rankCalls = append(h.rankCalls, r)
+		h.mu.Unlock()
+		if h.ranks != nil {
+			return h.ranks(r)
+		}
+		return goodRanks(r)
+	})
+	register(h, "WatchNode", func(ctx context.Context, _ models.WatchNodeRequest) error {
+		if h.node == nil {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return h.node(ctx)
+	})
+}
+
+func goodRanks(r models.RunRanksRequest) (models.RanksResult, error) {
+	if r.GroupRank > 0 {
+		return models.RanksResult{}, nil
+	}
+	return models.RanksResult{Steps: 50, Metrics: map[string]float64{"loss": 0.4},
+		Artifact: &models.ModelArtifact{Source: "s3://b/model", Manifest: models.Ref{SHA256: "ab12"}}}, nil
+}
+
+func (h *house) registerRelease() {
+	register(h, "SignalSteward", func(_ context.Context, s models.StewardSignal) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.steward = append(h.steward, s)
+		return nil
+	})
+	register(h, "SignalMonitor", func(_ context.Context, s models.MonitorSignal) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.monitor = append(h.monitor, s)
+		return nil
+	})
+	register(h, "ReadChampion", func(context.Context, models.ReadChampionRequest) (models.ReadChampionResult, error) {
+		return models.ReadChampionResult{Champion: h.champion}, nil
+	})
+	register(h, "FindClosed", func(context.Context, models.FindClosedRequest) (models.FindClosedResult, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return models.FindClosedResult{WorkflowIDs: h.closed}, nil
+	})
+	register(h, "CreateModelVersion", func(_ context.Context, r models.CreateModelVersionRequest) (models.RegisteredVersion, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.registered = append(h.registered, r)
+		return models.RegisteredVersion{Version: fmt.Sprint(len(h.registered)), URL: "http://mlflow/version"}, nil
+	})
+	register(h, "MoveAliases", func(_ context.Context, r models.MoveAliasesRequest) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for alias, version := range r.Aliases {
+			h.aliases[alias] = version
+		}
+		return nil
+	})
+	register(h, "TagModelVersion", func(context.Context, models.TagModelVersionRequest) error { return nil })
+	h.registerServing()
+}
+
+func (h *house) registerServing() {
+	register(h, "ReadRoute", func(context.Context, string) (models.Route, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.route, nil
+	})
+	register(h, "PublishRoute", func(_ context.Context, r models.Route) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if r.Generation <= h.route.Generation {
+			return temporal.NewNonRetryableApplicationError("a newer route is in place", string(models.KindStaleRoute), nil)
+		}
+		h.route, h.routes = r, append(h.routes, r)
+		return nil
+	})
+	register(h, "PublishReplicas", func(_ context.Context, r models.Replicas) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.replicas = append(h.replicas, r)
+		return nil
+	})
+	register(h, "ReadArms", func(_ context.Context, r models.ReadArmsRequest) (models.ArmReading, error) { return h.arms(r), nil })
+	register(h, "StartReplica", func(_ context.Context, r models.StartReplicaRequest) (models.Replica, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.starts = append(h.starts, r)
+		if h.startErr != nil {
+			return models.Replica{}, h.startErr
+		}
+		return models.Replica{Node: r.Node.Node, Replica: r.Replica, Token: r.Token,
+			URL: fmt.Sprintf("http://%s:%d", r.Node.Node, 9000+len(h.starts))}, nil
+	})
+	register(h, "WatchReplica", func(ctx context.Context, r models.WatchReplicaRequest) (models.ReplicaExit, error) {
+		return h.watch(ctx, r)
+	})
+}
+
+// fail is an activity's failure of a kind, as the worker's interceptor makes it.
+func fail(kind models.ErrorKind, message string) error {
+	return temporal.NewApplicationErrorWithOptions(message, string(kind), temporal.ApplicationErrorOptions{NonRetryable: !kind.Retryable()})
+}
+
+// status asks the workflow under test.
+func status[T any](t *testing.T, h *house) (got T) {
+	t.Helper()
+	value, err := h.QueryWorkflow(models.StatusQuery)
+	require.NoError(t, err)
+	require.NoError(t, value.Get(&got))
+	return got
+}
+
+// decodePayloads reads the input of the next run.
+func decodePayloads(t *testing.T, next *workflow.ContinueAsNewError, into any) {
+	t.Helper()
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(next.Input, into))
+}
+
+// silentNode plays an agent whose first watch ends at once.
+func silentNode(*house) func(context.Context) error {
+	calls := 0
+	return func(context.Context) error {
+		calls++
+		return fail(models.KindRankLost, fmt.Sprintf("agent stopped (%d)", calls))
+	}
+}

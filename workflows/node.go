@@ -1,0 +1,115 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// Node stands for a host while its agent lives: one long heartbeating activity
+// on the host's queue, whose time-out is the loss of the node. It tells the
+// pool of every inventory and of every loss. Agents start it, and signal each
+// boot's inventory to it.
+func Node(ctx workflow.Context, info models.NodeInfo) error {
+	n := &node{status: models.NodeStatus{Info: info}}
+	if err := answer(ctx, func() models.NodeStatus { return n.status }); err != nil {
+		return err
+	}
+	for {
+		if err := n.watch(ctx); err != nil {
+			return err
+		}
+		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			n.takeInventory(ctx)
+			return workflow.NewContinueAsNewError(ctx, models.NodeWorkflow, n.status.Info)
+		}
+	}
+}
+
+type node struct{ status models.NodeStatus }
+
+// watch follows the agent until it is gone or a newer boot announces itself.
+func (n *node) watch(ctx workflow.Context) error {
+	if n.takeInventory(ctx) || !n.status.Up {
+		n.tellPool(ctx, models.SignalNodeUp, n.status.Info)
+	}
+	n.status.Up, n.status.Reason = true, ""
+	n.show(ctx)
+
+	watching, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	gone := workflow.ExecuteActivity(n.options(watching), models.Hosts.WatchNode,
+		models.WatchNodeRequest{Node: n.status.Info.Node, Boot: n.status.Info.Boot})
+	announced := workflow.GetSignalChannel(ctx, models.SignalInventory)
+	err := workflow.Await(ctx, func() bool { return gone.IsReady() || announced.Len() > 0 })
+	if err != nil {
+		return err
+	}
+	if announced.Len() > 0 {
+		return nil // the deferred cancel ends the old boot's activity
+	}
+	return n.lose(ctx, gone.Get(ctx, nil))
+}
+
+// lose reports the node down and waits for the next agent.
+func (n *node) lose(ctx workflow.Context, cause error) error {
+	n.status.Up, n.status.Reason = false, "its agent stopped"
+	if cause != nil {
+		n.status.Reason = "its agent went silent: " + reason(cause)
+	}
+	n.tellPool(ctx, models.SignalNodeDown, models.NodeDown{Node: n.status.Info.Node, Reason: n.status.Reason})
+	n.show(ctx)
+	announced := workflow.GetSignalChannel(ctx, models.SignalInventory)
+	return workflow.Await(ctx, func() bool { return announced.Len() > 0 })
+}
+
+// takeInventory takes the newest announcement, if there is one.
+func (n *node) takeInventory(ctx workflow.Context) (found bool) {
+	drain(ctx, models.SignalInventory, func(info models.NodeInfo) { n.status.Info, found = info, true })
+	return found
+}
+
+// options: the agent's silence is noticed after agentLost; an agent that is
+// replaced in the meantime takes the next attempt, and nothing was lost.
+func (n *node) options(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              models.HostQueue(n.status.Info.Node),
+		ScheduleToStartTimeout: agentAbsent,
+		StartToCloseTimeout:    tenYears,
+		HeartbeatTimeout:       agentLost,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 1},
+		Summary:                "Watch host " + n.status.Info.Node,
+	})
+}
+
+func (n *node) tellPool(ctx workflow.Context, signal string, message any) {
+	pool := models.PoolID(n.status.Info.Pool)
+	for {
+		err := workflow.SignalExternalWorkflow(ctx, pool, "", signal, message).Get(ctx, nil)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		workflow.GetLogger(ctx).Warn("pool not reached", "pool", pool, "error", err)
+		if workflow.Sleep(ctx, 2*time.Second) != nil {
+			return
+		}
+	}
+}
+
+func (n *node) show(ctx workflow.Context) {
+	var p page
+	state := "up"
+	if !n.status.Up {
+		state = "**down**: " + n.status.Reason
+	}
+	p.linef("Host **%s** (%s) of pool %s: %s", n.status.Info.Node, n.status.Info.Address, n.status.Info.Pool, state)
+	p.header("device", "model", "memory")
+	for _, d := range n.status.Info.Devices {
+		p.row(d.UUID, d.Model, fmt.Sprintf("%d MiB", d.MemoryMiB))
+	}
+	p.show(ctx)
+}

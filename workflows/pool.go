@@ -1,0 +1,131 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mainspring-ml/mainspring/internal/placement"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// sweepEvery is how often a pool looks for holders that ended without giving
+// their lease back.
+const sweepEvery = 30 * time.Second
+
+// GPUPool lends devices by UUID, for ever. Every message is one step of the
+// pure core placement: state and event in, next state and effects out. The
+// state is durable before an effect is sent, and effects are repeatable, so a
+// crash between the two costs a holder no more than asking again.
+func GPUPool(ctx workflow.Context, state models.PoolState) error {
+	p := &pool{state: state}
+	if err := answer(ctx, p.status); err != nil {
+		return err
+	}
+	return p.run(ctx)
+}
+
+type pool struct {
+	state models.PoolState
+	armed bool // a sweep's timer runs
+	due   bool // it fired
+}
+
+func (p *pool) run(ctx workflow.Context) error {
+	selector := p.inbox(ctx)
+	for ctx.Err() == nil {
+		p.show(ctx)
+		p.arm(ctx, selector)
+		selector.Select(ctx)
+		for ctx.Err() == nil && selector.HasPending() {
+			selector.Select(ctx)
+		}
+		if p.due {
+			p.due = false
+			p.sweep(ctx)
+		}
+		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() && !selector.HasPending() {
+			return workflow.NewContinueAsNewError(ctx, models.GPUPoolWorkflow, p.state)
+		}
+	}
+	return ctx.Err()
+}
+
+// arm sets the timer of the next sweep, while there is anything to sweep. A
+// pool with nothing lent sleeps without one.
+func (p *pool) arm(ctx workflow.Context, selector workflow.Selector) {
+	if p.armed || len(placement.Holders(p.state)) == 0 {
+		return
+	}
+	p.armed = true
+	selector.AddFuture(workflow.NewTimer(ctx, sweepEvery), func(workflow.Future) { p.armed, p.due = false, true })
+}
+
+// inbox turns each signal into a step of the core.
+func (p *pool) inbox(ctx workflow.Context) workflow.Selector {
+	selector := workflow.NewSelector(ctx)
+	receive(ctx, selector, models.SignalNodeUp, func(m models.NodeInfo) { step(ctx, p, placement.NodeUp, m) })
+	receive(ctx, selector, models.SignalNodeDown, func(m models.NodeDown) { step(ctx, p, placement.NodeDown, m) })
+	receive(ctx, selector, models.SignalRequestLease, func(m models.LeaseRequest) { step(ctx, p, placement.Request, m) })
+	receive(ctx, selector, models.SignalReleaseLease, func(m models.LeaseRelease) { step(ctx, p, placement.Release, m) })
+	selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {}) // wakes the loop, which ends
+	return selector
+}
+
+func receive[T any](ctx workflow.Context, selector workflow.Selector, signal string, handle func(T)) {
+	selector.AddReceive(workflow.GetSignalChannel(ctx, signal), func(c workflow.ReceiveChannel, _ bool) {
+		var message T
+		c.Receive(ctx, &message)
+		handle(message)
+	})
+}
+
+// step applies one event and sends what follows from it: losses, then grants.
+func step[E any](ctx workflow.Context, p *pool, event func(models.PoolState, E, time.Time) (models.PoolState, placement.Effects), message E) {
+	next, effects := event(p.state, message, workflow.Now(ctx))
+	p.state = next
+	for _, loss := range effects.Losses {
+		p.tell(ctx, loss.Holder, models.SignalLeaseLost, loss.Lost)
+	}
+	for _, lease := range effects.Grants {
+		p.tell(ctx, lease.Holder, models.SignalLeaseGranted, lease)
+	}
+}
+
+// tell does not wait: a holder that is gone is found by the sweep, and one
+// that missed a grant asks again.
+func (p *pool) tell(ctx workflow.Context, holder, signal string, message any) {
+	workflow.SignalExternalWorkflow(ctx, holder, "", signal, message)
+}
+
+// sweep frees what closed workflows still hold.
+func (p *pool) sweep(ctx workflow.Context) {
+	found, err := call(quick(ctx, "Look for holders that have ended"), models.Entities.FindClosed,
+		models.FindClosedRequest{WorkflowIDs: placement.Holders(p.state)})
+	if err != nil {
+		return // cancelled; the next sweep looks again
+	}
+	for _, holder := range found.WorkflowIDs {
+		step(ctx, p, placement.HolderClosed, holder)
+	}
+}
+
+func (p *pool) status() models.PoolStatus {
+	return models.PoolStatus{PoolState: p.state, Reasons: placement.Explain(p.state)}
+}
+
+func (p *pool) show(ctx workflow.Context) {
+	var out page
+	out.linef("**Pool %s**: %d hosts, %d leases, %d waiting", p.state.Pool, len(p.state.Nodes), len(p.state.Leases), len(p.state.Waiting))
+	out.header("lease", "holder", "devices")
+	for _, l := range p.state.Leases {
+		out.row(fmt.Sprint(l.Token), fmt.Sprintf("%s (`%s`)", l.Purpose, l.Holder), strings.Join(deviceUUIDs(l), ", "))
+	}
+	reasons := placement.Explain(p.state)
+	for _, w := range p.state.Waiting {
+		out.linef("- %s waits: %s", w.Purpose, reasons[w.RequestID])
+	}
+	out.show(ctx)
+}

@@ -1,0 +1,90 @@
+package workflows_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/workflows"
+)
+
+func replayer() worker.WorkflowReplayer {
+	r := worker.NewWorkflowReplayer()
+	for name, function := range map[string]any{
+		models.LifecycleWorkflow: workflows.Lifecycle, models.PrepareDataWorkflow: workflows.PrepareData,
+		models.TrainWorkflow: workflows.Train, models.EvaluateWorkflow: workflows.Evaluate,
+		models.ModelStewardWorkflow: workflows.ModelSteward, models.RolloutWorkflow: workflows.Rollout,
+		models.ServeWorkflow: workflows.Serve, models.MonitorWorkflow: workflows.Monitor,
+		models.GPUPoolWorkflow: workflows.GPUPool, models.NodeWorkflow: workflows.Node,
+	} {
+		r.RegisterWorkflowWithOptions(function, workflow.RegisterOptions{Name: name})
+	}
+	return r
+}
+
+// TestReplay runs histories of real runs against the present code. A failure
+// means that runs in flight would break on the upgrade; see CONTRIBUTING.md.
+func TestReplay(t *testing.T) {
+	paths, err := filepath.Glob("testdata/histories/*.json")
+	require.NoError(t, err)
+	types := map[string]bool{}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".json"), func(t *testing.T) {
+			require.NoError(t, replayer().ReplayWorkflowHistoryFromJSONFile(nil, path))
+		})
+		types[strings.SplitN(filepath.Base(path), "-", 2)[0]] = true
+	}
+	require.Len(t, types, 10, "every workflow type has a recorded history")
+}
+
+// TestReplayNoticesAChange proves that the replayer is awake: a history whose
+// first activity had another name must not pass.
+func TestReplayNoticesAChange(t *testing.T) {
+	data, err := os.ReadFile("testdata/histories/PrepareData-1.json")
+	require.NoError(t, err)
+	changed := strings.ReplaceAll(string(data), `"ListPartitions"`, `"ListTables"`)
+	require.NotEqual(t, string(data), changed)
+	path := filepath.Join(t.TempDir(), "changed.json")
+	require.NoError(t, os.WriteFile(path, []byte(changed), 0o644))
+	require.Error(t, replayer().ReplayWorkflowHistoryFromJSONFile(nil, path))
+}
+
+// TestHistoriesCarryNoLargePayload holds promise 7: references and summaries
+// only, nothing above 32 KiB.
+func TestHistoriesCarryNoLargePayload(t *testing.T) {
+	paths, err := filepath.Glob("testdata/histories/*.json")
+	require.NoError(t, err)
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		var history any
+		require.NoError(t, json.Unmarshal(data, &history))
+		walk(history, func(payload string) {
+			require.Less(t, len(payload), 32<<10*4/3, "%s has a payload of %d base64 characters", path, len(payload))
+		})
+	}
+}
+
+// walk visits every payload's data.
+func walk(node any, visit func(string)) {
+	switch node := node.(type) {
+	case map[string]any:
+		if data, ok := node["data"].(string); ok {
+			visit(data)
+		}
+		for _, child := range node {
+			walk(child, visit)
+		}
+	case []any:
+		for _, child := range node {
+			walk(child, visit)
+		}
+	}
+}

@@ -1,0 +1,211 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// Serve keeps the replicas of one version alive on leased devices until it is
+// told to stop or cancelled. A replica that ends is started anew, elsewhere
+// when its host is gone; the gateways learn every address from what it
+// publishes.
+func Serve(ctx workflow.Context, input models.ServeInput) error {
+	s := newServing(ctx, input)
+	if err := answer(ctx, func() models.ServeStatus { return s.status() }); err != nil {
+		return err
+	}
+	publish(ctx, attributeModel.ValueSet(input.Model), attributeVersion.ValueSet(input.Version),
+		attributeEndpoint.ValueSet(input.Deploy.Endpoint))
+	return s.run(ctx)
+}
+
+type serving struct {
+	input    models.ServeInput
+	desk     *leaseDesk
+	ready    []*models.Replica // by index; nil while not ready
+	starts   []int             // by index
+	waiting  string
+	failed   error // the model itself can't be served
+	told     bool  // Notify has been told
+	stopping bool
+}
+
+func newServing(ctx workflow.Context, input models.ServeInput) *serving {
+	return &serving{
+		input:  input,
+		desk:   newLeaseDesk(ctx),
+		ready:  make([]*models.Replica, input.Deploy.Replicas),
+		starts: make([]int, input.Deploy.Replicas),
+	}
+}
+
+func (s *serving) run(ctx workflow.Context) error {
+	replicas, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	group := workflow.NewWaitGroup(ctx)
+	group.Add(len(s.ready))
+	for i := range s.ready {
+		workflow.Go(replicas, func(ctx workflow.Context) {
+			defer group.Done()
+			s.keep(ctx, i)
+		})
+	}
+	stop := workflow.GetSignalChannel(ctx, models.SignalStop)
+	// A cancelled context ends the wait as well: both mean stop.
+	_ = workflow.Await(ctx, func() bool { return stop.Len() > 0 || s.failed != nil })
+	s.stopping = true
+	cancel()
+
+	ctx, done := workflow.NewDisconnectedContext(ctx)
+	defer done()
+	group.Wait(ctx)
+	s.announce(ctx)
+	if s.failed != nil {
+		s.tell(ctx, models.SignalServeFailed, models.ServeFailed{Version: s.input.Version, Reason: reason(s.failed)})
+	}
+	return s.failed
+}
+
+// keep runs one replica, again and again.
+func (s *serving) keep(ctx workflow.Context, index int) {
+	for ctx.Err() == nil && s.failed == nil {
+		s.starts[index]++
+		err := s.live(ctx, index)
+		if kindOf(err) == models.KindModelRejected || kindOf(err) == models.KindServerFailed {
+			s.failed = err // the same bytes would fail the same way everywhere
+			return
+		}
+		if ctx.Err() == nil {
+			pause := min(time.Duration(s.starts[index])*500*time.Millisecond, 30*time.Second)
+			_ = workflow.Sleep(ctx, pause)
+		}
+	}
+}
+
+// live is one life of a replica: lease, start, publish, watch; then withdraw
+// the address before the devices are given back.
+func (s *serving) live(ctx workflow.Context, index int) error {
+	request := models.LeaseRequest{
+		RequestID: fmt.Sprintf("%s#%d.%d", workflow.GetInfo(ctx).WorkflowExecution.RunID, index, s.starts[index]),
+		Holder:    workflow.GetInfo(ctx).WorkflowExecution.ID,
+		Purpose:   fmt.Sprintf("serve %s version %s", s.input.Deploy.Endpoint, s.input.Version),
+		Resources: s.input.Deploy.Resources,
+	}
+	s.show(ctx, "waiting for "+waitingFor(request.Resources))
+	lease, err := s.desk.acquire(ctx, request)
+	if err != nil {
+		return err
+	}
+	defer s.desk.release(ctx, request)
+
+	s.show(ctx, "starting replica on "+lease.Nodes[0].Node)
+	replica, err := call(onHost(ctx, lease.Nodes[0].Node, "Start replica"), models.Hosts.StartReplica, models.StartReplicaRequest{
+		Endpoint: s.input.Deploy.Endpoint, Version: s.input.Version, Replica: index,
+		Token: lease.Token, Node: lease.Nodes[0], Artifact: s.input.Artifact,
+	})
+	if err != nil {
+		return err
+	}
+	s.ready[index] = &replica
+	s.announce(ctx)
+	defer s.withdraw(ctx, index)
+	s.show(ctx, "")
+	return s.watch(ctx, lease, replica)
+}
+
+// watch returns when the server has ended, its host is lost, or ctx is
+// cancelled, which drains and ends it.
+func (s *serving) watch(ctx workflow.Context, lease models.Lease, replica models.Replica) error {
+	watching, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	ended := start(longOnHost(watching, replica.Node, "Watch replica at "+replica.URL, tenYears), models.Hosts.WatchReplica,
+		models.WatchReplicaRequest{Endpoint: s.input.Deploy.Endpoint, Version: s.input.Version, Replica: replica, Node: lease.Nodes[0]})
+	_ = workflow.Await(ctx, func() bool {
+		_, lost := s.desk.lossOf(lease.RequestID)
+		return lost || ended.IsReady()
+	})
+	cancel()
+	waiting, done := workflow.NewDisconnectedContext(ctx)
+	defer done()
+	exit, err := ended.get(waiting)
+	if err == nil {
+		workflow.GetLogger(ctx).Warn("replica ended", "replica", replica.URL, "reason", exit.Reason)
+	}
+	return err
+}
+
+func (s *serving) withdraw(ctx workflow.Context, index int) {
+	s.ready[index] = nil
+	if s.stopping {
+		return // run announces once, after the last has ended
+	}
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	s.announce(ctx)
+}
+
+// announce publishes the addresses, and tells Notify once all replicas are up.
+func (s *serving) announce(ctx workflow.Context) {
+	addresses := models.Replicas{Endpoint: s.input.Deploy.Endpoint, Version: s.input.Version, URLs: []string{}}
+	for _, r := range s.replicas() {
+		addresses.URLs = append(addresses.URLs, r.URL)
+	}
+	slices.Sort(addresses.URLs)
+	if err := do(quick(ctx, "Publish replica addresses"), models.Routing.PublishReplicas, addresses); err != nil {
+		workflow.GetLogger(ctx).Error("replica addresses not published", "error", err)
+		return
+	}
+	if !s.told && len(s.replicas()) == len(s.ready) {
+		s.told = true
+		s.tell(ctx, models.SignalServeReady, models.ServeReady{Version: s.input.Version, Replicas: s.replicas()})
+	}
+}
+
+func (s *serving) tell(ctx workflow.Context, signal string, message any) {
+	if s.input.Notify == "" {
+		return
+	}
+	if err := workflow.SignalExternalWorkflow(ctx, s.input.Notify, "", signal, message).Get(ctx, nil); err != nil && !temporal.IsCanceledError(err) {
+		workflow.GetLogger(ctx).Warn("rollout not told", "rollout", s.input.Notify, "signal", signal, "error", err)
+	}
+}
+
+func (s *serving) replicas() []models.Replica {
+	found := []models.Replica{}
+	for _, r := range s.ready {
+		if r != nil {
+			found = append(found, *r)
+		}
+	}
+	return found
+}
+
+func (s *serving) status() models.ServeStatus {
+	restarts := 0
+	for _, n := range s.starts {
+		restarts += max(n-1, 0)
+	}
+	return models.ServeStatus{Version: s.input.Version, Replicas: s.replicas(), Waiting: s.waiting, Restarts: restarts}
+}
+
+func (s *serving) show(ctx workflow.Context, waiting string) {
+	s.waiting = waiting
+	var p page
+	p.linef("**%s version %s**: %d of %d replicas ready, %d restarts", s.input.Deploy.Endpoint, s.input.Version,
+		len(s.replicas()), len(s.ready), s.status().Restarts)
+	if waiting != "" {
+		p.linef("")
+		p.linef("Now: %s", waiting)
+	}
+	p.header("replica", "host", "address")
+	for _, r := range s.replicas() {
+		p.row(fmt.Sprint(r.Replica), r.Node, r.URL)
+	}
+	p.show(ctx)
+}

@@ -1,0 +1,135 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// retrain starts a lifecycle on the newest window, unless one is in flight,
+// the last is too recent, or too many in a row promoted nothing.
+func (s *steward) retrain(ctx workflow.Context, request models.RetrainRequest) {
+	if slices.ContainsFunc(s.state.Retrainings, func(r models.Retraining) bool { return r.RequestID == request.RequestID }) {
+		return // its end will be reported, or has been
+	}
+	champion := s.version(s.state.Champion)
+	if why := s.refusal(champion, request); why != "" {
+		s.record(ctx, models.ActionRetrainRefused, s.state.Champion, request.RequestID, why)
+		s.tellMonitor(ctx, request.Endpoint, models.RetrainSettled{RequestID: request.RequestID, Reason: why})
+		return
+	}
+	spec := retrainingSpec(*champion, request)
+	id := models.LifecycleID(s.state.Model, models.DayKey(request.AsOf))
+	started := workflow.ExecuteChildWorkflow(
+		independent(ctx, id, fmt.Sprintf("Retrain %s as of %s: %s", s.state.Model, models.DayKey(request.AsOf), request.Trigger.Reason)),
+		models.LifecycleWorkflow, spec).GetChildWorkflowExecution().Get(ctx, nil)
+	if started != nil {
+		why := "the lifecycle did not start: " + reason(started)
+		s.record(ctx, models.ActionRetrainRefused, s.state.Champion, request.RequestID, why)
+		s.tellMonitor(ctx, request.Endpoint, models.RetrainSettled{RequestID: request.RequestID, Reason: why})
+		return
+	}
+	s.state.Retrainings = append(s.state.Retrainings, models.Retraining{
+		RequestID: request.RequestID, LifecycleID: id, Trigger: request.Trigger, AsOf: request.AsOf, Endpoint: request.Endpoint,
+	})
+	s.record(ctx, models.ActionRetrainStarted, s.state.Champion, request.RequestID, request.Trigger.Reason)
+}
+
+// refusal says why no retraining starts now; empty: it may.
+func (s *steward) refusal(champion *models.ModelVersion, request models.RetrainRequest) string {
+	if champion == nil {
+		return "there is no champion to retrain"
+	}
+	if open := s.openRetrainings(); len(open) > 0 {
+		return "one is in flight already: " + open[0].LifecycleID
+	}
+	if champion.Spec.Monitor == nil || len(s.state.Retrainings) == 0 {
+		return ""
+	}
+	policy := champion.Spec.Monitor.Retrain
+	last := s.state.Retrainings[len(s.state.Retrainings)-1]
+	if since := request.AsOf.Sub(last.AsOf); since < policy.Cooldown.Std() {
+		return fmt.Sprintf("the last was %s before, and the cooldown is %s", models.Duration(since), policy.Cooldown)
+	}
+	if failed := s.failedInARow(); failed >= policy.MaxFailures {
+		return fmt.Sprintf("the last %d promoted nothing; start a lifecycle by hand after looking at the data", failed)
+	}
+	return ""
+}
+
+func (s *steward) failedInARow() (n int) {
+	for i := len(s.state.Retrainings) - 1; i >= 0 && !s.state.Retrainings[i].Promoted; i-- {
+		n++
+	}
+	return n
+}
+
+func retrainingSpec(champion models.ModelVersion, request models.RetrainRequest) models.LifecycleSpec {
+	spec := champion.Spec
+	policy := spec.Monitor.Retrain
+	spec.Data.AsOf = request.AsOf
+	if policy.Window > 0 {
+		spec.Data.Window = policy.Window
+	}
+	if policy.Holdout > 0 {
+		spec.Data.Holdout = policy.Holdout
+	}
+	trigger := request.Trigger
+	spec.Trigger = &trigger
+	return spec
+}
+
+func (s *steward) openRetrainings() (open []models.Retraining) {
+	for _, r := range s.state.Retrainings {
+		if !r.Ended {
+			open = append(open, r)
+		}
+	}
+	return open
+}
+
+// settle closes a retraining and tells the monitor that asked for it.
+func (s *steward) settle(ctx workflow.Context, closed models.LifecycleClosed) {
+	i := slices.IndexFunc(s.state.Retrainings, func(r models.Retraining) bool { return r.LifecycleID == closed.LifecycleID && !r.Ended })
+	if i < 0 {
+		return // started by a person, or reported before
+	}
+	r := &s.state.Retrainings[i]
+	r.Ended, r.Promoted, r.Version, r.Reason = true, closed.Result.Promoted, closed.Result.Version, closed.Result.Reason
+	if closed.Error != "" {
+		r.Reason = closed.Error
+	}
+	s.record(ctx, models.ActionRetrainEnded, r.Version, r.LifecycleID, r.Reason)
+	s.tellMonitor(ctx, r.Endpoint, models.RetrainSettled{RequestID: r.RequestID, Started: true, Promoted: r.Promoted, Reason: r.Reason})
+}
+
+// sweep settles retrainings whose lifecycle ended without a word: terminated,
+// or reset to nothing.
+func (s *steward) sweep(ctx workflow.Context) {
+	open := s.openRetrainings()
+	if len(open) == 0 {
+		return
+	}
+	ids := make([]string, len(open))
+	for i, r := range open {
+		ids[i] = r.LifecycleID
+	}
+	found, err := call(quick(ctx, "Look for ended lifecycles"), models.Entities.FindClosed, models.FindClosedRequest{WorkflowIDs: ids})
+	if err != nil {
+		return // cancelled; the next sweep looks again
+	}
+	for _, id := range found.WorkflowIDs {
+		s.settle(ctx, models.LifecycleClosed{LifecycleID: id, Error: "the lifecycle ended without a report; it was terminated"})
+	}
+}
+
+func (s *steward) tellMonitor(ctx workflow.Context, endpoint string, settled models.RetrainSettled) {
+	if endpoint == "" {
+		return
+	}
+	s.must(ctx, do(quick(ctx, "Tell the monitor"), models.Entities.SignalMonitor,
+		models.MonitorSignal{Endpoint: endpoint, Settled: &settled}))
+}

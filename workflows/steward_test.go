@@ -1,0 +1,196 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// judging replaces the Rollout child by its result.
+func (h *house) judging(results ...models.RolloutResult) {
+	for _, r := range results {
+		h.OnWorkflow(models.RolloutWorkflow, mock.Anything, mock.Anything).Return(r, nil).Once()
+	}
+}
+
+func candidate(lifecycle string) models.RegisterRequest {
+	v := version("x")
+	v.Candidate.Lifecycle = lifecycle
+	return models.RegisterRequest{RequestID: lifecycle + "/register", ReplyTo: lifecycle, Spec: v.Spec, Candidate: v.Candidate}
+}
+
+func (h *house) runSteward(state models.StewardState, lasts time.Duration) {
+	h.RegisterDelayedCallback(h.CancelWorkflow, lasts)
+	h.ExecuteWorkflow(models.ModelStewardWorkflow, state)
+}
+
+func replies[T any](h *house, signal string) (found []T) {
+	for _, s := range h.sent(signal) {
+		var m T
+		decode(s.Arg, &m)
+		found = append(found, m)
+	}
+	return found
+}
+
+func TestStewardRegistersOnceAndPromotes(t *testing.T) {
+	h := newHouse(t)
+	h.route = models.Route{Generation: 3}
+	h.judging(models.RolloutResult{Verdict: models.VerdictPass, Reason: "safe", Generation: 3})
+	request := candidate("lifecycle/m/a")
+	h.at(1*time.Second, models.SignalRegister, request)
+	h.at(2*time.Second, models.SignalRegister, request) // repeats itself
+	release := models.RollOutRequest{RequestID: "lifecycle/m/a/roll-out", ReplyTo: "lifecycle/m/a", Version: "1"}
+	h.at(3*time.Second, models.SignalRollOut, release)
+	h.at(60*time.Second, models.SignalRollOut, release)
+	h.runSteward(models.StewardState{Model: "m"}, 2*time.Minute)
+
+	require.Len(t, h.registered, 1)
+	answers := replies[models.RegisterReply](h, models.SignalRegistered)
+	require.Len(t, answers, 2)
+	require.Equal(t, answers[0], answers[1])
+	released := replies[models.RollOutReply](h, models.SignalRolledOut)
+	require.Len(t, released, 2, "a repeated request gets the same answer, without a second rollout")
+	require.True(t, released[0].Promoted)
+
+	s := status[models.StewardStatus](t, h)
+	require.Equal(t, "1", s.Champion)
+	require.Equal(t, "1", h.aliases[models.AliasChampion])
+	require.Empty(t, h.aliases[models.AliasChallenger])
+	require.Equal(t, int64(4), h.route.Generation)
+	require.Equal(t, []models.Arm{{Version: "1", Role: models.RoleChampion, Weight: 1}}, h.route.Arms)
+	require.Equal(t, "1", h.monitor[0].Watch.Version)
+	requireChained(t, s.Records)
+}
+
+func requireChained(t *testing.T, records []models.Record) {
+	t.Helper()
+	previous := ""
+	for i, r := range records {
+		require.Equal(t, previous, r.Previous, "record %d", i)
+		require.NotEmpty(t, r.Hash)
+		previous = r.Hash
+	}
+}
+
+func TestStewardRollsBackToTheChampion(t *testing.T) {
+	h := newHouse(t)
+	h.route = models.Route{Generation: 6}
+	h.judging(models.RolloutResult{Verdict: models.VerdictFail, Reason: "errors", Generation: 6})
+	state := models.StewardState{Model: "m", Champion: "1", Challenger: "2", Versions: []models.ModelVersion{version("1"), version("2")}}
+	h.at(time.Second, models.SignalRollOut, models.RollOutRequest{RequestID: "r", ReplyTo: "l", Version: "2"})
+	h.runSteward(state, time.Minute)
+
+	require.Equal(t, "1", status[models.StewardStatus](t, h).Champion)
+	require.Equal(t, "1", h.route.Arms[0].Version)
+	require.Equal(t, int64(7), h.route.Generation)
+	require.NotContains(t, h.aliases, models.AliasChampion, "the champion's alias is not touched")
+	stops := h.sent(models.SignalStop)
+	require.Len(t, stops, 1)
+	require.Equal(t, models.ServeID("flights", "2"), stops[0].To)
+	require.Empty(t, h.monitor)
+}
+
+func TestStewardTreatsInconclusiveAsNo(t *testing.T) {
+	h := newHouse(t)
+	h.judging(models.RolloutResult{Verdict: models.VerdictInconclusive, Reason: "no traffic"})
+	state := models.StewardState{Model: "m", Champion: "1", Versions: []models.ModelVersion{version("1"), version("2")}}
+	h.at(time.Second, models.SignalRollOut, models.RollOutRequest{RequestID: "r", ReplyTo: "l", Version: "2"})
+	h.runSteward(state, time.Minute)
+	require.Equal(t, "1", status[models.StewardStatus](t, h).Champion)
+	require.False(t, replies[models.RollOutReply](h, models.SignalRolledOut)[0].Promoted)
+}
+
+func alarm(id string, asOf time.Time) models.RetrainRequest {
+	return models.RetrainRequest{RequestID: id, AsOf: asOf, Endpoint: "flights", Trigger: models.Trigger{Kind: models.TriggerAlarm, Reason: "loss rose"}}
+}
+
+// lifecycles replaces the Lifecycle child by one that does nothing.
+func (h *house) lifecycles() (specs *[]models.LifecycleSpec) {
+	specs = &[]models.LifecycleSpec{}
+	h.OnWorkflow(models.LifecycleWorkflow, mock.Anything, mock.Anything).Return(
+		func(_ workflow.Context, spec models.LifecycleSpec) (models.LifecycleResult, error) {
+			*specs = append(*specs, spec)
+			return models.LifecycleResult{}, nil
+		})
+	return specs
+}
+
+func TestStewardRetrainsOneAtATimeWithCooldown(t *testing.T) {
+	h := newHouse(t)
+	specs := h.lifecycles()
+	august := time.Date(2013, 8, 5, 0, 0, 0, 0, time.UTC)
+	h.at(1*time.Second, models.SignalRetrain, alarm("a", august))
+	h.at(2*time.Second, models.SignalRetrain, alarm("a", august)) // repeats itself
+	h.at(3*time.Second, models.SignalRetrain, alarm("b", august.AddDate(0, 0, 1)))
+	h.at(4*time.Second, models.SignalLifecycleClosed, models.LifecycleClosed{
+		LifecycleID: models.LifecycleID("m", "2013-08-05"), Result: models.LifecycleResult{Reason: "gain below 0"}})
+	h.at(5*time.Second, models.SignalRetrain, alarm("c", august.AddDate(0, 0, 3)))
+	h.at(6*time.Second, models.SignalRetrain, alarm("d", august.AddDate(0, 0, 20)))
+	h.runSteward(models.StewardState{Model: "m", Champion: "1", Versions: []models.ModelVersion{version("1")}}, 30*time.Second)
+
+	require.Len(t, *specs, 2)
+	require.Equal(t, august, (*specs)[0].Data.AsOf)
+	require.Equal(t, models.TriggerAlarm, (*specs)[0].Trigger.Kind)
+	settled := map[string]models.RetrainSettled{}
+	for _, m := range h.monitor {
+		settled[m.Settled.RequestID] = *m.Settled
+	}
+	require.True(t, settled["a"].Started)
+	require.Contains(t, settled["b"].Reason, "in flight")
+	require.Contains(t, settled["c"].Reason, "cooldown")
+	require.NotContains(t, settled, "d", "it is in flight")
+}
+
+func TestStewardAsksAPersonAfterFailuresInARow(t *testing.T) {
+	h := newHouse(t)
+	specs := h.lifecycles()
+	state := models.StewardState{Model: "m", Champion: "1", Versions: []models.ModelVersion{version("1")}}
+	for i := range 3 {
+		state.Retrainings = append(state.Retrainings, models.Retraining{RequestID: string(rune('x' + i)), Ended: true,
+			AsOf: time.Date(2013, time.Month(i+1), 1, 0, 0, 0, 0, time.UTC)})
+	}
+	h.at(time.Second, models.SignalRetrain, alarm("a", time.Date(2013, 8, 1, 0, 0, 0, 0, time.UTC)))
+	h.runSteward(state, time.Minute)
+	require.Empty(t, *specs)
+	require.Contains(t, h.monitor[0].Settled.Reason, "by hand")
+}
+
+func TestStewardSettlesATerminatedRetraining(t *testing.T) {
+	h := newHouse(t)
+	h.closed = []string{"lifecycle/m/gone"}
+	state := models.StewardState{Model: "m", Champion: "1", Versions: []models.ModelVersion{version("1")},
+		Retrainings: []models.Retraining{{RequestID: "a", LifecycleID: "lifecycle/m/gone", Endpoint: "flights"}}}
+	h.runSteward(state, 3*time.Minute)
+	require.Len(t, h.monitor, 1)
+	require.Contains(t, h.monitor[0].Settled.Reason, "terminated")
+}
+
+func TestStewardContinuesAsNewAndKnowsItsVersions(t *testing.T) {
+	h := newHouse(t)
+	h.SetContinueAsNewSuggested(true)
+	h.at(time.Second, models.SignalRegister, candidate("lifecycle/m/a"))
+	state := models.StewardState{Model: "m", Champion: "1", Versions: []models.ModelVersion{version("1")}}
+	for _, v := range []string{"2", "3", "4", "5", "6"} {
+		state.Versions = append(state.Versions, version(v))
+	}
+	h.ExecuteWorkflow(models.ModelStewardWorkflow, state)
+	var next *workflow.ContinueAsNewError
+	require.ErrorAs(t, h.GetWorkflowError(), &next)
+	var carried models.StewardState
+	decodePayloads(t, next, &carried)
+	require.Equal(t, "1", carried.Versions[0].Version, "the champion is carried however old it is")
+	require.LessOrEqual(t, len(carried.Versions), 6)
+
+	second := newHouse(t)
+	second.route = models.Route{Generation: 9}
+	second.judging(models.RolloutResult{Verdict: models.VerdictFail, Reason: "errors"})
+	second.at(time.Second, models.SignalRollOut, models.RollOutRequest{RequestID: "r", ReplyTo: "l", Version: "1"})
+	second.runSteward(carried, time.Minute)
+	require.Len(t, replies[models.RollOutReply](second, models.SignalRolledOut), 1)
+}
