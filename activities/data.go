@@ -1,0 +1,196 @@
+package activities
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// maxParquet bounds the one file that an activity holds in memory.
+const maxParquet = 2 << 30
+
+// openParquet opens the Parquet file that a URI names. An object is read as a
+// whole, in one request; of a local file only what is needed.
+func openParquet(ctx context.Context, store artifact.Store, part models.Partition) (*parquetio.File, func(), error) {
+	stream, source, err := artifact.OpenURI(ctx, store, part.URI)
+	if err != nil {
+		return nil, nil, unavailable(part.URI, "the file can't be opened", err)
+	}
+	done := func() { _ = stream.Close() } // only read from
+	if part.ETag != "" && source.ETag != part.ETag {
+		done()
+		return nil, nil, &models.Error{
+			Kind: models.KindInvalidSpec, Subject: part.URI, Message: "the file was changed after the source was listed",
+			Hint: "start again when nobody writes to the source",
+		}
+	}
+	content, ok := stream.(io.ReaderAt)
+	if !ok {
+		defer done()
+		if content, err = readWhole(stream, source); err != nil {
+			return nil, nil, unavailable(part.URI, "the file can't be read", err)
+		}
+		done = func() {}
+	}
+	file, err := parquetio.Open(content, source.Size)
+	if err != nil {
+		done()
+		return nil, nil, unreadable(part.URI, err)
+	}
+	return file, done, nil
+}
+
+func readWhole(stream io.Reader, source artifact.Source) (io.ReaderAt, error) {
+	if source.Size > maxParquet {
+		return nil, &models.Error{
+			Kind: models.KindInvalidSpec, Subject: source.URI,
+			Message: fmt.Sprintf("the file has %d bytes; the limit is %d", source.Size, maxParquet),
+			Hint:    "split it into several files",
+		}
+	}
+	data := make([]byte, source.Size)
+	if _, err := io.ReadFull(stream, data); err != nil {
+		return nil, err
+	}
+	return bytes.NewReader(data), nil
+}
+
+// readColumns reads some columns of a whole Parquet file.
+func readColumns(ctx context.Context, store artifact.Store, uri string, names []string) (dataset.Table, error) {
+	file, done, err := openParquet(ctx, store, models.Partition{URI: uri})
+	if err != nil {
+		return dataset.Table{}, err
+	}
+	defer done()
+	table, err := file.ReadAll(ctx, names)
+	if err != nil {
+		return dataset.Table{}, unreadable(uri, err)
+	}
+	return table, nil
+}
+
+// side is some columns of one side of a snapshot.
+type side struct {
+	dir     string
+	columns []string
+}
+
+// maxManifest bounds a snapshot's manifest: about a hundred thousand files.
+const maxManifest = 32 << 20
+
+// readSide reads the files of one side of a snapshot, in the manifest's order.
+func readSide(ctx context.Context, store artifact.Store, manifest models.Ref, want side) (dataset.Table, error) {
+	var table dataset.Table
+	data, err := artifact.ReadRef(ctx, store, manifest, maxManifest)
+	if err != nil {
+		return table, unavailable(manifest.URI, "the snapshot's manifest can't be read", err)
+	}
+	m, err := dataset.Decode(data)
+	if err != nil {
+		return table, &models.Error{Kind: models.KindInvalidSpec, Subject: manifest.URI, Message: "the snapshot can't be used", Cause: err}
+	}
+	bucket, _, err := artifact.ParseURI(manifest.URI)
+	if err != nil {
+		return table, unavailable(manifest.URI, "the snapshot can't be found", err)
+	}
+	for _, f := range m.Files {
+		if path.Dir(f.Path) != want.dir {
+			continue
+		}
+		ref := f.Ref
+		ref.URI = "s3://" + bucket + "/" + dataset.ObjectKey(f.SHA256)
+		more, err := readVerified(ctx, store, ref, want.columns)
+		if err != nil {
+			return table, err
+		}
+		table.Append(more)
+		recordProgress(ctx, f.Path)
+	}
+	return table, nil
+}
+
+// readVerified reads some columns of a Parquet file after its digest has been
+// compared with the reference.
+func readVerified(ctx context.Context, store artifact.Store, ref models.Ref, names []string) (dataset.Table, error) {
+	data, err := artifact.ReadRef(ctx, store, ref, maxParquet)
+	if err != nil {
+		return dataset.Table{}, unavailable(ref.URI, "the file can't be read", err)
+	}
+	file, err := parquetio.Open(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return dataset.Table{}, unreadable(ref.URI, err)
+	}
+	table, err := file.ReadAll(ctx, names)
+	if err != nil {
+		return dataset.Table{}, unreadable(ref.URI, err)
+	}
+	return table, nil
+}
+
+// writeTable stores a table under its digest.
+func writeTable(ctx context.Context, store artifact.Store, table dataset.Table, nullable map[string]bool) (models.Ref, error) {
+	var b bytes.Buffer
+	if err := parquetio.Write(&b, table, nullable); err != nil {
+		return models.Ref{}, unavailable("Parquet", "the table can't be encoded", err)
+	}
+	ref, err := artifact.PutObjectBytes(ctx, store, b.Bytes())
+	return ref, unavailable(ref.URI, "the object can't be written", err)
+}
+
+// unreadable is the error for a file that is no Parquet, or could not be read.
+func unreadable(uri string, err error) error {
+	switch {
+	case errors.Is(err, parquetio.ErrNotParquet):
+		return &models.Error{
+			Kind: models.KindInvalidSpec, Subject: uri, Message: "the file can't be read", Cause: err,
+			Hint: "replace the file; it is damaged or not Parquet",
+		}
+	case errors.Is(err, parquetio.ErrNoColumn):
+		return &models.Error{
+			Kind: models.KindInvalidSpec, Subject: uri, Message: "the file does not have the columns it must have", Cause: err,
+			Hint: "replace the file by one of the right kind",
+		}
+	default:
+		return unavailable(uri, "the file can't be read", err)
+	}
+}
+
+// unavailable passes a *models.Error and a cancellation through, and gives any
+// other error a kind: Unavailable, which is retried, unless the store says that
+// trying again can't help.
+func unavailable(subject, message string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if e := (*models.Error)(nil); errors.As(err, &e) {
+		return e
+	}
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	kind := models.KindUnavailable
+	for _, class := range []error{artifact.ErrNotFound, artifact.ErrCorrupt, artifact.ErrInvalid, artifact.ErrTooLarge, artifact.ErrConflict} {
+		if errors.Is(err, class) {
+			kind = models.KindInvalidSpec
+		}
+	}
+	return &models.Error{Kind: kind, Subject: cmp.Or(subject, "artifact store"), Message: message, Cause: err}
+}
+
+// recordProgress heartbeats, and does nothing outside of an activity.
+func recordProgress(ctx context.Context, detail any) {
+	if activity.IsActivity(ctx) {
+		activity.RecordHeartbeat(ctx, detail)
+	}
+}

@@ -1,0 +1,124 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// Entities reaches the workflows that live for ever, through Temporal itself.
+type Entities struct {
+	Temporal client.Client
+}
+
+var _ models.Entities = (*Entities)(nil)
+
+// SignalSteward delivers a request, starting the steward when this is the
+// model's first.
+func (e *Entities) SignalSteward(ctx context.Context, s models.StewardSignal) error {
+	var name string
+	var message any
+	switch {
+	case s.Register != nil:
+		name, message = models.SignalRegister, s.Register
+	case s.RollOut != nil:
+		name, message = models.SignalRollOut, s.RollOut
+	case s.Retrain != nil:
+		name, message = models.SignalRetrain, s.Retrain
+	case s.Withdraw != nil:
+		name, message = models.SignalWithdraw, s.Withdraw
+	case s.LifecycleClosed != nil:
+		name, message = models.SignalLifecycleClosed, s.LifecycleClosed
+	default:
+		return &models.Error{Kind: models.KindInvalidSpec, Subject: models.StewardID(s.Model), Message: "the signal is empty"}
+	}
+	return e.signal(ctx, entity{
+		id: models.StewardID(s.Model), workflowType: models.ModelStewardWorkflow,
+		input: models.StewardState{Model: s.Model}, summary: "Steward of " + s.Model,
+	}, name, message)
+}
+
+// SignalMonitor delivers a request, starting the monitor when this is the
+// endpoint's first.
+func (e *Entities) SignalMonitor(ctx context.Context, s models.MonitorSignal) error {
+	var name string
+	var message any
+	switch {
+	case s.Watch != nil:
+		name, message = models.SignalWatch, s.Watch
+	case s.Settled != nil:
+		name, message = models.SignalRetrainSettled, s.Settled
+	default:
+		return &models.Error{Kind: models.KindInvalidSpec, Subject: models.MonitorID(s.Endpoint), Message: "the signal is empty"}
+	}
+	return e.signal(ctx, entity{
+		id: models.MonitorID(s.Endpoint), workflowType: models.MonitorWorkflow,
+		input: models.MonitorState{Endpoint: s.Endpoint}, summary: "Monitor of " + s.Endpoint,
+	}, name, message)
+}
+
+type entity struct {
+	id, workflowType string
+	input            any
+	summary          string
+}
+
+func (e *Entities) signal(ctx context.Context, to entity, name string, message any) error {
+	_, err := e.Temporal.SignalWithStartWorkflow(ctx, to.id, name, message, client.StartWorkflowOptions{
+		ID: to.id, TaskQueue: models.TaskQueue, StaticSummary: to.summary,
+		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+	}, to.workflowType, to.input)
+	if err != nil {
+		return fmt.Errorf("signal %s to %s: %w", name, to.id, err)
+	}
+	return nil
+}
+
+// ReadChampion queries the steward.
+func (e *Entities) ReadChampion(ctx context.Context, request models.ReadChampionRequest) (models.ReadChampionResult, error) {
+	answer, err := e.Temporal.QueryWorkflow(ctx, models.StewardID(request.Model), "", models.StatusQuery)
+	var absent *serviceerror.NotFound
+	if errors.As(err, &absent) {
+		return models.ReadChampionResult{}, nil
+	}
+	if err != nil {
+		return models.ReadChampionResult{}, fmt.Errorf("ask %s for the champion: %w", models.StewardID(request.Model), err)
+	}
+	var status models.StewardStatus
+	if err := answer.Get(&status); err != nil {
+		return models.ReadChampionResult{}, fmt.Errorf("read the answer of %s: %w", models.StewardID(request.Model), err)
+	}
+	i := slices.IndexFunc(status.Versions, func(v models.ModelVersion) bool { return v.Version == status.Champion })
+	if status.Champion == "" || i < 0 {
+		return models.ReadChampionResult{}, nil
+	}
+	return models.ReadChampionResult{Champion: &models.ChampionModel{
+		Version: status.Champion, Artifact: status.Versions[i].Candidate.Artifact,
+	}}, nil
+}
+
+// FindClosed describes each workflow. One that is unknown counts as closed.
+func (e *Entities) FindClosed(ctx context.Context, request models.FindClosedRequest) (models.FindClosedResult, error) {
+	closed := []string{}
+	for _, id := range request.WorkflowIDs {
+		description, err := e.Temporal.DescribeWorkflowExecution(ctx, id, "")
+		var absent *serviceerror.NotFound
+		switch {
+		case errors.As(err, &absent):
+			closed = append(closed, id)
+		case err != nil:
+			return models.FindClosedResult{}, fmt.Errorf("describe %s: %w", id, err)
+		case description.GetWorkflowExecutionInfo().GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
+			closed = append(closed, id)
+		}
+	}
+	slices.Sort(closed)
+	return models.FindClosedResult{WorkflowIDs: closed}, nil
+}

@@ -1,0 +1,171 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/mainspring-ml/mainspring/internal/accel"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// inherited reports whether a program gets the agent's own value of a variable:
+// where things are on this host, and how S3 and MLflow are reached (which
+// includes their credentials, because a program may write to its run). Nothing
+// else of the agent's environment reaches a program.
+func inherited(name string) bool {
+	switch name {
+	case "PATH", "HOME", "LANG", "TMPDIR":
+		return true
+	}
+	// The last is how a development stack recognises what it has to end.
+	return strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "MLFLOW_") || strings.HasPrefix(name, "MAINSPRING_STACK_")
+}
+
+// variables are a program's environment under construction; later ones win.
+type variables map[string]string
+
+func (h *Hosts) baseEnvironment() variables {
+	env := variables{}
+	for _, variable := range h.Environ {
+		if name, value, ok := strings.Cut(variable, "="); ok && inherited(name) {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+func (v variables) set(list ...string) {
+	for _, variable := range list {
+		name, value, _ := strings.Cut(variable, "=")
+		v[name] = value
+	}
+}
+
+func (v variables) list() []string {
+	list := make([]string, 0, len(v))
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		list = append(list, name+"="+v[name])
+	}
+	return list
+}
+
+// resolveSecrets reads the values of env:NAME and file:PATH on this host. They
+// go to the program and nowhere else; errors name the reference only.
+func (h *Hosts) resolveSecrets(env map[string]string) (variables, error) {
+	resolved := variables{}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		value := env[name]
+		field := "train.env." + name
+		if source, ok := strings.CutPrefix(value, models.SecretFromEnv); ok {
+			i := slices.IndexFunc(h.Environ, func(v string) bool { return strings.HasPrefix(v, source+"=") })
+			if i < 0 {
+				return nil, &models.Error{
+					Kind: models.KindEnvironmentFailed, Subject: field, Message: fmt.Sprintf("%s is not set on host %s", source, h.Node),
+					Hint: "start the agent with it",
+				}
+			}
+			value = strings.TrimPrefix(h.Environ[i], source+"=")
+		} else if path, ok := strings.CutPrefix(value, models.SecretFromFile); ok {
+			content, err := os.ReadFile(path)
+			if err != nil {
+				return nil, &models.Error{
+					Kind: models.KindEnvironmentFailed, Subject: field, Message: "the secret can't be read on host " + h.Node,
+					Hint: "put the file there, readable for the agent", Cause: err,
+				}
+			}
+			value = strings.TrimRight(string(content), "\r\n")
+		}
+		resolved[name] = value
+	}
+	return resolved, nil
+}
+
+// places are the paths that a rank is told.
+type places struct {
+	data, params, checkpoints, resume, model, outOfFold string
+	interpreter                                         string // of a built environment, or ""
+}
+
+// rankEnvironment is the training contract's environment of one local rank.
+// The spec's own variables may set defaults such as OMP_NUM_THREADS, but not
+// what the engine says.
+func (h *Hosts) rankEnvironment(ctx context.Context, req models.RunRanksRequest, local int, at places, progress string, spec variables) []string {
+	env := h.baseEnvironment()
+	env.set("OMP_NUM_THREADS=1", "PYTHONUNBUFFERED=1", "TORCH_NCCL_ASYNC_ERROR_HANDLING=1")
+	if at.interpreter != "" {
+		bin := filepath.Dir(at.interpreter)
+		env.set("VIRTUAL_ENV="+filepath.Dir(bin), "PATH="+bin+string(os.PathListSeparator)+env["PATH"])
+	}
+	maps.Copy(env, spec)
+	env.set(accel.Visibility(req.Node.Devices)...)
+	env.set(torchrun(req, local)...)
+	env.set(
+		"MAINSPRING_DATA_DIR="+at.data,
+		"MAINSPRING_PARAMS="+at.params,
+		"MAINSPRING_CHECKPOINT_DIR="+at.checkpoints,
+		"MAINSPRING_PROGRESS="+progress,
+		"MAINSPRING_MODEL_DIR="+at.model,
+		"MAINSPRING_OOF_PATH="+at.outOfFold,
+		"MLFLOW_RUN_ID="+req.Run.RunID,
+	)
+	if at.resume != "" {
+		env.set("MAINSPRING_RESUME_DIR=" + at.resume)
+	}
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	if parent := carrier.Get("traceparent"); parent != "" {
+		env.set("TRACEPARENT=" + parent)
+	}
+	return env.list()
+}
+
+// torchrun sets what torchrun would. Ranks are numbered host by host; every
+// host of a gang has the same number of devices.
+func torchrun(req models.RunRanksRequest, local int) []string {
+	onHost := len(req.Node.Devices)
+	rank := strconv.Itoa(req.GroupRank*onHost + local)
+	world := strconv.Itoa(req.WorldSize)
+	restarts := 0
+	if req.Train.MaxRestarts != nil {
+		restarts = *req.Train.MaxRestarts
+	}
+	return []string{
+		"RANK=" + rank,
+		"LOCAL_RANK=" + strconv.Itoa(local),
+		"WORLD_SIZE=" + world,
+		"LOCAL_WORLD_SIZE=" + strconv.Itoa(onHost),
+		"GROUP_RANK=" + strconv.Itoa(req.GroupRank),
+		"GROUP_WORLD_SIZE=" + strconv.Itoa(req.Groups),
+		"ROLE_NAME=default",
+		"ROLE_RANK=" + rank,
+		"ROLE_WORLD_SIZE=" + world,
+		"MASTER_ADDR=" + req.Master.Address,
+		"MASTER_PORT=" + strconv.Itoa(req.Master.Port),
+		"TORCHELASTIC_RESTART_COUNT=" + strconv.Itoa(req.Restart),
+		"TORCHELASTIC_MAX_RESTARTS=" + strconv.Itoa(restarts),
+		"TORCHELASTIC_RUN_ID=" + req.RunKey,
+		// There is no elastic agent: rank 0 hosts the store.
+		"TORCHELASTIC_USE_AGENT_STORE=False",
+	}
+}
+
+// paramsJSON is "{}" without parameters.
+func paramsJSON(params map[string]any) (string, error) {
+	if params == nil {
+		return "{}", nil
+	}
+	text, err := json.Marshal(params)
+	if err != nil {
+		return "", &models.Error{Kind: models.KindInvalidSpec, Subject: "train.params", Message: "not representable as JSON", Cause: err}
+	}
+	return string(text), nil
+}

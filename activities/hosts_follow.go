@@ -1,0 +1,142 @@
+package activities
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/mainspring-ml/mainspring/internal/runner"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// followEvery is how often the job and its progress are looked at.
+const followEvery = 200 * time.Millisecond
+
+// follow passes progress and checkpoints on until the job has ended. It stops
+// the job when cancellation was requested or the time is up; when the attempt
+// ends for any other reason, the job goes on and follow returns an error.
+func (g *gang) follow(ctx context.Context, handle *runner.Handle) (runner.State, error) {
+	tail := &progressTail{path: g.path(progressFile(0))}
+	sink := newMetricSink(g.h.Metrics, g.req.Run, g.dir)
+	uploader := &checkpointUploader{store: g.h.Store, prefix: models.CheckpointPrefix(g.req.RunKey), dir: g.path(checkpointDir)}
+	stopWork := g.background(ctx, sink.work, uploader.work)
+	defer stopWork()
+
+	state, err := g.wait(ctx, handle, func() {
+		g.take(tail, sink)
+		if newest := uploader.newest.Load(); newest > 0 {
+			g.update(func(p *models.RankProgress) { p.Checkpoint = newest })
+		}
+	})
+	if err != nil {
+		return state, err
+	}
+	stopWork()
+	g.take(tail, sink)
+	if g.leads() {
+		if outcome(state, g.req.Train, g.dir) != nil {
+			uploader.finish(ctx)
+		}
+		sink.finish(ctx)
+	}
+	g.storeLogs(ctx)
+	return state, nil
+}
+
+// background runs what only the host of rank 0 does beside watching. The
+// returned function ends it, and may be called twice.
+func (g *gang) background(ctx context.Context, work ...func(context.Context)) (stop func()) {
+	if !g.leads() {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var group sync.WaitGroup
+	for _, w := range work {
+		group.Go(func() { w(ctx) })
+	}
+	return func() { cancel(); group.Wait() }
+}
+
+// wait touches the job and calls look until the job has ended.
+func (g *gang) wait(ctx context.Context, handle *runner.Handle, look func()) (runner.State, error) {
+	began := handle.Began()
+	ticker := time.NewTicker(followEvery)
+	defer ticker.Stop()
+	for {
+		state, ended, err := handle.Poll()
+		if err != nil || ended {
+			return state, err
+		}
+		if err := handle.Touch(); err != nil {
+			return state, err
+		}
+		g.notePIDs(state)
+		look()
+		if overdue(began, g.req.Train) {
+			return handle.Stop(context.WithoutCancel(ctx), reasonTimeout)
+		}
+		select {
+		case <-ticker.C:
+		case <-agentStops(ctx):
+			return state, g.h.agentLeaves()
+		case <-ctx.Done():
+			if !cancelRequested(ctx) {
+				return state, g.h.agentLeaves()
+			}
+			return handle.Stop(context.WithoutCancel(ctx), reasonCancelled)
+		}
+	}
+}
+
+// notePIDs keeps the numbers of the processes for the heartbeat.
+func (g *gang) notePIDs(state runner.State) {
+	pids := make([]int, 0, len(state.Processes))
+	for _, p := range state.Processes {
+		if p.ID.PID > 0 && p.Exit == nil {
+			pids = append(pids, p.ID.PID)
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.progress.PIDs = pids
+}
+
+// take reads new progress; everyone shows it, and the host of rank 0 sends it
+// to MLflow.
+func (g *gang) take(tail *progressTail, sink *metricSink) {
+	lines, err := tail.next()
+	if err != nil {
+		slog.Warn("progress not read", "job", g.key, "error", err)
+		return
+	}
+	for _, line := range lines {
+		record, ok := parseProgress(line.text)
+		if !ok {
+			continue // a line that is no JSON is the program's own business
+		}
+		if g.leads() {
+			sink.add(record, line.end)
+		}
+		g.note(record)
+	}
+}
+
+func (g *gang) note(record progressRecord) {
+	g.update(func(p *models.RankProgress) {
+		p.Step = max(p.Step, record.step)
+		if record.of > 0 {
+			p.Of = record.of
+		}
+		metrics := maps.Clone(p.Metrics)
+		if metrics == nil {
+			metrics = map[string]float64{}
+		}
+		maps.Copy(metrics, record.metrics)
+		p.Metrics = metrics // the old map may be on its way to the server
+		if loss, ok := lossOf(record.metrics); ok {
+			g.curve.add(record.step, loss)
+		}
+	})
+}

@@ -1,0 +1,323 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/runner"
+	"github.com/mainspring-ml/mainspring/internal/runner/pyenv"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// Phases of RankProgress.
+const (
+	phaseData        = "fetching data"
+	phaseEnvironment = "building environment"
+	phaseTraining    = "training"
+	phaseUploading   = "uploading"
+)
+
+// RunRanks implements models.Hosts. The steps can be interrupted anywhere:
+//
+//  1. What the ranks need is fetched into caches and the job's directory.
+//  2. The runner starts the job; from here on an attempt finds it and attaches.
+//  3. Progress and checkpoints are passed on while it runs.
+//  4. The model is checked and stored, then the result is written beside it.
+//     Only after that are local files removed: an attempt whose answer did not
+//     arrive is followed by one that finds the result.
+func (h *Hosts) RunRanks(ctx context.Context, req models.RunRanksRequest) (models.RanksResult, error) {
+	g := newGang(h, req)
+	defer pulse(ctx, g.read)()
+	release, err := h.claims.take(ctx, g.key)
+	if err != nil {
+		return models.RanksResult{}, err
+	}
+	defer release()
+	if result, found, err := g.earlierResult(); err != nil || found {
+		return result, err
+	}
+	handle, err := g.start(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return models.RanksResult{}, ctx.Err()
+		}
+		return models.RanksResult{}, err
+	}
+	return g.see(ctx, handle)
+}
+
+// gang is one host's share of a training.
+type gang struct {
+	h   *Hosts
+	req models.RunRanksRequest
+	key string
+	dir string // the job's
+
+	mu       sync.Mutex
+	progress models.RankProgress
+	version  int
+	curve    curve
+}
+
+func newGang(h *Hosts, req models.RunRanksRequest) *gang {
+	key := fmt.Sprintf("train-%s-%d-%d", req.RunKey, req.Token, req.GroupRank)
+	return &gang{h: h, req: req, key: key, dir: h.Runner.Dir(key)}
+}
+
+// leads reports whether rank 0 is here, which alone writes checkpoints, metrics
+// and the model.
+func (g *gang) leads() bool { return g.req.GroupRank == 0 }
+
+func (g *gang) path(name string) string { return filepath.Join(g.dir, name) }
+
+// Names in the job's directory.
+const (
+	codeDir       = "code"
+	checkpointDir = "checkpoints"
+	modelDir      = "model"
+	outOfFoldFile = "out-of-fold.parquet"
+	resultFile    = "result.json"
+)
+
+func progressFile(local int) string { return fmt.Sprintf("progress-%d.jsonl", local) }
+
+// rankName is the name of a process and of its log.
+func (g *gang) rankName(local int) string {
+	return fmt.Sprintf("rank-%d", g.req.GroupRank*len(g.req.Node.Devices)+local)
+}
+
+// read is what the heartbeat tells.
+func (g *gang) read() (models.RankProgress, int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	detail := g.progress
+	detail.Curve = append([][2]float64(nil), g.curve.points...)
+	return detail, g.version
+}
+
+func (g *gang) update(change func(*models.RankProgress)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	change(&g.progress)
+	g.version++
+}
+
+func (g *gang) phase(name string) { g.update(func(p *models.RankProgress) { p.Phase = name }) }
+
+// start starts the job, or attaches to it.
+func (g *gang) start(ctx context.Context) (*runner.Handle, error) {
+	handle, found, err := g.h.Runner.Attach(g.key)
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		g.update(func(p *models.RankProgress) { p.Phase, p.Reattached = phaseTraining, true })
+		return handle, handle.Touch()
+	}
+	job, err := g.prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g.phase(phaseTraining)
+	handle, _, err = g.h.Runner.Start(ctx, job)
+	return handle, err
+}
+
+// prepare fetches what the ranks need and says how to run them.
+func (g *gang) prepare(ctx context.Context) (runner.Job, error) {
+	for _, name := range []string{checkpointDir, codeDir} {
+		if err := os.MkdirAll(g.path(name), 0o700); err != nil {
+			return runner.Job{}, err
+		}
+	}
+	secrets, err := g.h.resolveSecrets(g.req.Train.Env)
+	if err != nil {
+		return runner.Job{}, err
+	}
+	at, err := g.fetch(ctx)
+	if err != nil {
+		return runner.Job{}, err
+	}
+	argv := append([]string(nil), g.req.Train.Command...)
+	if len(argv) == 0 {
+		return runner.Job{}, &models.Error{Kind: models.KindInvalidSpec, Subject: "train.command", Message: "is missing"}
+	}
+	if err := g.environment(ctx, argv, &at); err != nil {
+		return runner.Job{}, err
+	}
+	job := runner.Job{
+		Key: g.key, Token: g.req.Token, Grace: g.req.Train.Grace.Std(), Orphan: g.h.Orphan,
+	}
+	for local, device := range g.req.Node.Devices {
+		job.Devices = append(job.Devices, device.UUID)
+		name := g.rankName(local)
+		job.Processes = append(job.Processes, runner.Process{
+			Name: name, Argv: argv, Dir: g.path(codeDir), Log: logPath(g.dir, name),
+			Env: g.h.rankEnvironment(ctx, g.req, local, at, g.path(progressFile(local)), secrets),
+		})
+	}
+	return job, nil
+}
+
+// fetch brings data, code and the checkpoint to this host.
+func (g *gang) fetch(ctx context.Context) (at places, err error) {
+	g.phase(phaseData)
+	at = places{checkpoints: g.path(checkpointDir), model: g.path(modelDir), outOfFold: g.path(outOfFoldFile)}
+	if at.params, err = paramsJSON(g.req.Train.Params); err != nil {
+		return at, err
+	}
+	if at.data, err = g.h.cache().snapshot(ctx, g.req.Snapshot); err != nil {
+		return at, err
+	}
+	if code := g.req.Train.Code; code.URI != "" {
+		if err := g.h.cache().code(ctx, code.Ref(), g.path(codeDir)); err != nil {
+			return at, err
+		}
+	}
+	if g.req.Resume.Step > 0 {
+		at.resume = g.path("resume")
+		return at, g.resume(ctx, at.resume)
+	}
+	return at, nil
+}
+
+// resume fetches the checkpoint. One whose digests do not verify is removed
+// from the store, so that the next attempt finds the one before it.
+func (g *gang) resume(ctx context.Context, dir string) error {
+	manifest := g.req.Resume.Manifest
+	err := artifact.GetTree(ctx, g.h.Store, manifest, dir)
+	if !errors.Is(err, artifact.ErrCorrupt) && !errors.Is(err, artifact.ErrNotFound) {
+		return unavailable(manifest.URI, "the checkpoint can't be fetched", err)
+	}
+	prefix := models.CheckpointPrefix(g.req.RunKey)
+	if removed := g.h.Store.Delete(ctx, artifact.TreeKey(prefix+stepName(g.req.Resume.Step))); removed != nil {
+		return unavailable(manifest.URI, "the damaged checkpoint can't be removed", removed)
+	}
+	return &models.Error{
+		Kind: models.KindRankLost, Subject: manifest.URI, Message: fmt.Sprintf("the checkpoint of step %d is damaged and was removed", g.req.Resume.Step),
+		Cause: err,
+	}
+}
+
+// environment builds the Python environment and puts its interpreter in the
+// place of a leading "python".
+func (g *gang) environment(ctx context.Context, argv []string, at *places) error {
+	spec := g.req.Train.Environment
+	isPython := argv[0] == "python" || argv[0] == "python3"
+	if spec.Requirements.IsZero() && !isPython {
+		return nil
+	}
+	g.phase(phaseEnvironment)
+	request := pyenv.Request{Python: spec.Python, SystemSite: spec.SystemSite}
+	if !spec.Requirements.IsZero() {
+		path, err := g.h.cache().object(ctx, spec.Requirements.Ref())
+		if err != nil {
+			return err
+		}
+		request.Requirements = path
+	}
+	interpreter, err := g.h.Environments.Build(ctx, request)
+	if err != nil {
+		return err
+	}
+	if request.Requirements != "" {
+		at.interpreter = interpreter
+	}
+	if isPython {
+		argv[0] = interpreter
+	}
+	return nil
+}
+
+// see follows the job to its end and concludes.
+func (g *gang) see(ctx context.Context, handle *runner.Handle) (models.RanksResult, error) {
+	state, err := g.follow(ctx, handle)
+	if err != nil {
+		return models.RanksResult{}, err
+	}
+	// A rank that was lost before the cancellation is worth telling: it may be
+	// why the rest of the gang was cancelled.
+	failure := outcome(state, g.req.Train, g.dir)
+	if cancelRequested(ctx) {
+		var lost *models.Error
+		if errors.As(failure, &lost) && lost.Kind == models.KindRankLost && state.Stopping != reasonCancelled {
+			return models.RanksResult{}, failure
+		}
+		return models.RanksResult{}, ctx.Err()
+	}
+	if failure != nil {
+		return models.RanksResult{}, failure
+	}
+	return g.conclude(ctx)
+}
+
+// earlierResult finds the result of an attempt whose answer did not arrive.
+func (g *gang) earlierResult() (result models.RanksResult, found bool, err error) {
+	data, err := os.ReadFile(g.path(resultFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return result, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &result)
+	}
+	result.Reattached = true
+	return result, err == nil, err
+}
+
+// conclude stores what the ranks have left.
+func (g *gang) conclude(ctx context.Context) (models.RanksResult, error) {
+	g.phase(phaseUploading)
+	detail, _ := g.read()
+	result := models.RanksResult{Steps: detail.Step, Reattached: detail.Reattached}
+	if g.leads() {
+		if err := g.storeModel(ctx, &result); err != nil {
+			return models.RanksResult{}, err
+		}
+		result.Metrics = detail.Metrics
+	}
+	data, err := json.Marshal(result)
+	if err != nil {
+		return models.RanksResult{}, err
+	}
+	partial := g.path(resultFile + ".partial")
+	if err := errors.Join(os.WriteFile(partial, data, 0o600), os.Rename(partial, g.path(resultFile))); err != nil {
+		return models.RanksResult{}, err
+	}
+	for _, name := range []string{checkpointDir, modelDir, codeDir, "resume", outOfFoldFile} {
+		if err := os.RemoveAll(g.path(name)); err != nil {
+			slog.Warn("left over", "path", g.path(name), "error", err)
+		}
+	}
+	return result, nil
+}
+
+// storeLogs puts the ranks' logs where MLflow's pages show them. A log that
+// can't be stored is no reason to fail.
+func (g *gang) storeLogs(ctx context.Context) {
+	const limit = 30 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	folder := "logs"
+	if g.req.Restart > 0 {
+		folder = fmt.Sprintf("logs/restart-%d", g.req.Restart)
+	}
+	for local := range g.req.Node.Devices {
+		name := g.rankName(local)
+		bucket, key, err := artifact.ParseURI(g.req.Run.ArtifactURI + "/" + folder + "/" + name + ".log")
+		if err == nil {
+			_, err = artifact.PutFile(ctx, g.h.Store.InBucket(bucket), key, logPath(g.dir, name))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			slog.Warn("log not stored", "rank", name, "run", g.req.Run.RunID, "error", err)
+		}
+	}
+}

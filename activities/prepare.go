@@ -1,0 +1,209 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// Prepare reads source partitions and writes snapshots to the store's bucket.
+type Prepare struct {
+	Store artifact.Store
+}
+
+var _ models.DataPreparation = (*Prepare)(nil)
+
+// parquetSuffix marks a partition; other files of a source are left alone.
+const parquetSuffix = ".parquet"
+
+// ListPartitions implements models.DataPreparation. Names that begin with '_'
+// or '.' are what other engines leave while they write.
+func (p *Prepare) ListPartitions(ctx context.Context, spec models.DataSpec) (models.PartitionList, error) {
+	all, err := artifact.ListURI(ctx, p.Store, spec.Source)
+	switch {
+	case errors.Is(err, artifact.ErrInvalid):
+		return models.PartitionList{}, &models.Error{
+			Kind: models.KindInvalidSpec, Subject: "data.source", Message: fmt.Sprintf("%q can't be listed", spec.Source), Cause: err,
+			Hint: "a relative path is uploaded by the mainspring client, which puts the s3:// URI in its place",
+		}
+	case err != nil && !errors.Is(err, artifact.ErrNotFound):
+		return models.PartitionList{}, unavailable(spec.Source, "the source can't be listed", err)
+	}
+	root := strings.TrimSuffix(spec.Source, "/")
+	list := models.PartitionList{Partitions: []models.Partition{}}
+	for _, found := range all {
+		if isPartition(strings.TrimPrefix(found.URI, root)) {
+			list.Partitions = append(list.Partitions, models.Partition{URI: found.URI, ETag: found.ETag, Size: found.Size})
+		}
+	}
+	if len(list.Partitions) == 0 {
+		return models.PartitionList{}, &models.Error{
+			Kind: models.KindInvalidSpec, Subject: "data.source",
+			Message: fmt.Sprintf("%s holds no *%s files (%d other files)", spec.Source, parquetSuffix, len(all)), Cause: err,
+			Hint: "name the directory or prefix that the partitions lie in, or upload them",
+		}
+	}
+	slices.SortFunc(list.Partitions, func(a, b models.Partition) int { return strings.Compare(a.URI, b.URI) })
+	return list, nil
+}
+
+// isPartition judges a name below the source.
+func isPartition(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if strings.HasPrefix(part, "_") || strings.HasPrefix(part, ".") {
+			return false
+		}
+	}
+	return strings.HasSuffix(name, parquetSuffix)
+}
+
+// PreparePartition implements models.DataPreparation.
+func (p *Prepare) PreparePartition(ctx context.Context, request models.PreparePartitionRequest) (models.PartitionSummary, error) {
+	file, done, err := openParquet(ctx, p.Store, request.Partition)
+	if err != nil {
+		return models.PartitionSummary{}, err
+	}
+	defer done()
+	return p.share(ctx, request, file)
+}
+
+// share reads what the window covers of a partition and writes it.
+func (p *Prepare) share(ctx context.Context, request models.PreparePartitionRequest, file *parquetio.File) (models.PartitionSummary, error) {
+	spec, part := request.Data, request.Partition
+	plan := planReads(spec, file)
+	if len(plan.groups) == 0 {
+		return models.PartitionSummary{Tallies: plan.skipped(spec)}, nil
+	}
+	columns, err := dataset.Resolve(spec, dataset.Source{URI: part.URI, Fields: file.Fields()})
+	if err != nil {
+		return models.PartitionSummary{}, err
+	}
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.Name
+	}
+	table, err := file.Read(ctx, plan.groups, names)
+	if err != nil {
+		return models.PartitionSummary{}, unreadable(part.URI, err)
+	}
+	share := dataset.Split(spec, columns, table)
+	summary := share.Summary
+	plan.sawTimes(table.Column(spec.Time))
+	for key, t := range plan.skipped(spec) {
+		summary.Tallies[key] = t
+	}
+	recordProgress(ctx, part.URI)
+	nullable := make(map[string]bool, len(spec.Checks.MaxNullFraction))
+	for name, limit := range spec.Checks.MaxNullFraction {
+		nullable[name] = limit > 0
+	}
+	for _, side := range []struct {
+		dir   string
+		table dataset.Table
+	}{{dataset.TrainDir, share.Train}, {dataset.TestDir, share.Test}} {
+		if side.table.Rows() == 0 {
+			continue
+		}
+		ref, err := writeTable(ctx, p.Store, side.table, nullable)
+		if err != nil {
+			return models.PartitionSummary{}, err
+		}
+		summary.Files = append(summary.Files, models.SnapshotFile{
+			Path: side.dir + "/" + dataset.FileName(spec.Source, part.URI), Rows: int64(side.table.Rows()), Ref: ref,
+		})
+	}
+	slices.SortFunc(summary.Files, func(a, b models.SnapshotFile) int { return strings.Compare(a.Path, b.Path) })
+	return summary, nil
+}
+
+// readPlan is which row groups are read, and the times of all of them.
+type readPlan struct {
+	groups   []int
+	rows     int64
+	min, max time.Time
+}
+
+// planReads leaves out the row groups whose statistics lie outside the window.
+func planReads(spec models.DataSpec, file *parquetio.File) *readPlan {
+	train, test := dataset.Spans(spec)
+	plan := &readPlan{rows: file.Rows()}
+	for i, g := range file.Groups(spec.Time) {
+		known := !g.Min.IsZero()
+		if known {
+			plan.saw(g.Min, g.Max)
+		}
+		if g.Rows > 0 && (!known || (g.Max.Compare(train.From) >= 0 && g.Min.Before(test.To))) {
+			plan.groups = append(plan.groups, i)
+		}
+	}
+	return plan
+}
+
+func (r *readPlan) saw(low, high time.Time) {
+	if r.min.IsZero() || low.Before(r.min) {
+		r.min = low
+	}
+	if r.max.IsZero() || high.After(r.max) {
+		r.max = high
+	}
+}
+
+func (r *readPlan) sawTimes(times *dataset.Series) {
+	for row, micros := range times.Ints {
+		if !times.IsNull(row) {
+			at := time.UnixMicro(micros)
+			r.saw(at, at)
+		}
+	}
+}
+
+func (r *readPlan) skipped(spec models.DataSpec) map[string]models.ColumnTally {
+	if r.min.IsZero() {
+		return dataset.SourceTally(spec, 0, r.min, r.max)
+	}
+	return dataset.SourceTally(spec, r.rows, r.min, r.max)
+}
+
+// WriteSnapshot implements models.DataPreparation. The files are there before
+// the manifest that names them.
+func (p *Prepare) WriteSnapshot(ctx context.Context, request models.WriteSnapshotRequest) (models.Snapshot, error) {
+	var summary models.PartitionSummary
+	for _, s := range request.Partitions {
+		summary = dataset.Merge(summary, s)
+	}
+	checks, err := dataset.Check(request.Data, summary)
+	if err != nil {
+		return models.Snapshot{}, err
+	}
+	manifest, err := dataset.NewManifest(request.Data, summary)
+	if err != nil {
+		return models.Snapshot{}, err
+	}
+	data, digest, err := dataset.Encode(manifest)
+	if err != nil {
+		return models.Snapshot{}, unavailable(request.Data.Source, "the manifest can't be encoded", err)
+	}
+	uri := artifact.URI(p.Store, dataset.ManifestKey(digest))
+	_, err = artifact.PutBytes(ctx, p.Store, dataset.ManifestKey(digest), data, artifact.PutOptions{IfAbsent: true, ContentType: "application/json"})
+	reused := errors.Is(err, artifact.ErrPreconditionFailed)
+	if err != nil && !reused {
+		return models.Snapshot{}, unavailable(uri, "the manifest can't be written", err)
+	}
+	snapshot := models.Snapshot{
+		Manifest: models.Ref{URI: uri, SHA256: digest, Size: int64(len(data))},
+		Train:    manifest.Train, Test: manifest.Test,
+		Columns: manifest.Columns, Files: len(manifest.Files), Checks: checks, Reused: reused,
+	}
+	for _, f := range manifest.Files {
+		snapshot.Bytes += f.Size
+	}
+	return snapshot, nil
+}

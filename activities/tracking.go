@@ -1,0 +1,113 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mainspring-ml/mainspring/internal/mlflow"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// Tracking records runs in MLflow.
+type Tracking struct {
+	MLflow *mlflow.Client
+}
+
+var _ models.Tracking = (*Tracking)(nil)
+
+// CreateRun makes the lifecycle's one run, with its parameters and its data.
+func (t *Tracking) CreateRun(ctx context.Context, request models.CreateRunRequest) (models.Run, error) {
+	experiment, err := t.MLflow.EnsureExperiment(ctx, request.Experiment, nil)
+	if err != nil {
+		return models.Run{}, trackingFailure(err)
+	}
+	run, err := t.MLflow.EnsureRun(ctx, mlflow.EnsureRunRequest{
+		ExperimentID: experiment.ID, Key: request.Key, Name: request.Name, Start: request.StartTime, Tags: nonEmpty(request.Tags),
+	})
+	if err != nil {
+		return models.Run{}, trackingFailure(err)
+	}
+	if err := t.MLflow.LogBatch(ctx, mlflow.Batch{RunID: run.ID, Params: request.Params}); err != nil {
+		return models.Run{}, trackingFailure(err)
+	}
+	datasets, err := datasetsOf(request.Experiment, request.Snapshot)
+	if err != nil {
+		return models.Run{}, err
+	}
+	if err := t.MLflow.LogDatasets(ctx, run.ID, datasets...); err != nil {
+		return models.Run{}, trackingFailure(err)
+	}
+	return models.Run{
+		RunID: run.ID, ExperimentID: experiment.ID, ArtifactURI: run.ArtifactURI,
+		URL: t.MLflow.RunURL(experiment.ID, run.ID), StartTime: request.StartTime,
+	}, nil
+}
+
+// FinishRun sets the final figures first and the status last.
+func (t *Tracking) FinishRun(ctx context.Context, request models.FinishRunRequest) error {
+	batch := mlflow.Batch{RunID: request.RunID, Tags: nonEmpty(request.Tags)}
+	for _, name := range slices.Sorted(maps.Keys(request.Metrics)) {
+		batch.Metrics = append(batch.Metrics, mlflow.Metric{Key: name, Value: request.Metrics[name], Time: request.EndTime})
+	}
+	if err := t.MLflow.LogBatch(ctx, batch); err != nil {
+		return trackingFailure(err)
+	}
+	err := t.MLflow.UpdateRun(ctx, mlflow.UpdateRunRequest{RunID: request.RunID, Status: mlflow.RunStatus(request.Status), End: request.EndTime})
+	return trackingFailure(err)
+}
+
+// datasetsOf describes a snapshot the way MLflow's run page shows datasets: one
+// entry per side of the split, both with the snapshot's digest.
+func datasetsOf(name string, snapshot models.Snapshot) ([]mlflow.Dataset, error) {
+	source, err := json.Marshal(map[string]string{"uri": snapshot.Manifest.URI})
+	if err != nil {
+		return nil, fmt.Errorf("describe snapshot: %w", err)
+	}
+	columns := make([]map[string]any, len(snapshot.Columns))
+	for i, c := range snapshot.Columns {
+		columns[i] = map[string]any{"name": c.Name, "type": c.Type, "required": true}
+	}
+	schema, err := json.Marshal(map[string]any{"mlflow_colspec": columns})
+	if err != nil {
+		return nil, fmt.Errorf("describe snapshot: %w", err)
+	}
+	side := func(purpose string, span models.Span) mlflow.Dataset {
+		profile := fmt.Sprintf(`{"num_rows":%d,"from":%q,"to":%q}`, span.Rows, span.From.Format(time.RFC3339), span.To.Format(time.RFC3339))
+		return mlflow.Dataset{
+			Name: name + " " + purpose, Digest: mlflow.DatasetDigest(snapshot.SHA256()), SourceType: "s3",
+			Source: string(source), Schema: string(schema), Profile: profile, Context: purpose,
+		}
+	}
+	return []mlflow.Dataset{side("training", snapshot.Train), side("evaluation", snapshot.Test)}, nil
+}
+
+func nonEmpty(tags map[string]string) map[string]string {
+	kept := make(map[string]string, len(tags))
+	for name, value := range tags {
+		if value != "" {
+			kept[name] = value
+		}
+	}
+	return kept
+}
+
+// trackingFailure says whether waiting may help: an MLflow that does not
+// answer is waited for, one that refuses is not.
+func trackingFailure(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, mlflow.ErrUnavailable):
+		return &models.Error{Kind: models.KindUnavailable, Message: err.Error()}
+	case errors.Is(err, mlflow.ErrInvalid), errors.Is(err, mlflow.ErrDenied), errors.Is(err, mlflow.ErrNotFound):
+		return &models.Error{Kind: models.KindInvalidSpec, Message: strings.TrimSpace(err.Error())}
+	default:
+		return err
+	}
+}

@@ -1,0 +1,105 @@
+package client
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// results is what a finished stage left, as the end of its line.
+func results(stage models.Stage, status models.LifecycleStatus) string {
+	var text string
+	switch stage {
+	case models.StagePrepare:
+		if status.Snapshot != nil {
+			text = describeSnapshot(*status.Snapshot)
+		}
+	case models.StageTrain:
+		if status.Training != nil {
+			text = describeTraining(*status.Training)
+		}
+	case models.StageEvaluate:
+		if status.Evaluation != nil {
+			text = describeEvaluation(*status.Evaluation)
+		}
+	case models.StageRegister, models.StageRollout, models.StageDone:
+		// Told by the result.
+	}
+	if text == "" {
+		return ""
+	}
+	return ": " + text
+}
+
+func describeSnapshot(snapshot models.Snapshot) string {
+	text := fmt.Sprintf("%d training rows, %d held out, snapshot %.12s", snapshot.Train.Rows, snapshot.Test.Rows, snapshot.SHA256())
+	if snapshot.Reused {
+		text += " (was there already)"
+	}
+	for _, check := range snapshot.Checks {
+		if !check.Passed {
+			text += "; warning: " + check.Message
+		}
+	}
+	return text
+}
+
+func describeTraining(training models.TrainResult) string {
+	text := fmt.Sprintf("%d steps on %d devices", training.Steps, len(training.Devices))
+	if training.Restarts > 0 {
+		text += fmt.Sprintf(", %d restarts", training.Restarts)
+	}
+	if training.RunURL != "" {
+		text += ", " + training.RunURL
+	}
+	return text
+}
+
+func describeEvaluation(evaluation models.Evaluation) string {
+	text := fmt.Sprintf("%d rows in %d blocks", evaluation.Rows, evaluation.Blocks)
+	for _, metric := range slices.Sorted(maps.Keys(evaluation.Candidate)) {
+		text += fmt.Sprintf(", %s %.4f", metric, evaluation.Candidate[metric].Value)
+		if champion, ok := evaluation.Champion[metric]; ok {
+			text += fmt.Sprintf(" (champion %.4f)", champion.Value)
+		}
+	}
+	if gain := evaluation.Gain; gain != nil {
+		text += fmt.Sprintf(", gain %+.4f [%+.4f, %+.4f]", gain.Value, gain.Low, gain.High)
+	}
+	return text
+}
+
+func describeRanks(progress models.RankProgress) string {
+	var parts []string
+	if progress.Phase != "" {
+		parts = append(parts, progress.Phase)
+	}
+	switch {
+	case progress.Of > 0:
+		parts = append(parts, fmt.Sprintf("step %d of %d", progress.Step, progress.Of))
+	case progress.Step > 0:
+		parts = append(parts, fmt.Sprintf("step %d", progress.Step))
+	}
+	for _, name := range slices.Sorted(maps.Keys(progress.Metrics)) {
+		parts = append(parts, fmt.Sprintf("%s %.4g", name, progress.Metrics[name]))
+	}
+	if progress.Checkpoint > 0 {
+		parts = append(parts, fmt.Sprintf("checkpoint %d", progress.Checkpoint))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func describeStep(step models.CanaryStep) string {
+	text := fmt.Sprintf("canary at %g%%: %d requests, %d errors (champion %d, %d)", step.Weight*100,
+		step.Canary.Requests, step.Canary.Errors, step.Champion.Requests, step.Champion.Errors)
+	if v := step.Verdict; v.HarmThreshold > 0 || v.SafeThreshold > 0 {
+		text += fmt.Sprintf("; harm %.3g of %.3g, safe %.3g of %.3g", v.Harm, v.HarmThreshold, v.Safe, v.SafeThreshold)
+	}
+	if step.Verdict.Verdict != "" && step.Verdict.Verdict != models.VerdictInconclusive {
+		text += ": " + string(step.Verdict.Verdict)
+	}
+	return text
+}

@@ -1,0 +1,150 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	sdk "go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+)
+
+// fakeServer plays a script: each look at the lifecycle moves it one scene on,
+// and after the last scene the lifecycle ends.
+type fakeServer struct {
+	mu      sync.Mutex
+	scenes  []scene
+	current int
+	over    chan struct{} // closed after the last scene
+	result  any
+	failure error
+
+	started   sdk.StartWorkflowOptions
+	startArgs []any
+	startErr  error
+	closed    bool
+}
+
+// scene is what queries and descriptions answer, by workflow ID.
+type scene struct {
+	status  map[string]any
+	ranks   map[string]any // heartbeat details of a pending RunRanks
+	err     error          // of every query
+	typed   string         // workflow type; empty: Lifecycle
+	missing bool
+}
+
+func newFakeServer(scenes ...scene) *fakeServer {
+	return &fakeServer{scenes: scenes, over: make(chan struct{})}
+}
+
+func newTestClient(t *testing.T, server *fakeServer) *Client {
+	t.Helper()
+	return &Client{temporal: server, address: "127.0.0.1:7233", namespace: "default", ui: "http://127.0.0.1:8233/", poll: 1}
+}
+
+func (f *fakeServer) ExecuteWorkflow(_ context.Context, options sdk.StartWorkflowOptions, name any, args ...any) (sdk.WorkflowRun, error) {
+	f.started, f.startArgs = options, append([]any{name}, args...)
+	return fakeRun{server: f}, f.startErr
+}
+
+func (f *fakeServer) GetWorkflow(_ context.Context, id, _ string) sdk.WorkflowRun {
+	return fakeRun{server: f, id: id}
+}
+
+// scene returns the scene for one call; a query of the lifecycle is a new look.
+func (f *fakeServer) scene(look bool) scene {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if look {
+		f.current++
+		if f.current == len(f.scenes) {
+			close(f.over)
+		}
+	}
+	return f.scenes[min(max(f.current, 1), len(f.scenes))-1]
+}
+
+func (f *fakeServer) QueryWorkflow(_ context.Context, id, _, query string, _ ...any) (converter.EncodedValue, error) {
+	if query != "status" {
+		return nil, fmt.Errorf("unknown query %s", query)
+	}
+	now := f.scene(id == testLifecycle)
+	if now.err != nil {
+		return nil, now.err
+	}
+	status, ok := now.status[id]
+	if !ok {
+		return nil, serviceerror.NewNotFound("no " + id)
+	}
+	return encoded{status}, nil
+}
+
+func (f *fakeServer) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	now := f.scene(false)
+	if now.missing {
+		return nil, serviceerror.NewNotFound("no " + id)
+	}
+	typed := now.typed
+	if typed == "" {
+		typed = "Lifecycle"
+	}
+	description := &workflowservice.DescribeWorkflowExecutionResponse{
+		WorkflowExecutionInfo: &workflow.WorkflowExecutionInfo{Type: &common.WorkflowType{Name: typed}},
+	}
+	if details, ok := now.ranks[id]; ok {
+		payloads, err := converter.GetDefaultDataConverter().ToPayloads(details)
+		if err != nil {
+			return nil, err
+		}
+		other, err := converter.GetDefaultDataConverter().ToPayloads(map[string]int{"step": 1 << 40})
+		if err != nil {
+			return nil, err
+		}
+		description.PendingActivities = []*workflow.PendingActivityInfo{
+			{ActivityType: &common.ActivityType{Name: "WatchNode"}, HeartbeatDetails: other},
+			{ActivityType: &common.ActivityType{Name: "RunRanks"}, HeartbeatDetails: payloads},
+			{ActivityType: &common.ActivityType{Name: "RunRanks"}},
+		}
+	}
+	return description, nil
+}
+
+func (f *fakeServer) Close() { f.closed = true }
+
+// encoded is a value on its way through JSON.
+type encoded struct{ value any }
+
+func (e encoded) HasValue() bool { return e.value != nil }
+
+func (e encoded) Get(target any) error {
+	text, err := json.Marshal(e.value)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, target)
+}
+
+type fakeRun struct {
+	sdk.WorkflowRun
+	server *fakeServer
+	id     string
+}
+
+func (r fakeRun) Get(ctx context.Context, target any) error {
+	select {
+	case <-r.server.over:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if r.server.failure != nil {
+		return r.server.failure
+	}
+	return encoded{r.server.result}.Get(target)
+}

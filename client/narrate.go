@@ -1,0 +1,167 @@
+package client
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// narrator turns a sequence of observations into the lines that are new. It
+// reads no clock and writes nowhere.
+type narrator struct {
+	began   time.Time
+	stages  map[models.Stage]stageState
+	told    map[string]string // last line by topic
+	at      map[string]time.Time
+	trouble bool
+}
+
+type stageState struct{ started, ended bool }
+
+func newNarrator(began time.Time) *narrator {
+	return &narrator{began: began, stages: map[models.Stage]stageState{}, told: map[string]string{}, at: map[string]time.Time{}}
+}
+
+// stageOrder is that of a lifecycle; StageDone is told by the result.
+func stageOrder() []models.Stage {
+	return []models.Stage{models.StagePrepare, models.StageTrain, models.StageEvaluate, models.StageRegister, models.StageRollout}
+}
+
+// progressEvery thins the lines of what moves all the time.
+const progressEvery = 5 * time.Second
+
+// tell returns the lines that now adds to what was told before.
+func (n *narrator) tell(seen observation, now time.Time) []string {
+	var lines []string
+	n.trouble = false
+	for at, started := range seen.Status.Started {
+		// A lifecycle that was running before we looked counts from its start.
+		if at != models.StageDone && !started.IsZero() && started.Before(n.began) {
+			n.began = started
+		}
+	}
+	for _, stage := range stageOrder() {
+		lines = append(lines, n.tellStage(stage, seen, now)...)
+	}
+	return lines
+}
+
+func (n *narrator) tellStage(stage models.Stage, seen observation, now time.Time) []string {
+	var lines []string
+	started, hasStarted := seen.Status.Started[stage]
+	ended, hasEnded := seen.Status.Ended[stage]
+	state := n.stages[stage]
+	if hasStarted && !state.started {
+		lines = append(lines, n.line(started, stage, "started"))
+	}
+	if hasStarted && !hasEnded && seen.Status.Stage == stage {
+		lines = append(lines, n.tellRunning(stage, seen, now)...)
+	}
+	if hasEnded && !state.ended {
+		lines = append(lines, n.line(ended, stage, "ended after "+short(ended.Sub(started))+results(stage, seen.Status)))
+		if stage == models.StageEvaluate && seen.Status.Result != nil {
+			lines = append(lines, n.tellGate(seen.Status.Result.Gate)...)
+		}
+	}
+	n.stages[stage] = stageState{started: hasStarted, ended: hasEnded}
+	return lines
+}
+
+func (n *narrator) tellRunning(stage models.Stage, seen observation, now time.Time) []string {
+	var lines []string
+	if waiting := seen.Status.WaitingFor; waiting != "" {
+		lines = append(lines, n.changed("waiting", now, stage, "waiting for "+strings.TrimPrefix(waiting, "waiting for "))...)
+	}
+	if train := seen.Train; train != nil {
+		if train.Waiting != "" {
+			lines = append(lines, n.changed("lease", now, stage, train.Waiting)...)
+		}
+		for i, failure := range train.Failures {
+			lines = append(lines, n.changed(fmt.Sprintf("failure %d", i), now, stage, "attempt failed: "+failure)...)
+		}
+		if train.Attempt > 1 {
+			lines = append(lines, n.changed("attempt", now, stage, fmt.Sprintf("attempt %d, from step %d", train.Attempt, train.Resumed))...)
+		}
+	}
+	if seen.Ranks != nil {
+		lines = append(lines, n.thinned("ranks", now, stage, describeRanks(*seen.Ranks))...)
+	}
+	if rollout := seen.Rollout; rollout != nil {
+		if rollout.Waiting != "" {
+			lines = append(lines, n.thinned("rollout", now, stage, rollout.Waiting)...)
+		}
+		for i, step := range rollout.Steps {
+			lines = append(lines, n.thinned(fmt.Sprintf("step %d", i), now, stage, describeStep(step))...)
+		}
+	}
+	return lines
+}
+
+// tellTrouble says once that a look failed, until the next one succeeds.
+func (n *narrator) tellTrouble(err error, now time.Time) []string {
+	if n.trouble {
+		return nil
+	}
+	n.trouble = true
+	return []string{n.line(now, "", err.Error()+"; the lifecycle is unaffected, looking again")}
+}
+
+// tellResult ends the story.
+func (n *narrator) tellResult(result models.LifecycleResult, now time.Time) []string {
+	lines := n.tellGate(result.Gate)
+	verdict := "not promoted"
+	if result.Promoted {
+		verdict = "promoted"
+	}
+	subject := result.Model
+	if result.Version != "" {
+		subject += " version " + result.Version
+	}
+	return append(lines, n.line(now, models.StageDone, subject+" "+verdict+": "+result.Reason))
+}
+
+// tellGate writes the gate's table, once.
+func (n *narrator) tellGate(gate models.GateVerdict) []string {
+	if gate.Verdict == "" || n.told["gate"] != "" {
+		return nil
+	}
+	n.told["gate"] = string(gate.Verdict)
+	lines := []string{fmt.Sprintf("%8s  gate: %s: %s", "", gate.Verdict, gate.Reason)}
+	for _, check := range gate.Checks {
+		lines = append(lines, fmt.Sprintf("%8s    %-28s %-12s %8.4f  [%.4f, %.4f]  %s", "",
+			check.Name, check.Verdict, check.Figure.Value, check.Figure.Low, check.Figure.High, check.Limit))
+	}
+	return lines
+}
+
+// changed returns the line if the topic's text is another than before.
+func (n *narrator) changed(topic string, now time.Time, stage models.Stage, text string) []string {
+	if n.told[topic] == text {
+		return nil
+	}
+	n.told[topic], n.at[topic] = text, now
+	return []string{n.line(now, stage, text)}
+}
+
+// thinned is changed, but not more often than progressEvery.
+func (n *narrator) thinned(topic string, now time.Time, stage models.Stage, text string) []string {
+	if last, ok := n.at[topic]; ok && now.Sub(last) < progressEvery {
+		return nil
+	}
+	return n.changed(topic, now, stage, text)
+}
+
+func (n *narrator) line(at time.Time, stage models.Stage, text string) string {
+	return fmt.Sprintf("%8s  %-8s  %s", short(at.Sub(n.began)), stage, text)
+}
+
+// short writes a duration for people: tenths below a minute, seconds above.
+func short(d time.Duration) string {
+	d = max(d, 0)
+	if d < time.Minute {
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/worker"
+)
+
+func newAgentCommand() *cobra.Command {
+	var config worker.AgentConfig
+	cmd := &cobra.Command{
+		Use:   "agent",
+		Short: "Offer this host's devices, and run training and model servers on them",
+		Long: `Agent finds the devices of this host, announces them to a pool, and runs what is
+placed on them. It dials out only: to Temporal, S3 and MLflow, whose addresses it
+reads from the environment; see docs/configuration.md.
+
+What it runs outlives it. After SIGTERM, or a crash, training and servers go on,
+and the next agent with the same node name and state directory attaches to them;
+without one they end after --orphan-timeout. --stop-jobs-on-exit ends them with
+the agent.`,
+		Example: `  mainspring agent --state-dir /var/lib/mainspring --address 10.0.0.7
+  mainspring agent --node laptop --state-dir .mainspring/agent --virtual-devices 2`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, os.Interrupt)
+			defer stop()
+			return worker.RunAgent(ctx, config)
+		},
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "" // then --node has to be given, and the agent says so
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&config.Node, "node", host, "name of this host, unique in the cluster")
+	flags.StringVar(&config.Pool, "pool", models.DefaultPool, "pool that the devices belong to")
+	flags.StringVar(&config.Address, "address", "127.0.0.1", "address under which other hosts reach this one")
+	flags.StringVar(&config.StateDir, "state-dir", "", "directory of running jobs; the next agent must use the same (default mainspring/agents/NODE in the user's state directory)")
+	flags.StringVar(&config.CacheDir, "cache-dir", "", "directory of data, models and Python environments (default MAINSPRING_CACHE, or the user's cache)")
+	virtualFlags(cmd, &config)
+	flags.DurationVar(&config.Orphan, "orphan-timeout", 15*time.Minute, "how long jobs go on without an agent")
+	flags.BoolVar(&config.EndJobs, "stop-jobs-on-exit", false, "end all jobs when the agent stops")
+	flags.StringVar(&config.MetricsAddr, "metrics-addr", "127.0.0.1:0", "address of /metrics; empty for none")
+	return cmd
+}
+
+// virtualFlags are shared with the command that lists devices.
+func virtualFlags(cmd *cobra.Command, config *worker.AgentConfig) {
+	flags := cmd.Flags()
+	flags.IntVar(&config.VirtualDevices, "virtual-devices", 0, "offer so many virtual devices instead of the host's own")
+	flags.StringVar(&config.VirtualModel, "virtual-model", "virtual", "model name of virtual devices")
+	flags.TextVar(&config.VirtualMemory, "virtual-memory", models.Bytes(0), "memory of a virtual device, such as 4GiB")
+}

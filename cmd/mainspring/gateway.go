@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/gateway"
+)
+
+// gatewayFlags are the flags of mainspring gateway.
+type gatewayFlags struct {
+	addr      string
+	adminAddr string
+	advertise string
+	readyFile string
+	config    gateway.Config
+}
+
+func newGatewayCommand() *cobra.Command {
+	var f gatewayFlags
+	cmd := &cobra.Command{
+		Use:   "gateway",
+		Short: "Route, split and log inference traffic",
+		Long: `Gateway is the data plane: it answers the Open Inference Protocol v2 for every
+endpoint, splits requests between champion and canary, fails over, and writes
+the inference log, the labels and its counters to S3. It follows the routes in
+S3 and goes on with the last good ones while S3 is out.
+
+It listens twice: --addr for callers (/v2/models/ENDPOINT/infer and /labels),
+--admin-addr for operators (/metrics, /healthz, /admin/status, /admin/flush).
+Where S3 is it reads from the environment, see docs/configuration.md.`,
+		Example: `  mainspring gateway --addr 127.0.0.1:8080
+  curl -s -H 'Mainspring-Request-Id: r1' -d @request.json localhost:8080/v2/models/flights/infer
+  curl -s -d '{"id":"r1","label":1}' localhost:8080/v2/models/flights/labels`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, os.Interrupt)
+			defer stop()
+			return runGateway(ctx, f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.addr, "addr", "127.0.0.1:8080", "address for callers; port 0 takes a free one")
+	flags.StringVar(&f.adminAddr, "admin-addr", "127.0.0.1:0", "address for operators; port 0 takes a free one")
+	flags.StringVar(&f.advertise, "advertise", "", "host in the URLs that are written to the ready file (default: the addresses' own)")
+	flags.StringVar(&f.readyFile, "ready-file", "", "file to write both URLs to, callers' first, once they listen")
+	flags.StringVar(&f.config.Name, "name", "", "name that tells this gateway from others and survives a restart (default: the host's)")
+	flags.DurationVar(&f.config.Poll, "poll", 500*time.Millisecond, "how often routes are looked at")
+	flags.DurationVar(&f.config.Flush, "flush", time.Second, "how often the inference log is written")
+	flags.IntVar(&f.config.FlushRows, "flush-rows", 5000, "rows that bring a write forward")
+	flags.IntVar(&f.config.BufferRows, "buffer-rows", 200_000, "rows per endpoint that wait while S3 is out; more are dropped and counted")
+	flags.DurationVar(&f.config.Timeout, "timeout", 10*time.Second, "longest wait for a model server's answer")
+	flags.DurationVar(&f.config.Drain, "drain", 10*time.Second, "longest time for requests in flight after SIGTERM")
+	flags.Int64Var(&f.config.MaxBodyBytes, "max-body-bytes", 16<<20, "largest inference request")
+	return cmd
+}
+
+func runGateway(ctx context.Context, f gatewayFlags) error {
+	if f.config.Name == "" {
+		name, err := gatewayName()
+		if err != nil {
+			return err
+		}
+		f.config.Name = name
+	}
+	store, err := artifact.NewS3(artifact.ConfigFromEnv(os.Getenv))
+	if err != nil {
+		return err
+	}
+	g, err := gateway.New(f.config, gateway.Artifacts{Store: store})
+	if err != nil {
+		return err
+	}
+	var listeners gateway.Listeners
+	if listeners.Data, err = net.Listen("tcp", f.addr); err != nil {
+		return fmt.Errorf("%w (choose another --addr; port 0 takes a free one)", err)
+	}
+	if listeners.Admin, err = net.Listen("tcp", f.adminAddr); err != nil {
+		return errors.Join(fmt.Errorf("%w (choose another --admin-addr; port 0 takes a free one)", err), listeners.Data.Close())
+	}
+	if err := announce(f.readyFile, boundURL(listeners.Data, f.advertise), boundURL(listeners.Admin, f.advertise)); err != nil {
+		return errors.Join(err, listeners.Data.Close(), listeners.Admin.Close())
+	}
+	return g.Run(ctx, listeners)
+}
+
+// gatewayName is the host's name, in characters that object names allow.
+func gatewayName() (string, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("find the host's name: %w (give the gateway a --name)", err)
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '.':
+			return r
+		default:
+			return '-'
+		}
+	}, host), nil
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mainspring-ml/mainspring/worker"
+)
+
+func newReplayCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "replay HISTORY.json...",
+		Short: "Replay recorded workflow histories against this version's code",
+		Long: "Replays histories, as `temporal workflow show --output json` writes them, against the workflows in\n" +
+			"this binary. A history that this version would continue differently is an error: runs in flight\n" +
+			"would break on the upgrade.",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(command *cobra.Command, paths []string) error {
+			for _, path := range paths {
+				if err := worker.Replay(path); err != nil {
+					return fmt.Errorf("%s: %w", path, err)
+				}
+				fmt.Fprintf(command.OutOrStdout(), "ok  %s\n", path)
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mainspring-ml/mainspring/internal/serving"
+)
+
+// serveFlags are the flags of mainspring serve.
+type serveFlags struct {
+	modelDir  string
+	addr      string
+	advertise string
+	readyFile string
+	threads   int
+	config    serving.Config
+}
+
+func newServeCommand() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve --model-dir DIR --name ENDPOINT --version VERSION",
+		Short: "Serve one model version over the Open Inference Protocol v2",
+		Long: `Serve loads the ONNX model of a model directory (MLflow's format) and answers
+the Open Inference Protocol v2. It needs ONNX Runtime's shared library, whose
+path it takes from MAINSPRING_ONNXRUNTIME.
+
+It is ready once a first prediction has been made; then it writes its URL to the
+ready file. On SIGTERM it finishes the requests in flight and leaves.`,
+		Example: `  mainspring serve --model-dir model/ --name flights --version 3 --addr 127.0.0.1:8000
+  curl -s localhost:8000/v2/models/flights`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, os.Interrupt)
+			defer stop()
+			return serve(ctx, f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.modelDir, "model-dir", "", "directory with an MLmodel file that has an onnx flavour")
+	flags.StringVar(&f.config.Name, "name", "", "model name in URLs: the endpoint's name")
+	flags.StringVar(&f.config.Version, "version", "", "model version")
+	flags.StringVar(&f.addr, "addr", "127.0.0.1:0", "address to listen on; port 0 takes a free one")
+	flags.StringVar(&f.advertise, "advertise", "", "host in the URL that is written to the ready file (default: the address's own)")
+	flags.StringVar(&f.readyFile, "ready-file", "", "file to write the URL to once the server is ready")
+	flags.IntVar(&f.threads, "threads", 1, "threads that one prediction may use")
+	flags.Int64Var(&f.config.MaxBodyBytes, "max-body-bytes", 16<<20, "largest request body")
+	flags.Int64Var(&f.config.MaxBatch, "max-batch", 4096, "largest batch")
+	flags.DurationVar(&f.config.Drain, "drain", 10*time.Second, "longest time for requests in flight after SIGTERM")
+	for _, name := range []string{"model-dir", "name", "version"} {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err) // the flag is defined above
+		}
+	}
+	return cmd
+}
+
+func serve(ctx context.Context, f serveFlags) (err error) {
+	runtime, err := serving.OpenRuntime(serving.RuntimeConfig{Threads: f.threads})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, runtime.Close()) }()
+	model, err := runtime.Load(f.modelDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, model.Close()) }()
+	f.config.Inputs, f.config.Outputs = model.Inputs, model.Outputs
+	server, err := serving.NewServer(f.config, model)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", f.addr)
+	if err != nil {
+		return fmt.Errorf("%w (choose another --addr; port 0 takes a free one)", err)
+	}
+	done := make(chan error, 1)
+	serveCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { done <- server.Serve(serveCtx, listener) }()
+	err = server.WarmUp(ctx)
+	if err == nil {
+		err = announce(f.readyFile, boundURL(listener, f.advertise))
+	}
+	if err != nil {
+		stop()
+		return errors.Join(err, <-done)
+	}
+	return <-done
+}
+
+// boundURL is the address under which others reach the listener. advertise
+// replaces the host; a listener on all interfaces is reachable here only unless
+// it is given.
+func boundURL(listener net.Listener, advertise string) string {
+	host, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil { // a TCP address always splits
+		return "http://" + listener.Addr().String()
+	}
+	switch ip := net.ParseIP(host); {
+	case advertise != "":
+		host = advertise
+	case ip != nil && ip.IsUnspecified():
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// announce writes lines to the ready file, all at once: a reader sees nothing
+// or everything. An empty path prints them to standard output instead.
+func announce(path string, lines ...string) error {
+	var text string
+	for _, line := range lines {
+		text += line + "\n"
+	}
+	if path == "" {
+		_, err := fmt.Print(text)
+		return err
+	}
+	partial := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".partial")
+	if err := os.WriteFile(partial, []byte(text), 0o644); err != nil {
+		return fmt.Errorf("write the ready file: %w", err)
+	}
+	if err := os.Rename(partial, path); err != nil {
+		return fmt.Errorf("write the ready file: %w", err)
+	}
+	return nil
+}

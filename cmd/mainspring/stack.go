@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/mainspring-ml/mainspring/client"
+	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/devstack"
+	"github.com/mainspring-ml/mainspring/internal/spec"
+)
+
+const stateDirUsage = "state directory of the local stack to use (default: .mainspring/dev, then .mainspring/demo)"
+
+// findStack returns how to reach the local stack that runs. None is no error
+// unless the user named its directory: the environment may name other servers.
+func findStack(stateDir string) (devstack.Access, error) {
+	if stateDir != "" {
+		return devstack.Discover(stateDir)
+	}
+	access, err := devstack.Discover(filepath.Join(".mainspring", "dev"), filepath.Join(".mainspring", "demo"))
+	if errors.Is(err, devstack.ErrNotRunning) {
+		return devstack.Access{}, nil
+	}
+	return access, err
+}
+
+func dial(ctx context.Context, stack devstack.Access) (*client.Client, error) {
+	ui := os.Getenv("MAINSPRING_TEMPORAL_UI")
+	if address := os.Getenv("TEMPORAL_ADDRESS"); ui == "" && (address == "" || address == stack.TemporalAddress) {
+		ui = stack.TemporalUI
+	}
+	return client.Dial(ctx, client.DialOptions{Address: stack.TemporalAddress, Namespace: stack.TemporalNamespace, UI: ui})
+}
+
+// openUploader opens the bucket that the environment names, else the stack's.
+// The variables are taken together: keys of one server are no use at another.
+func openUploader(stack devstack.Access) (spec.Uploader, error) {
+	getenv := os.Getenv
+	if os.Getenv("MAINSPRING_S3_ENDPOINT") == "" && stack.S3.Endpoint != "" {
+		getenv = lookup(stack.Env())
+	}
+	store, err := artifact.NewS3(artifact.ConfigFromEnv(getenv))
+	if err != nil {
+		return nil, err
+	}
+	return spec.StoreUploader{Store: store}, nil
+}
+
+// lookup reads NAME=value pairs as os.Getenv reads the environment.
+func lookup(pairs []string) func(string) string {
+	values := map[string]string{}
+	for _, pair := range pairs {
+		name, value, _ := strings.Cut(pair, "=")
+		values[name] = value
+	}
+	return func(name string) string { return values[name] }
+}

@@ -1,0 +1,65 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/mainspring-ml/mainspring/activities"
+	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/mlflow"
+	"github.com/mainspring-ml/mainspring/internal/serving"
+)
+
+// adapters are the activities of the shared queue.
+type adapters struct {
+	preparation *activities.Prepare
+	tracking    *activities.Tracking
+	checkpoints *activities.Checkpoints
+	scoring     *activities.Scoring
+	registry    *activities.Registry
+	routing     *activities.Routing
+	blocks      *activities.Blocks
+	entities    *activities.Entities
+}
+
+// newAdapters reads from the environment where S3 and MLflow are. Neither is
+// contacted for good: activities wait for them, and what waits is visible.
+func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
+	store, err := artifact.NewS3(artifact.ConfigFromEnv(os.Getenv))
+	if err != nil {
+		return nil, fmt.Errorf("artifact store: %w", err)
+	}
+	tracking, err := mlflow.New(mlflow.ConfigFromEnv(os.Getenv))
+	if err != nil {
+		return nil, fmt.Errorf("tracking server: %w", err)
+	}
+	warn(ctx, "MLflow", tracking.Ping)
+	warn(ctx, "S3", store.EnsureBucket)
+	return &adapters{
+		preparation: &activities.Prepare{Store: store},
+		tracking:    &activities.Tracking{MLflow: tracking},
+		checkpoints: &activities.Checkpoints{Store: store},
+		scoring: &activities.Scoring{Store: store, Models: &activities.ServingModels{
+			Store: store, Runtime: sync.OnceValues(func() (*serving.Runtime, error) { return serving.OpenRuntime(serving.RuntimeConfig{}) }),
+		}},
+		registry: &activities.Registry{MLflow: tracking},
+		routing:  &activities.Routing{Store: store},
+		blocks:   &activities.Blocks{Store: store},
+		entities: &activities.Entities{Temporal: c},
+	}, nil
+}
+
+// warn says at the start what does not answer yet.
+func warn(ctx context.Context, what string, ping func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := ping(ctx); err != nil {
+		slog.Warn(what+" does not answer; activities wait for it", "error", err)
+	}
+}
