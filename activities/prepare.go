@@ -120,7 +120,6 @@ func (p *Prepare) share(ctx context.Context, request models.PreparePartitionRequ
 			Path: side.dir + "/" + dataset.FileName(spec.Source, part.URI), Rows: int64(side.table.Rows()), Ref: ref,
 		})
 	}
-	slices.SortFunc(summary.Files, func(a, b models.SnapshotFile) int { return strings.Compare(a.Path, b.Path) })
 	return summary, nil
 }
 

@@ -189,6 +189,17 @@ func TestSnapshot(t *testing.T) {
 	if other.SHA256() == snapshot.SHA256() {
 		t.Error("another day gives the same digest")
 	}
+	// A column that may have nulls is nullable in every file, so that all files
+	// have one schema.
+	loose := shipmentSpec()
+	loose.Checks.MaxNullFraction = map[string]float64{"weight": 0.5}
+	nullable, err := prepare(ctx, p, loose)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if nullable.SHA256() == snapshot.SHA256() {
+		t.Error("a column that may have nulls is written as one that may not")
+	}
 	if size, err := json.Marshal(snapshot); err != nil || len(size) > 8<<10 {
 		t.Errorf("the snapshot's payload has %d bytes, %v", len(size), err)
 	}

@@ -85,7 +85,7 @@ func scoringInput(t *testing.T, store artifact.Store) models.EvaluateInput {
 func TestScoreModel(t *testing.T) {
 	store := shipments(t)
 	input := scoringInput(t, store)
-	good, bad := even(0.5), even(0.875)
+	good, bad := even(0.5), &carrierModel{probability: map[string]float32{"UA": 0.875, "B6": 0.625}}
 	s := &activities.Scoring{Store: store, Models: loaded{"good": good, "bad": bad}}
 	input.Champion = &models.ChampionModel{Version: "3", Artifact: carrierArtifact("bad")}
 	got, err := s.ScoreModel(t.Context(), input)
@@ -95,8 +95,9 @@ func TestScoreModel(t *testing.T) {
 	if got.Rows != 101 || got.Blocks != 13 || len(got.Days) != 13 {
 		t.Errorf("%d rows, %d blocks, %d days", got.Rows, got.Blocks, len(got.Days))
 	}
-	// 51 rows of label 0 and 50 of label 1: the first of each day is a 0.
-	badLoss := -(51*math.Log(0.125) + 50*math.Log(0.875)) / 101
+	// UA has 24 rows of each label; B6 has 27 zeros and 26 ones, since the last
+	// day ends after five rows.
+	badLoss := -(24*math.Log(0.125) + 24*math.Log(0.875) + 27*math.Log(0.375) + 26*math.Log(0.625)) / 101
 	near(t, "candidate's log-loss", got.Candidate[models.LogLoss].Value, math.Ln2)
 	near(t, "candidate's Brier score", got.Candidate[models.Brier].Value, 0.25)
 	near(t, "candidate's AUC", got.Candidate[models.AUC].Value, 0.5)
@@ -149,7 +150,7 @@ func checkPredictions(t *testing.T, store artifact.Store, ref models.Ref) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (prediction{"2013-02-15T03:00:00Z", 1, 0.5, 0.875}); len(rows) != 101 || rows[1] != want {
+	if want := (prediction{"2013-02-15T03:00:00Z", 1, 0.5, 0.625}); len(rows) != 101 || rows[1] != want {
 		t.Errorf("%d predictions, the second is %+v", len(rows), rows[1])
 	}
 }

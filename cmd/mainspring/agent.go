@@ -2,8 +2,6 @@ package main
 
 import (
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,9 +27,7 @@ the agent.`,
   mainspring agent --node laptop --state-dir .mainspring/agent --virtual-devices 2`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, os.Interrupt)
-			defer stop()
-			return worker.RunAgent(ctx, config)
+			return worker.RunAgent(cmd.Context(), config)
 		},
 	}
 	host, err := os.Hostname()

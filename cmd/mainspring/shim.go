@@ -19,6 +19,7 @@ func newShimCommand() *cobra.Command {
 		Args:   cobra.NoArgs,
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// Unlike other commands it hears every signal: nobody else ends its job.
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, os.Interrupt, syscall.SIGHUP)
 			defer stop()
 			return runner.RunShim(ctx, dir, os.Stdin)

@@ -48,7 +48,11 @@ def device(gang):
     """The device to train on: the lease's GPU if there is one that this xgboost can use."""
     visible = [d for d in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if d.strip()]
     usable = [d for d in visible if d.strip().startswith(("GPU-", "MIG-")) or d.strip().isdigit()]
-    if not usable or not xgb.build_info().get("USE_CUDA"):
+    if usable and not xgb.build_info().get("USE_CUDA"):
+        print("training on the CPU: a GPU is there, but this xgboost was built without CUDA; "
+              "put xgboost in the place of xgboost-cpu in requirements.in", flush=True)
+        return "cpu"
+    if not usable:
         return "cpu"
     return "cuda:0" if len(usable) == 1 else f"cuda:{gang.local_rank % len(usable)}"
 

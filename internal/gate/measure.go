@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"gonum.org/v1/gonum/stat/distuv"
+	"gonum.org/v1/gonum/mathext"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -166,8 +166,9 @@ func expand(level float64, blocks int) float64 {
 		return level
 	}
 	n := float64(blocks)
-	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}.Quantile(level)
-	return distuv.UnitNormal.CDF(t * math.Sqrt(n/(n-1)))
+	x := mathext.InvRegIncBeta((n-1)/2, 0.5, 2*level)
+	t := math.Sqrt((n - 1) * (1 - x) / x) // Student's upper quantile
+	return math.Erfc(t*math.Sqrt(n/(n-1))/math.Sqrt2) / 2
 }
 
 // interval is a statistic's value on the sample and its percentiles over the

@@ -107,15 +107,14 @@ func overlap(nodes []models.NodeInfo, a, b models.Resources) bool {
 }
 
 func describe(r models.Resources) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s × %s", plural(r.Nodes, "node"), plural(r.GPUsPerNode, "device"))
+	words := fmt.Sprintf("%s × %s", plural(r.Nodes, "node"), plural(r.GPUsPerNode, "device"))
 	if r.DeviceModel != "" {
-		fmt.Fprintf(&b, " of model %q", r.DeviceModel)
+		words += fmt.Sprintf(" of model %q", r.DeviceModel)
 	}
 	if r.DeviceMemory > 0 {
-		fmt.Fprintf(&b, " with at least %s", r.DeviceMemory)
+		words += " with at least " + r.DeviceMemory.String()
 	}
-	return b.String()
+	return words
 }
 
 // countNodes lists the suitable devices on each node that are not taken.

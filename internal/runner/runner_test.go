@@ -6,200 +6,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/mainspring-ml/mainspring/models"
 )
-
-// The test binary plays every part: the shim, an agent, and the processes of a
-// job, which are told by their first argument what to do.
-func TestMain(m *testing.M) {
-	if len(os.Args) < 2 {
-		os.Exit(m.Run())
-	}
-	switch os.Args[1] {
-	case "shim":
-		if err := RunShim(context.Background(), os.Args[3], os.Stdin); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	case "agent":
-		playAgent(os.Args[2])
-	case "rank":
-		playRank(os.Args[2])
-	default:
-		os.Exit(m.Run())
-	}
-}
-
-// playAgent starts a job and then does nothing, until it is killed.
-func playAgent(root string) {
-	if _, _, err := testRunner(root).Start(context.Background(), testJob("held", 1, "rank sleep").logged(root)); err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-	fmt.Println("started")
-	time.Sleep(time.Minute)
-}
-
-func playRank(part string) {
-	fmt.Println("rank", part)
-	switch {
-	case part == "sleep":
-	case part == "stubborn":
-		signal.Ignore(syscall.SIGTERM)
-		fmt.Println("ignoring")
-	case part == "polite":
-		asked := make(chan os.Signal, 1)
-		signal.Notify(asked, syscall.SIGTERM)
-		fmt.Println("listening")
-		<-asked
-		fmt.Println("checkpoint written")
-		os.Exit(0)
-	case part == "family": // a child in a session of its own, which no group signal reaches
-		child := exec.Command(os.Args[0], "rank", "stubborn")
-		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-		if err := child.Start(); err != nil {
-			os.Exit(1)
-		}
-		fmt.Println("child", child.Process.Pid)
-	case part == "environment":
-		fmt.Println(strings.Join(os.Environ(), "\n"))
-		os.Exit(0)
-	default:
-		code, _ := strconv.Atoi(part)
-		os.Exit(code)
-	}
-	time.Sleep(time.Minute)
-}
-
-func testRunner(root string) Runner {
-	self, err := os.Executable()
-	if err != nil {
-		panic(err)
-	}
-	return Runner{Root: root, Shim: []string{self, "shim"}}
-}
-
-// fastExit: a binary built with -race sleeps for a second before it exits.
-const fastExit = "GORACE=atexit_sleep_ms=0"
-
-// testJob has one process per command; each is "rank <part>" or a program.
-func testJob(key string, token int64, commands ...string) Job {
-	job := Job{Key: key, Token: token, Devices: []string{"VIRT-n-0"}, Grace: 10 * time.Second, Settle: 300 * time.Millisecond}
-	self, err := os.Executable()
-	if err != nil {
-		panic(err)
-	}
-	for i, command := range commands {
-		argv := strings.Fields(command)
-		if argv[0] == "rank" {
-			argv = append([]string{self}, argv...)
-		}
-		job.Processes = append(job.Processes, Process{
-			Name: fmt.Sprintf("rank-%d", i), Argv: argv, Dir: os.TempDir(), Env: []string{"PATH=/usr/bin:/bin", fastExit},
-		})
-	}
-	return job
-}
-
-// bench is a root whose jobs end with the test.
-type bench struct {
-	*testing.T
-	Runner
-}
-
-func newBench(t *testing.T) bench {
-	t.Helper()
-	root := t.TempDir()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		if err := StopAll(ctx, root); err != nil {
-			t.Error(err)
-		}
-	})
-	return bench{t, testRunner(root)}
-}
-
-func (b bench) start(job Job) *Handle {
-	b.Helper()
-	for i := range job.Processes {
-		job.Processes[i].Log = filepath.Join(b.Root, job.Key+"-"+job.Processes[i].Name+".log")
-	}
-	handle, attached, err := b.Start(context.Background(), job)
-	if err != nil {
-		b.Fatal(err)
-	}
-	if attached {
-		b.Fatalf("job %s was there before", job.Key)
-	}
-	return handle
-}
-
-func (b bench) log(job string, rank int) string {
-	data, err := os.ReadFile(filepath.Join(b.Root, fmt.Sprintf("%s-rank-%d.log", job, rank)))
-	if err != nil && !os.IsNotExist(err) {
-		b.Fatal(err)
-	}
-	return string(data)
-}
-
-func (b bench) wait(handle *Handle) State {
-	b.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	state, err := handle.Wait(ctx)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return state
-}
-
-// state waits for the first state that has every process running.
-func (b bench) started(handle *Handle) State {
-	b.Helper()
-	var last State
-	b.eventually("all processes run", func() bool {
-		state, _, err := handle.Poll()
-		last = state
-		for _, p := range state.Processes {
-			if p.ID.PID == 0 {
-				return false
-			}
-		}
-		return err == nil && len(state.Processes) > 0
-	})
-	return last
-}
-
-func (b bench) eventually(what string, holds func() bool) {
-	b.Helper()
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if holds() {
-			return
-		}
-	}
-	b.Fatalf("never: %s", what)
-}
-
-func (b bench) gone(state State) {
-	b.Helper()
-	for _, p := range state.Processes {
-		if p.ID.Alive() {
-			b.Errorf("%s still runs", p.Name)
-		}
-	}
-	b.eventually("the shim is gone", func() bool { return !state.Shim.Alive() })
-}
 
 func TestJobRunsOnceAndStartingItAgainAttaches(t *testing.T) {
 	b := newBench(t)
@@ -288,14 +102,6 @@ func TestJobOutlivesItsAgent(t *testing.T) {
 	if exit := state.Processes[0].Exit; exit.Signal != "terminated" || !exit.Asked || state.Stopping != "test is over" {
 		t.Errorf("got %+v, %+v", state, exit)
 	}
-}
-
-// logged gives every process a log, as Start demands.
-func (j Job) logged(root string) Job {
-	for i := range j.Processes {
-		j.Processes[i].Log = filepath.Join(root, j.Processes[i].Name+".log")
-	}
-	return j
 }
 
 func TestStopWaitsForThePoliteAndKillsTheStubborn(t *testing.T) {
@@ -388,6 +194,9 @@ func TestNothingOfAFamilyIsLeft(t *testing.T) {
 		state := b.started(handle)
 		if how == "stop" {
 			state, err = handle.Stop(context.Background(), "test")
+			if state.Lost {
+				t.Error("the shim did not end the family by itself and had to be killed")
+			}
 		} else {
 			if err := unix.Kill(state.Shim.PID, unix.SIGKILL); err != nil {
 				t.Fatal(err)
@@ -425,86 +234,6 @@ func TestOrphanEndsByItself(t *testing.T) {
 	defer cancel()
 	if state, err := handle.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a watched job ended: %+v, %v", state, err)
-	}
-}
-
-func TestNewerTokenEndsTheOlderJobFirst(t *testing.T) {
-	b := newBench(t)
-	older := b.start(testJob("older", 7, "rank sleep"))
-	before := b.started(older)
-	newer := b.start(testJob("newer", 8, "rank sleep"))
-	if before.Processes[0].ID.Alive() {
-		t.Error("both jobs have the device")
-	}
-	state, ended, err := older.Poll()
-	if err != nil || !ended || !strings.Contains(state.Stopping, "newer lease") {
-		t.Errorf("got %+v, %v, %v", state, ended, err)
-	}
-	if now := b.started(newer); !now.Processes[0].ID.Alive() {
-		t.Error("the newer job does not run")
-	}
-}
-
-func TestOlderTokenIsRefused(t *testing.T) {
-	b := newBench(t)
-	newer := b.start(testJob("newer", 8, "rank sleep"))
-	for _, late := range []Job{testJob("older", 7, "rank sleep"), testJob("twin", 8, "rank sleep")} {
-		_, _, err := b.Start(context.Background(), late.logged(b.Root))
-		var stale *models.Error
-		if !errors.As(err, &stale) || stale.Kind != models.KindStaleFence || stale.Subject != "VIRT-n-0" {
-			t.Errorf("%s: got %v", late.Key, err)
-		}
-		if _, err := os.Stat(b.Dir(late.Key)); !os.IsNotExist(err) {
-			t.Errorf("%s: a refused job has a directory", late.Key)
-		}
-	}
-	if state := b.started(newer); !state.Processes[0].ID.Alive() {
-		t.Error("the refused jobs ended the newer one")
-	}
-	elsewhere := testJob("elsewhere", 1, "rank 0")
-	elsewhere.Devices = []string{"VIRT-n-1"}
-	b.wait(b.start(elsewhere))
-}
-
-// A shim that was about to start when the fence was raised must not start.
-func TestLateShimReadsTheFence(t *testing.T) {
-	b := newBench(t)
-	older := testJob("older", 7, "rank sleep").logged(b.Root).withDefaults()
-	dir := b.Dir(older.Key)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := writeJSON(filepath.Join(dir, jobFile), shimJob{older, b.fences()}); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(string(b.fences()), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.fences().raise(testJob("newer", 8)); err != nil {
-		t.Fatal(err)
-	}
-	err := RunShim(context.Background(), dir, strings.NewReader(`[[]]`))
-	var stale *models.Error
-	if !errors.As(err, &stale) || stale.Kind != models.KindStaleFence {
-		t.Errorf("got %v", err)
-	}
-	if _, found, _ := readState(dir); found {
-		t.Error("the late shim started something")
-	}
-}
-
-// An agent that died between writing job.json and starting the shim.
-func TestInterruptedStartIsTakenUp(t *testing.T) {
-	b := newBench(t)
-	job := testJob("half", 1, "rank 0")
-	if err := os.MkdirAll(b.Dir("half"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := writeJSON(filepath.Join(b.Dir("half"), jobFile), shimJob{job, b.fences()}); err != nil {
-		t.Fatal(err)
-	}
-	if state := b.wait(b.start(job)); state.Lost || state.Processes[0].Exit.Failed() {
-		t.Errorf("got %+v", state)
 	}
 }
 

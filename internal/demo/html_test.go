@@ -1,0 +1,156 @@
+package demo
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// fixture is a year with two alarms: one retraining promoted, one refused.
+func fixture(t *testing.T) *Story {
+	t.Helper()
+	file, err := os.Open("testdata/story.json")
+	require.NoError(t, err)
+	defer file.Close()
+	decoder := json.NewDecoder(file)
+	decoder.DisallowUnknownFields() // a field that was renamed is not skipped
+	var story Story
+	require.NoError(t, decoder.Decode(&story))
+	return &story
+}
+
+func rendered(t *testing.T, story *Story) string {
+	t.Helper()
+	page, err := renderHTML(story)
+	require.NoError(t, err)
+	checkDrawings(t, page)
+	return string(page)
+}
+
+var drawing = regexp.MustCompile(`(?s)<svg.*?</svg>`)
+
+// checkDrawings: every drawing is XML on its own, and every number is one.
+func checkDrawings(t *testing.T, page []byte) {
+	t.Helper()
+	for _, found := range drawing.FindAll(page, -1) {
+		decoder := xml.NewDecoder(bytes.NewReader(found))
+		for {
+			_, err := decoder.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			require.NoError(t, err, "%s", found)
+		}
+		require.NotRegexp(t, `="[^"]*(NaN|Inf)`, string(found))
+	}
+}
+
+func TestReportTellsTheStory(t *testing.T) {
+	page := rendered(t, fixture(t))
+	for _, want := range []string{
+		"2 alarms, 1 retraining promoted, 1 refused: version 2 is champion.",
+		"The first lifecycle, as of 1 March 2013, made version 1 the champion, with log-loss 0.548 and AUC 0.712 on 11,852 held-out rows.",
+		"On 3 August 2013 the monitor raised an alarm on version 1: log-loss 0.637 over its last seven judged days against 0.553 in its reference, martingale 12.4 above the threshold of 11.",
+		"The retraining as of 4 August 2013 was promoted as version 2. Its gain over the champion on 11,852 held-out rows was &#43;0.069",
+		"The retraining as of 23 December 2013 was not promoted: log-loss gain -0.093",
+		"The gateway answered 52,318 requests, 0 of them with an error.",
+		`id="versions"`, `id="timeline"`, `id="loss"`, `id="martingale"`, `id="lifecycles"`, `id="traffic"`, `id="spec"`,
+		"reference of version 1: ", "threshold 11", "safe enough: 20", "rolls back: 100", "Restarts of agent-b",
+		"http://127.0.0.1:8233/namespaces/default/workflows/lifecycle%2Fflights%2F2013-08-04",
+	} {
+		require.Contains(t, page, want)
+	}
+	// timeline, loss, martingale; a curve and days for each of three; two steps.
+	require.Len(t, drawing.FindAllString(page, -1), 3+3*2+2)
+	require.NotContains(t, page, "no data to draw")
+}
+
+func TestReportLoadsNothing(t *testing.T) {
+	story := fixture(t)
+	page := rendered(t, story)
+	require.NotRegexp(t, `(?i)<script|<link|<iframe|<img|<object|@import|url\(|\ssrc\s*=`, page)
+	for _, match := range regexp.MustCompile(`href="([^"]*)"`).FindAllStringSubmatch(page, -1) {
+		ours := false
+		for _, address := range story.UI {
+			ours = ours || strings.HasPrefix(match[1], address)
+		}
+		require.True(t, ours, "%s leads elsewhere", match[1])
+	}
+}
+
+func TestReportWithoutData(t *testing.T) {
+	page := rendered(t, &Story{})
+	for _, want := range []string{
+		"no champion", "Nothing has happened yet", "No version was registered.", "No retraining was started.", "no data to draw",
+		"no lifecycle and no judged day to draw", "No alarm was raised.", "No lifecycle was seen.", "No workflow was started.",
+	} {
+		require.Contains(t, page, want)
+	}
+}
+
+// TestReportOfAnUnfinishedYear: every part of the evidence may be missing.
+func TestReportOfAnUnfinishedYear(t *testing.T) {
+	full := fixture(t)
+	for n := range full.Lifecycles {
+		story := *full
+		story.Blocks, story.Retrains = full.Blocks[:1], full.Retrains[:n%2]
+		story.Lifecycles = append([]LifecycleStory{}, full.Lifecycles[:n+1]...)
+		last := &story.Lifecycles[n]
+		last.Failure, last.Curve, last.Rollout = "disk full", nil, nil
+		last.Status = models.LifecycleStatus{Stage: models.StageTrain, Spec: last.Status.Spec}
+		page := rendered(t, &story)
+		require.Contains(t, page, "disk full")
+		require.Contains(t, page, "It was never judged by the gate.")
+	}
+}
+
+func TestReportEscapes(t *testing.T) {
+	const hostile = `</title></svg><script>alert("1 & 2")</script>` + "\x00\x1b[31m\xff"
+	story := fixture(t)
+	story.Model, story.UI = hostile, map[string]string{"Temporal": `javascript:alert(1)`, hostile: hostile}
+	story.Alarms[0].Version, story.Alarms[0].Action = hostile, hostile
+	story.Retrains[0].Reason, story.Retrains[0].Version, story.Retrains[0].Trigger = hostile, hostile, hostile
+	story.ModelVersions[0].Version, story.ModelVersions[0].URL = hostile, "javascript:alert(1)"
+	story.Records[0].Reason, story.Events[0].Text = hostile, hostile
+	story.Lifecycles[1].ID, story.Lifecycles[1].Status.Version = hostile, hostile
+	story.Lifecycles[1].Rollout.Steps[0].Verdict.Reason = hostile
+	for i := range story.Blocks[:40] {
+		story.Blocks[i].Version = hostile
+	}
+	story.Spec.Model.Description = hostile
+	page := rendered(t, story)
+	require.NotContains(t, page, "<script")
+	require.NotContains(t, page, `href="javascript:`)
+	require.Contains(t, page, "&lt;script&gt;")
+}
+
+func TestTicks(t *testing.T) {
+	labels := func(a axis, n int) (all []string) {
+		for _, tick := range a.ticks(n) {
+			all = append(all, tick.label)
+		}
+		return all
+	}
+	day := func(s string) float64 {
+		at, err := time.Parse(time.DateOnly, s)
+		require.NoError(t, err)
+		return unix(at)
+	}
+	require.Equal(t, []string{"0.50", "0.55", "0.60", "0.65"}, labels(axis{from: 0.48, to: 0.67}, 5))
+	require.Equal(t, []string{"0", "500", "1,000"}, labels(axis{from: 0, to: 1100}, 4))
+	require.Equal(t, []string{"0.01", "0.1", "1", "10", "100"}, labels(axis{from: 0.01, to: 400, log: true}, 8))
+	require.Equal(t, []string{"Nov 2013", "Dec", "Jan 2014"}, labels(axis{from: day("2013-10-20"), to: day("2014-01-10"), dates: true}, 8))
+	require.Equal(t, []string{"1 Aug", "4 Aug", "7 Aug"}, labels(axis{from: day("2013-08-01"), to: day("2013-08-08"), dates: true}, 3))
+	require.NotEmpty(t, labels(axis{}, 3))
+}

@@ -1,0 +1,182 @@
+package demo
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// The sections of a frame that show evidence: training, canary, monitor.
+
+func (f frame) training() []string {
+	p := f.scene.Training
+	if p == nil {
+		text := f.paint.dim("no training runs")
+		if l := f.scene.Current; l != nil && len(l.Curve) > 0 {
+			curve := losses(l.Curve)
+			text = f.paint.dim("ended at step "+strconv.FormatFloat(l.Curve[len(l.Curve)-1][0], 'f', 0, 64)+"  loss ") +
+				fmt.Sprintf("%.4f", curve[len(curve)-1])
+			return []string{f.row("TRAINING", text), f.row("", f.paint.dim(sparkline(curve, 60)))}
+		}
+		return []string{f.row("TRAINING", text), f.row("", "")}
+	}
+	text, spark := plain(p.Phase), ""
+	if p.Of > 0 {
+		text = f.meter(f.paint.cyan, float64(p.Step)/float64(p.Of), 24) + fmt.Sprintf("  step %d of %d", p.Step, p.Of)
+		if p.Checkpoint > 0 {
+			text += f.paint.dim(fmt.Sprintf("  checkpoint at %d", p.Checkpoint))
+		}
+		if p.Phase != "training" {
+			text += f.paint.dim("  " + plain(p.Phase))
+		}
+	}
+	if curve := losses(p.Curve); len(curve) > 0 {
+		spark = f.paint.cyan(sparkline(curve, min(60, f.columns-30))) + fmt.Sprintf("  loss %.4f", curve[len(curve)-1])
+	}
+	return []string{f.row("TRAINING", text), f.row("", spark)}
+}
+
+func losses(curve [][2]float64) []float64 {
+	values := make([]float64, len(curve))
+	for i, point := range curve {
+		values[i] = point[1]
+	}
+	return values
+}
+
+func (f frame) canary() []string {
+	var rollout *models.RolloutStatus
+	if f.scene.Current != nil {
+		rollout = f.scene.Current.Rollout
+	}
+	if rollout == nil || len(rollout.Steps) == 0 {
+		text := "none under way"
+		if rollout != nil && rollout.Waiting != "" {
+			text = plain(rollout.Waiting)
+		}
+		return []string{f.row("CANARY", f.paint.dim(text)), f.row("", ""), f.row("", "")}
+	}
+	step := rollout.Steps[len(rollout.Steps)-1]
+	errors := f.paint.dim("0 errors")
+	if step.Canary.Errors > 0 {
+		errors = f.paint.red(grouped(step.Canary.Errors) + " errors")
+	}
+	head := fmt.Sprintf("version %s at %s %%  %s requests  ", f.paint.bold(plain(rollout.Version)),
+		figure(step.Weight*100), grouped(step.Canary.Requests)) + errors + "  " + f.verdict(step.Verdict.Verdict)
+	return []string{
+		f.row("CANARY", head),
+		f.evidence("  safe", f.paint.green, step.Verdict.Safe, step.Verdict.SafeThreshold, "promotes"),
+		f.evidence("  harm", f.paint.red, step.Verdict.Harm, step.Verdict.HarmThreshold, "rolls back"),
+	}
+}
+
+// evidence is a number that acts once it reaches its threshold, on a log
+// scale from 1.
+func (f frame) evidence(label string, colour func(string) string, value, threshold float64, acts string) string {
+	return f.row(label, f.meter(colour, logShare(value, threshold), 24)+
+		fmt.Sprintf("  %8s", figure(value))+f.paint.dim(" at "+figure(threshold)+" it "+acts))
+}
+
+func (f frame) monitor() []string {
+	m := f.scene.Monitor
+	head, spark := f.paint.dim("no blocks judged yet"), ""
+	if m.Watch != nil {
+		head = "champion " + f.paint.bold(plain(m.Watch.Version)) + f.paint.dim(", waiting for the first day's labels")
+	}
+	if n := len(m.Blocks); n > 0 {
+		last, values := m.Blocks[n-1], recentLosses(m.Blocks, 60)
+		head = "champion " + f.paint.bold(plain(last.Version)) + f.paint.dim("  "+last.Start.UTC().Format("2 Jan")+"  ")
+		if last.Conclusive {
+			head += fmt.Sprintf("loss %.3f", last.Loss) + f.paint.dim(fmt.Sprintf("  %s of %s labelled", grouped(last.Labelled), grouped(last.Requests)))
+		} else {
+			head += f.paint.dim("too few labels to judge")
+		}
+		low, high := bounds(values)
+		spark = f.paint.blue(pad(sparkline(values, min(60, f.columns-32)), min(60, f.columns-32))) +
+			f.paint.dim(fmt.Sprintf("  %.2f to %.2f", low, high))
+	}
+	alarm := f.paint.dim("none")
+	if n := len(m.Alarms); n > 0 {
+		a := m.Alarms[n-1]
+		alarm = f.paint.yellow(fmt.Sprintf("%s  loss %.3f against %.3f  ", a.Block.UTC().Format("2 Jan"), a.Loss, a.Reference)) + plain(a.Action)
+		if n > 1 {
+			alarm = fmt.Sprintf("%d, last: ", n) + alarm
+		}
+	}
+	return []string{
+		f.row("MONITOR", head),
+		f.row("  loss", spark),
+		f.evidence("  evidence", f.paint.yellow, m.Detector.Value, m.Detector.Threshold, "alarms"),
+		f.row("  alarms", alarm),
+	}
+}
+
+// recentLosses are the last blocks' losses, with gaps for the inconclusive.
+func recentLosses(blocks []models.Block, n int) []float64 {
+	var values []float64
+	for _, b := range blocks[max(0, len(blocks)-n):] {
+		if b.Conclusive {
+			values = append(values, b.Loss)
+		} else {
+			values = append(values, math.NaN())
+		}
+	}
+	return values
+}
+
+func spinner(elapsed time.Duration) string {
+	frames := []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
+	return string(frames[int(elapsed/(200*time.Millisecond))%len(frames)])
+}
+
+func seconds(d time.Duration) string {
+	if d >= 10*time.Minute {
+		return stopwatch(d)
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
+
+func stopwatch(d time.Duration) string {
+	return fmt.Sprintf("%d:%02d", int(d.Minutes()), int(d.Seconds())%60)
+}
+
+// grouped writes 52341 as 52,341.
+func grouped(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	sign := ""
+	if n < 0 {
+		sign, digits = "-", digits[1:]
+	}
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return sign + digits
+}
+
+// figure writes three digits that matter, and no exponent where people can
+// read the number.
+func figure(v float64) string {
+	switch a := math.Abs(v); {
+	case math.IsNaN(v):
+		return "–"
+	case math.IsInf(v, 0) || a >= 1e6 || a > 0 && a < 1e-3:
+		return strconv.FormatFloat(v, 'g', 2, 64)
+	case a >= 1000:
+		return grouped(int64(math.Round(v)))
+	case a >= 100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	default:
+		return strconv.FormatFloat(v, 'g', 3, 64)
+	}
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strings.Join([]string{grouped(int64(n)), noun + "s"}, " ")
+}

@@ -1,0 +1,132 @@
+package demo
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// sceneOf is the moment at which a share of the fixture's story has passed.
+func sceneOf(story *Story, share float64) Scene {
+	blocks := story.Blocks[:int(share*float64(len(story.Blocks)))]
+	s := Scene{
+		Elapsed: time.Duration(share * 104 * float64(time.Second)), From: story.Blocks[0].Start, To: story.Blocks[len(story.Blocks)-1].Start,
+		Requests: int64(share * 52318), PerSecond: 812, UI: story.UI, Events: story.Events[:int(share*float64(len(story.Events)))],
+	}
+	current := story.Lifecycles[min(int(share*3), 2)]
+	s.Current = &current
+	s.Monitor.Detector.Threshold = 11
+	if len(blocks) > 0 {
+		last := blocks[len(blocks)-1]
+		s.EventTime = last.Start
+		s.Monitor.Blocks, s.Monitor.Detector.Value = blocks, last.Martingale
+		s.Monitor.Watch = &models.WatchRequest{Version: last.Version}
+		for _, a := range story.Alarms {
+			if !a.Block.After(last.Start) {
+				s.Monitor.Alarms = append(s.Monitor.Alarms, a)
+			}
+		}
+	}
+	return s
+}
+
+func scenes(t *testing.T) map[string]Scene {
+	story := fixture(t)
+	training, waiting := sceneOf(story, 0), sceneOf(story, 0.4)
+	training.Training = &models.RankProgress{Phase: "training", Step: 40, Of: 100, Curve: story.Lifecycles[0].Curve, Checkpoint: 40}
+	training.Current.Status.Result, training.Current.Status.Ended = nil, nil
+	waiting.Waiting = []string{"CreateRun, attempt 3: MLflow does not answer\nat all", strings.Repeat("漢字\x1b[2J", 90)}
+	waiting.HoldsFor = "a retraining is in stage " + strings.Repeat("train ", 50)
+	waiting.Current.Failure = strings.Repeat("no rows ", 40)
+	return map[string]Scene{
+		"empty": {}, "half empty": {Current: &LifecycleStory{}, Training: &models.RankProgress{}},
+		"training": training, "waiting": waiting, "middle": sceneOf(story, 0.5), "end": sceneOf(story, 1),
+	}
+}
+
+func framed(s Scene, columns, rows int, colour bool) []string {
+	f := frame{scene: s, now: time.Date(2026, 3, 2, 9, 1, 0, 0, time.UTC), paint: paint(colour), columns: columns}
+	return f.lines(rows)
+}
+
+func TestFramesKeepTheirSize(t *testing.T) {
+	all := scenes(t)
+	for _, size := range [][2]int{{80, 50}, {80, 24}, {118, 60}, {100, 12}, {80, 1}, {40, 50}} {
+		want := len(framed(Scene{}, size[0], size[1], true))
+		require.LessOrEqual(t, want, size[1])
+		for name, scene := range all {
+			lines := framed(scene, size[0], size[1], true)
+			require.Len(t, lines, want, "%s at %v", name, size)
+			for _, line := range lines {
+				require.LessOrEqual(t, ansi.StringWidth(line), size[0]-1, "%s at %v: %q", name, size, line)
+				require.NotContains(t, line, "\n")
+				require.NotContains(t, line, "\x1b[2J")
+			}
+		}
+	}
+}
+
+func TestFrameShowsTheMoment(t *testing.T) {
+	shown := func(name string) string { return ansi.Strip(strings.Join(framed(scenes(t)[name], 110, 60, true), "\n")) }
+	for _, want := range []string{"step 40 of 100", "checkpoint at 40", "▇", "loss 0."} {
+		require.Contains(t, shown("training"), want)
+	}
+	for _, want := range []string{"✓  evaluate", "pass  gain over the champion +0.069", "version 2 at 50 %", "at 20 it promotes", "at 100 it rolls back", "at 11 it alarms"} {
+		require.Contains(t, shown("middle"), want)
+	}
+	require.Contains(t, shown("waiting"), "2 reasons, first: CreateRun, attempt 3: MLflow does not answer at all")
+	require.Contains(t, shown("end"), "2, last: 22 Dec  loss 0.672 against 0.561")
+}
+
+func TestFrameWithoutColour(t *testing.T) {
+	for name, scene := range scenes(t) {
+		require.NotContains(t, strings.Join(framed(scene, 90, 60, false), ""), "\x1b", name)
+	}
+	t.Setenv("NO_COLOR", "1")
+	var out bytes.Buffer
+	newLiveView(&out).Show(scenes(t)["end"])
+	require.NotRegexp(t, `\x1b\[[0-9;]*m`, out.String())
+}
+
+// TestViewRedrawsInPlace: the second frame begins where the first one did, and
+// the cursor is back at the end.
+func TestViewRedrawsInPlace(t *testing.T) {
+	var out bytes.Buffer
+	columns := 100
+	v := &liveView{out: &out, size: func() (int, int) { return columns, 50 }, clock: time.Now}
+	v.Show(Scene{})
+	first := strings.Count(out.String(), "\r\n")
+	require.NotRegexp(t, `\x1b\[\d+A`, out.String())
+	out.Reset()
+	v.Show(scenes(t)["end"])
+	up := regexp.MustCompile(`\x1b\[(\d+)A`).FindStringSubmatch(out.String())
+	require.Len(t, up, 2)
+	require.Equal(t, first, v.drawn)
+	require.Equal(t, first, strings.Count(out.String(), "\r\n"))
+	columns = 80 // narrower: what was there is wrapped, and cannot be counted back
+	out.Reset()
+	v.Show(Scene{})
+	require.Contains(t, out.String(), clearScreen)
+	out.Reset()
+	v.Close()
+	v.Close()
+	require.Equal(t, showCursor, out.String())
+}
+
+func TestBars(t *testing.T) {
+	for share, want := range map[float64]string{-1: "····", 0: "····", 0.5: "██··", 0.53: "██▏·", 1: "████", 7: "████"} {
+		filled, rest := bar(share, 4)
+		require.Equal(t, want, filled+rest, "share %v", share)
+	}
+	require.Equal(t, "▁▄█", sparkline([]float64{9, 1, 1.5, 2}, 3))
+	require.Equal(t, "▄▄", sparkline([]float64{1, 1}, 3))
+	require.Equal(t, "52,318", grouped(52318))
+	require.Equal(t, "-1,000", grouped(-1000))
+}
