@@ -34,6 +34,7 @@ type house struct {
 	snapshotErr error
 	ranks       func(models.RunRanksRequest) (models.RanksResult, error)
 	rankCalls   []models.RunRanksRequest
+	stuck       bool // ranks run until they are cancelled
 	checkpoint  models.Checkpoint
 	finished    []models.FinishRunRequest
 	evaluation  models.Evaluation
@@ -99,7 +100,10 @@ func (h *house) answerPool(name string, arg any) error {
 		lease.Nodes = append(lease.Nodes, models.LeaseNode{Node: node, Address: "127.0.0.1",
 			Devices: []models.Device{{UUID: fmt.Sprintf("VIRT-%s-0", node), Vendor: models.VendorVirtual}}})
 	}
-	h.RegisterDelayedCallback(func() { h.SignalWorkflow(models.SignalLeaseGranted, lease) }, time.Millisecond)
+	h.RegisterDelayedCallback(func() {
+		// The holder may have been cancelled meanwhile: then nobody waits.
+		_ = h.SignalWorkflowByID(request.Holder, models.SignalLeaseGranted, lease)
+	}, time.Millisecond)
 	return nil
 }
 
@@ -191,6 +195,10 @@ func (h *house) registerTraining() {
 		h.mu.Lock()
 		h.rankCalls = append(h.rankCalls, r)
 		h.mu.Unlock()
+		if h.stuck {
+			<-ctx.Done()
+			return models.RanksResult{}, ctx.Err()
+		}
 		if h.ranks != nil {
 			return h.ranks(r)
 		}

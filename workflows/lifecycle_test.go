@@ -91,7 +91,7 @@ func TestLifecycleNamesEverythingWrongWithItsSpec(t *testing.T) {
 	spec.Train.Command = nil
 	h.ExecuteWorkflow(models.LifecycleWorkflow, spec)
 	err := h.GetWorkflowError()
-	require.ErrorContains(t, err, "data.holdout")
+	require.ErrorContains(t, err, "data.window: is 59d and must be longer than the holdout (90d)")
 	require.ErrorContains(t, err, "train.command")
 	require.Empty(t, h.rankCalls)
 }

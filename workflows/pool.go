@@ -21,6 +21,11 @@ const sweepEvery = 30 * time.Second
 // crash between the two costs a holder no more than asking again.
 func GPUPool(ctx workflow.Context, state models.PoolState) error {
 	p := &pool{state: state}
+	if p.state.NextToken == 0 {
+		// Agents remember the largest token they have seen, also when Temporal
+		// was set up anew: a clock starts above every earlier pool's tokens.
+		p.state.NextToken = workflow.Now(ctx).Unix()
+	}
 	if err := answer(ctx, p.status); err != nil {
 		return err
 	}

@@ -1,10 +1,10 @@
 package workflows_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mainspring-ml/mainspring/models"
@@ -21,10 +21,9 @@ func rolloutInput(champion string) models.RolloutInput {
 	return models.RolloutInput{Model: "flight-delay", Deploy: *v.Spec.Deploy, Candidate: v, Champion: champion, Generation: 4}
 }
 
-// serveForever answers health checks until it is cancelled.
-func serveForever(ctx context.Context, _ models.WatchReplicaRequest) (models.ReplicaExit, error) {
-	<-ctx.Done()
-	return models.ReplicaExit{}, ctx.Err()
+// serving replaces the Serve child, which outlives the rollout.
+func (h *house) serving() {
+	h.OnWorkflow(models.ServeWorkflow, mock.Anything, mock.Anything).Return(nil)
 }
 
 // growing plays traffic: each look finds more requests, with errors on each
@@ -47,7 +46,7 @@ func growing(perLook int64, championErrors, canaryErrors float64) func(models.Re
 
 func runRollout(t *testing.T, h *house, input models.RolloutInput) models.RolloutResult {
 	t.Helper()
-	h.watch = serveForever
+	h.serving()
 	h.at(time.Second, models.SignalServeReady, models.ServeReady{Version: "2"})
 	h.ExecuteWorkflow(models.RolloutWorkflow, input)
 	require.NoError(t, h.GetWorkflowError())
@@ -79,9 +78,9 @@ func TestRolloutStopsAtHarm(t *testing.T) {
 
 func TestRolloutWithoutTrafficIsInconclusive(t *testing.T) {
 	h := newHouse(t)
-	h.arms = growing(0, 0, 0)
+	h.OnActivity("ReadArms", mock.Anything, mock.Anything).After(time.Minute).Return(models.ArmReading{}, nil)
 	input := rolloutInput("1")
-	input.Deploy.Canary.StepDeadline = models.Duration(10 * time.Millisecond)
+	input.Deploy.Canary.StepDeadline = models.Duration(time.Hour)
 	result := runRollout(t, h, input)
 	require.Equal(t, models.VerdictInconclusive, result.Verdict)
 	require.Contains(t, result.Reason, "not enough evidence")
@@ -97,7 +96,7 @@ func TestRolloutOfTheFirstVersionNeedsNoCanary(t *testing.T) {
 
 func TestRolloutFailsWhenItsServersDo(t *testing.T) {
 	h := newHouse(t)
-	h.watch = serveForever
+	h.serving()
 	h.at(time.Second, models.SignalServeFailed, models.ServeFailed{Version: "2", Reason: "unknown operator"})
 	h.ExecuteWorkflow(models.RolloutWorkflow, rolloutInput("1"))
 	require.NoError(t, h.GetWorkflowError())

@@ -53,7 +53,7 @@ func (t *training) execute(ctx workflow.Context) (models.TrainResult, error) {
 			t.show(ctx)
 			return result, nil
 		}
-		if !t.worthRestarting(err) {
+		if ctx.Err() != nil || !t.worthRestarting(err) {
 			t.closeRun(ctx, err)
 			return models.TrainResult{}, err
 		}
