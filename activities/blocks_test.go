@@ -199,9 +199,9 @@ func TestALogWithoutThePredictionIsAnError(t *testing.T) {
 	r, b := newReplay(t)
 	r.day(march(1), 40, time.Hour)
 	request := blocksRequest()
-	request.Prediction = "probabilty"
+	request.Prediction = "chance"
 	_, err := b.ScoreBlocks(t.Context(), request)
-	wantFailure(t, err, models.KindInvalidSpec, `output "probabilty"`, "evaluate.prediction", `"probability":[0.`)
+	wantFailure(t, err, models.KindInvalidSpec, `output "chance"`, "evaluate.prediction", `"probability":[0.`)
 
 	// No answer at all of this version is no evidence, and no error.
 	request.Version = "17"

@@ -26,7 +26,7 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// ErrNotReachable: no Temporal server answered.
+// ErrNotReachable means: no Temporal server answered.
 var ErrNotReachable = errors.New("no Temporal server answers")
 
 // server is the part of Temporal's client that this package uses.

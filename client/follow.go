@@ -13,7 +13,7 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// ErrStoppedFollowing: the context ended before the lifecycle did.
+// ErrStoppedFollowing means: the context ended before the lifecycle did.
 var ErrStoppedFollowing = errors.New("stopped following; the lifecycle goes on")
 
 // Follow writes what happens in a lifecycle until it ends, and returns its

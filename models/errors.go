@@ -10,31 +10,31 @@ import (
 type ErrorKind string
 
 const (
-	// KindInvalidSpec: the spec can't be carried out as written.
+	// KindInvalidSpec means: the spec can't be carried out as written.
 	KindInvalidSpec ErrorKind = "InvalidSpec"
-	// KindNoRows: the window holds no usable rows.
+	// KindNoRows means: the window holds no usable rows.
 	KindNoRows ErrorKind = "NoRows"
-	// KindDataCheckFailed: a check of severity error failed.
+	// KindDataCheckFailed means: a check of severity error failed.
 	KindDataCheckFailed ErrorKind = "DataCheckFailed"
-	// KindTrainingFailed: the training command ended with an error of its own.
+	// KindTrainingFailed means: the training command ended with an error of its own.
 	KindTrainingFailed ErrorKind = "TrainingFailed"
-	// KindRankLost: a rank or its agent was killed or lost; a restart from the
+	// KindRankLost means: a rank or its agent was killed or lost; a restart from the
 	// last checkpoint is worth trying.
 	KindRankLost ErrorKind = "RankLost"
-	// KindModelRejected: the training left no model, or one that does not fit
+	// KindModelRejected means: the training left no model, or one that does not fit
 	// the data.
 	KindModelRejected ErrorKind = "ModelRejected"
-	// KindEnvironmentFailed: the program's environment can't be built.
+	// KindEnvironmentFailed means: the program's environment can't be built.
 	KindEnvironmentFailed ErrorKind = "EnvironmentFailed"
-	// KindStaleFence: a newer lease owns the devices.
+	// KindStaleFence means: a newer lease owns the devices.
 	KindStaleFence ErrorKind = "StaleFence"
-	// KindStaleRoute: a newer route generation is in place.
+	// KindStaleRoute means: a newer route generation is in place.
 	KindStaleRoute ErrorKind = "StaleRoute"
-	// KindServerFailed: a model server does not become ready.
+	// KindServerFailed means: a model server does not become ready.
 	KindServerFailed ErrorKind = "ServerFailed"
-	// KindUnavailable: a store or server does not answer; retried until it does.
+	// KindUnavailable means: a store or server does not answer; retried until it does.
 	KindUnavailable ErrorKind = "Unavailable"
-	// KindWithdrawn: the request was taken back by whoever made it.
+	// KindWithdrawn means: the request was taken back by whoever made it.
 	KindWithdrawn ErrorKind = "Withdrawn"
 )
 

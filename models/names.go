@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Task queues. Workflows and light activities share TaskQueue; each host has a
-// queue of its own, see HostQueue.
+// TaskQueue is what workflows and light activities share; each host has a queue
+// of its own, see HostQueue.
 const TaskQueue = "mainspring"
 
 // HostQueue is the task queue of one host's agent.

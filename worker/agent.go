@@ -113,7 +113,7 @@ func RunAgent(ctx context.Context, config AgentConfig) error {
 	if err != nil {
 		return err
 	}
-	defer outlets.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to do about it
+	defer outlets.Close(context.WithoutCancel(ctx))
 	if err := outlets.Serve(ctx, config.MetricsAddr); err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func newInspector() (activities.ModelInspector, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return loadingInspector{runtime}, func() { runtime.Close() }, nil //nolint:errcheck // the process ends
+	return loadingInspector{runtime}, func() { runtime.Close() }, nil
 }
 
 // loadingInspector asks the model itself.

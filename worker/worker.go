@@ -32,7 +32,7 @@ func Run(ctx context.Context, config Config) error {
 	if err != nil {
 		return err
 	}
-	defer outlets.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to do about it
+	defer outlets.Close(context.WithoutCancel(ctx))
 	if err := outlets.Serve(ctx, config.MetricsAddr); err != nil {
 		return err
 	}

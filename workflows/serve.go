@@ -11,6 +11,10 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
+// gatewaysFollow is how long a server that lost its traffic goes on answering.
+// Gateways look at the routes every half second by default.
+const gatewaysFollow = 5 * time.Second
+
 // Serve keeps the replicas of one version alive on leased devices until it is
 // told to stop or cancelled. A replica that ends is started anew, elsewhere
 // when its host is gone; the gateways learn every address from what it
@@ -59,6 +63,11 @@ func (s *serving) run(ctx workflow.Context) error {
 	stop := workflow.GetSignalChannel(ctx, models.SignalStop)
 	// A cancelled context ends the wait as well: both mean stop.
 	_ = workflow.Await(ctx, func() bool { return stop.Len() > 0 || s.failed != nil })
+	if s.failed == nil && ctx.Err() == nil {
+		// Told to stop: the route has moved away, and the servers answer until
+		// the last gateway has seen that.
+		_ = workflow.Sleep(ctx, gatewaysFollow)
+	}
 	s.stopping = true
 	cancel()
 

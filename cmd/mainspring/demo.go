@@ -28,7 +28,7 @@ func newDemoCommand() *cobra.Command {
 	flags := command.Flags()
 	flags.StringVar(&options.SpecPath, "spec", "examples/flights/lifecycle.yaml", "lifecycle to run; its data.source is a local directory")
 	flags.StringVar(&options.StateDir, "state-dir", ".mainspring/demo", "directory for the stack's data, logs and the report")
-	flags.IntVar(&options.Requests, "requests", 60000, "about how many single requests to send")
+	flags.IntVar(&options.Requests, "requests", 76000, "about how many single requests to send")
 	flags.BoolVar(&options.Exit, "exit", false, "end the stack when the story is told")
 	flags.BoolVar(&options.OnlyFreePorts, "free-ports", false, "take free ports even where the default ones are free")
 	flags.BoolVar(&plain, "plain", false, "print lines instead of a live view")

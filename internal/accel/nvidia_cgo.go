@@ -182,5 +182,5 @@ func (n nvidia) device(handle nvml.Device, index int) (models.Device, error) {
 }
 
 func (n nvidia) failed(operation string, ret nvml.Return) error {
-	return fmt.Errorf("%s: %v (NVML error %d); see whether nvidia-smi works", operation, ret, int(ret))
+	return fmt.Errorf("%s: %w (NVML error %d); see whether nvidia-smi works", operation, ret, int(ret))
 }

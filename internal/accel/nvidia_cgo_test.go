@@ -13,6 +13,7 @@ import (
 	"github.com/NVIDIA/go-nvml/pkg/nvml/mock"
 	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/dgxa100"
 	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/dgxh100"
+	mockserver "github.com/NVIDIA/go-nvml/pkg/nvml/mock/server"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -60,7 +61,7 @@ func TestNVIDIAListsWholeGPUs(t *testing.T) {
 func TestNVIDIAListsMIGInstancesInsteadOfTheirGPU(t *testing.T) {
 	server := dgxa100.New()
 	modern(&server.Interface)
-	parent := server.Devices[3].(*dgxa100.Device)
+	parent := server.Devices[3].(*mockserver.Device)
 	parent.GetMigModeFunc = func() (int, int, nvml.Return) {
 		return nvml.DEVICE_MIG_ENABLE, nvml.DEVICE_MIG_ENABLE, nvml.SUCCESS
 	}
@@ -91,18 +92,18 @@ func TestNVIDIAListsMIGInstancesInsteadOfTheirGPU(t *testing.T) {
 }
 
 func TestFailedProbeIsAnErrorNotAnEmptyHost(t *testing.T) {
-	broken := map[string]func(*dgxa100.Server){
-		"init": func(s *dgxa100.Server) { s.InitFunc = func() nvml.Return { return nvml.ERROR_DRIVER_NOT_LOADED } },
-		"count": func(s *dgxa100.Server) {
+	broken := map[string]func(*mockserver.Server){
+		"init": func(s *mockserver.Server) { s.InitFunc = func() nvml.Return { return nvml.ERROR_DRIVER_NOT_LOADED } },
+		"count": func(s *mockserver.Server) {
 			s.DeviceGetCountFunc = func() (int, nvml.Return) { return 0, nvml.ERROR_UNKNOWN }
 		},
-		"open": func(s *dgxa100.Server) {
+		"open": func(s *mockserver.Server) {
 			s.DeviceGetHandleByIndexFunc = func(int) (nvml.Device, nvml.Return) { return nil, nvml.ERROR_GPU_IS_LOST }
 		},
-		"uuid": func(s *dgxa100.Server) {
-			s.Devices[5].(*dgxa100.Device).GetUUIDFunc = func() (string, nvml.Return) { return "", nvml.ERROR_GPU_IS_LOST }
+		"uuid": func(s *mockserver.Server) {
+			s.Devices[5].(*mockserver.Device).GetUUIDFunc = func() (string, nvml.Return) { return "", nvml.ERROR_GPU_IS_LOST }
 		},
-		"old driver": func(s *dgxa100.Server) {
+		"old driver": func(s *mockserver.Server) {
 			none := &mock.ExtendedInterface{LookupSymbolFunc: func(string) error { return errors.New("undefined symbol") }}
 			s.ExtensionsFunc = func() nvml.ExtendedInterface { return none }
 		},
@@ -127,7 +128,7 @@ func TestOldDriverWithoutMIGListsWholeGPUs(t *testing.T) {
 	}}
 	server.ExtensionsFunc = func() nvml.ExtendedInterface { return symbols }
 	for _, d := range server.Devices {
-		d.(*dgxa100.Device).GetMigModeFunc = nil // calling it would end the process
+		d.(*mockserver.Device).GetMigModeFunc = nil // calling it would end the process
 	}
 	if got, err := (nvidia{lib: server, host: fstest.MapFS{}}).Devices(context.Background()); err != nil || len(got) != 8 {
 		t.Errorf("got %d devices, %v", len(got), err)

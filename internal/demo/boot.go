@@ -21,9 +21,9 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// devicesPerAgent: two hosts with two devices each hold a champion, a canary
-// and a gang of two at once.
-const devicesPerAgent = 2
+// devicesPerAgent: two hosts with three devices each hold a champion of two
+// replicas and, beside it, a gang of two or a canary of two.
+const devicesPerAgent = 3
 
 // StackOptions is how a laptop's stack is brought up.
 type StackOptions struct {
@@ -69,7 +69,7 @@ func BringUp(ctx context.Context, options StackOptions) (*Up, error) {
 		return nil, err
 	}
 	if err := up.Launch(ctx, devstack.LaptopPrograms(up.StateDir(), up.Access(), devicesPerAgent)...); err != nil {
-		up.Stack.Stop(context.WithoutCancel(ctx))
+		up.Stop(context.WithoutCancel(ctx))
 		return nil, err
 	}
 	up.Start = time.Since(began)
@@ -217,7 +217,7 @@ func tell(ctx context.Context, options Options, up *Up, document *spec.Document,
 		return story, err
 	}
 	story.WallSeconds = time.Since(began).Seconds() + up.Start.Seconds()
-	story.Restarts = up.Restarts()
+	story.Restarts, story.Namespace = up.Restarts(), access.TemporalNamespace
 	if writeErr := WriteReport(options.StateDir, story); writeErr != nil {
 		return story, writeErr
 	}

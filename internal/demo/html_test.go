@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"regexp"
 	"strings"
@@ -67,7 +68,7 @@ func TestReportTellsTheStory(t *testing.T) {
 		"The gateway answered 52,318 requests, 0 of them with an error.",
 		`id="versions"`, `id="timeline"`, `id="loss"`, `id="martingale"`, `id="lifecycles"`, `id="traffic"`, `id="spec"`,
 		"reference of version 1: ", "threshold 11", "safe enough: 20", "rolls back: 100", "Restarts of agent-b",
-		"http://127.0.0.1:8233/namespaces/default/workflows/lifecycle%2Fflights%2F2013-08-04",
+		"http://127.0.0.1:8233/namespaces/mainspring/workflows/lifecycle%2Fflights%2F2013-08-04",
 	} {
 		require.Contains(t, page, want)
 	}
@@ -153,4 +154,15 @@ func TestTicks(t *testing.T) {
 	require.Equal(t, []string{"Nov 2013", "Dec", "Jan 2014"}, labels(axis{from: day("2013-10-20"), to: day("2014-01-10"), dates: true}, 8))
 	require.Equal(t, []string{"1 Aug", "4 Aug", "7 Aug"}, labels(axis{from: day("2013-08-01"), to: day("2013-08-08"), dates: true}, 3))
 	require.NotEmpty(t, labels(axis{}, 3))
+}
+
+func TestPlotLeavesOutWhatHasNoPlace(t *testing.T) {
+	p := plot{width: 400, height: 200, y: axis{from: 1, to: 100, log: true}, x: axis{to: 1}, rules: []rule{{at: math.NaN(), label: "lost"}},
+		series: []series{{dots: true, points: []point{{x: 0, y: math.NaN()}, {x: math.Inf(1), y: 3}, {x: 0.5, y: 0}}}}}
+	drawn := string(p.render())
+	checkDrawings(t, []byte(drawn))
+	require.Equal(t, 1, strings.Count(drawn, "<circle"), "the zero is drawn at the bottom of the log axis, the others nowhere")
+	require.NotContains(t, drawn, "lost")
+	p.series[0].points = p.series[0].points[:2]
+	require.Contains(t, string(p.render()), "no data to draw")
 }

@@ -82,18 +82,18 @@ func alarmSentence(a models.Alarm) string {
 }
 
 func retrainSentence(s *Story, r Retrain) string {
-	figures := ""
+	if !r.Promoted {
+		why := cmp.Or(strings.TrimSuffix(r.Reason, "."), "it has not ended")
+		return fmt.Sprintf("The retraining as of %s was not promoted: %s.", date(r.AsOf), why)
+	}
+	text := fmt.Sprintf("The retraining as of %s was promoted as version %s.", date(r.AsOf), r.Version)
 	for _, l := range s.Lifecycles {
 		if e := l.Status.Evaluation; l.ID == r.Lifecycle && e != nil && e.Gain != nil {
-			figures = fmt.Sprintf(" Its gain over the champion on %s held-out rows was %+.3f [%+.3f, %+.3f].",
+			text += fmt.Sprintf(" Its gain over the champion on %s held-out rows was %+.3f [%+.3f, %+.3f].",
 				grouped(e.Rows), e.Gain.Value, e.Gain.Low, e.Gain.High)
 		}
 	}
-	if r.Promoted {
-		return fmt.Sprintf("The retraining as of %s was promoted as version %s.%s", date(r.AsOf), r.Version, figures)
-	}
-	why := cmp.Or(strings.TrimSuffix(r.Reason, "."), "it has not ended")
-	return fmt.Sprintf("The retraining as of %s was not promoted: %s.%s", date(r.AsOf), why, figures)
+	return text
 }
 
 // workflowLinks point into the Temporal UI, when there is one.
@@ -102,7 +102,7 @@ func workflowLinks(s *Story) []link {
 	for _, id := range s.WorkflowIDs {
 		l := link{Name: id}
 		if ui := s.UI["Temporal"]; ui != "" {
-			l.URL = strings.TrimRight(ui, "/") + "/namespaces/default/workflows/" + url.PathEscape(id)
+			l.URL = strings.TrimRight(ui, "/") + "/namespaces/" + s.Namespace + "/workflows/" + url.PathEscape(id)
 		}
 		links = append(links, l)
 	}
@@ -149,6 +149,9 @@ func metricWord(name string) string {
 
 // estimate has an interval only when it is one.
 func estimate(e models.Estimate) string {
+	if e == (models.Estimate{}) {
+		return "–" // a check that measures nothing
+	}
 	if e.Low == e.High {
 		return figure(e.Value)
 	}

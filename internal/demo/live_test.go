@@ -74,7 +74,9 @@ func TestFramesKeepTheirSize(t *testing.T) {
 }
 
 func TestFrameShowsTheMoment(t *testing.T) {
-	shown := func(name string) string { return ansi.Strip(strings.Join(framed(scenes(t)[name], 110, 60, true), "\n")) }
+	shown := func(name string) string {
+		return ansi.Strip(strings.Join(framed(scenes(t)[name], 110, 60, true), "\n"))
+	}
 	for _, want := range []string{"step 40 of 100", "checkpoint at 40", "▇", "loss 0."} {
 		require.Contains(t, shown("training"), want)
 	}
@@ -125,7 +127,7 @@ func TestBars(t *testing.T) {
 		filled, rest := bar(share, 4)
 		require.Equal(t, want, filled+rest, "share %v", share)
 	}
-	require.Equal(t, "▁▄█", sparkline([]float64{9, 1, 1.5, 2}, 3))
+	require.Equal(t, "▁▅█", sparkline([]float64{9, 1, 1.5, 2}, 3))
 	require.Equal(t, "▄▄", sparkline([]float64{1, 1}, 3))
 	require.Equal(t, "52,318", grouped(52318))
 	require.Equal(t, "-1,000", grouped(-1000))

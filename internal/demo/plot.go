@@ -5,6 +5,7 @@ import (
 	"html"
 	"html/template"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -76,12 +77,14 @@ func (p plot) render() template.HTML {
 	for _, series := range p.series {
 		p.drawSeries(s, series)
 	}
+	p.labelRules(s)
 	p.drawLegend(s)
 	return s.done()
 }
 
 // drop removes points that have no place.
 func (p *plot) drop() {
+	p.series = slices.Clone(p.series) // the caller's stay as they are
 	for i := range p.series {
 		var kept []point
 		for _, q := range p.series[i].points {
@@ -114,7 +117,7 @@ func (p plot) py(y float64) float64 {
 
 func (p plot) drawAxes(s *svg) {
 	left, right, top, bottom := marginLeft, p.width-marginRight, marginTop, p.height-marginBottom
-	for _, t := range p.y.ticks(int((bottom - top) / 34)) {
+	for _, t := range p.y.ticks(int((bottom - top) / 28)) {
 		y := p.py(t.at)
 		s.line(left, y, right, y, "grid")
 		s.text(left-8, y+4, "tick end", t.label)
@@ -129,31 +132,41 @@ func (p plot) drawAxes(s *svg) {
 	s.textAt(14, (top+bottom)/2, "label middle", p.y.label, fmt.Sprintf("rotate(-90 14 %.1f)", (top+bottom)/2))
 }
 
-// drawRules staggers the labels of vertical rules, which often stand close.
 func (p plot) drawRules(s *svg) {
+	for _, r := range p.rules {
+		switch from, to := p.spanOf(r); {
+		case !finite(r.at):
+		case r.vertical:
+			s.line(p.px(r.at), marginTop, p.px(r.at), p.height-marginBottom, "rule "+r.class)
+		default:
+			s.line(from, p.py(r.at), to, p.py(r.at), "rule "+r.class)
+		}
+	}
+}
+
+func (p plot) spanOf(r rule) (from, to float64) {
+	if r.span == [2]float64{} {
+		return marginLeft, p.width - marginRight
+	}
+	return p.px(r.span[0]), p.px(r.span[1])
+}
+
+// labelRules writes over the series. It staggers the labels of vertical rules,
+// which often stand close.
+func (p plot) labelRules(s *svg) {
 	level := 0
 	for _, r := range p.rules {
-		if !finite(r.at) {
-			continue
-		}
-		if r.vertical {
-			x := p.px(r.at)
-			s.line(x, marginTop, x, p.height-marginBottom, "rule "+r.class)
-			anchor, at := "", x+4
-			if x > p.width-190 {
-				anchor, at = " end", x-4
+		switch from, _ := p.spanOf(r); {
+		case !finite(r.at) || r.label == "":
+		case r.vertical:
+			anchor, x := "", p.px(r.at)+5
+			if x > p.width-160 {
+				anchor, x = " end", x-10
 			}
-			s.text(at, marginTop+11+13*float64(level%3), "mark "+r.class+anchor, r.label)
+			s.text(x, marginTop+11+14*float64(level%2), "mark "+r.class+anchor, r.label)
 			level++
-			continue
-		}
-		from, to := marginLeft, p.width-marginRight
-		if r.span != [2]float64{} {
-			from, to = p.px(r.span[0]), p.px(r.span[1])
-		}
-		s.line(from, p.py(r.at), to, p.py(r.at), "rule "+r.class)
-		if r.label != "" {
-			s.text(to-4, p.py(r.at)-5, "mark end "+r.class, r.label)
+		default:
+			s.text(from+6, p.py(r.at)-5, "mark "+r.class, r.label)
 		}
 	}
 }

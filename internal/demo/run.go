@@ -30,10 +30,10 @@ type Config struct {
 
 const (
 	// glance is how often the workflows are asked how they are.
-	glance = 200 * time.Millisecond
+	glance = 250 * time.Millisecond
 	// lead is how far the traffic may run ahead of the monitor, in event time:
 	// two days for labels to mature, and some slack so that neither waits long.
-	lead = 6 * 24 * time.Hour
+	lead = 8 * 24 * time.Hour
 )
 
 // Run replays the traffic behind the lifecycle and returns the story. When the
@@ -165,16 +165,25 @@ func (d *director) awaitRoute(ctx context.Context) error {
 // held while a retraining is prepared.
 func (d *director) pace(ctx context.Context, done time.Time) error {
 	for {
-		d.nudge(ctx)
 		holds := d.hold()
-		behind := d.teller.nextBlock().Add(lead).Before(done) && done.Sub(d.span[0]) > lead
-		if holds == "" && !behind {
+		unjudged := done.Sub(later(d.teller.nextBlock(), d.span[0]))
+		if holds == "" && unjudged > lead/2 {
+			d.nudge(ctx)
+		}
+		if holds == "" && unjudged <= lead {
 			return nil
 		}
 		if err := sleep(ctx, glance); err != nil {
 			return err
 		}
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // hold says, and shows, why the clock stands still.

@@ -11,6 +11,7 @@ type Story struct {
 	StartedAt       time.Time      `json:"started_at"`
 	WallSeconds     float64        `json:"wall_seconds"`  // after set-up
 	SetupSeconds    float64        `json:"setup_seconds"` // before
+	Namespace       string         `json:"namespace"`     // of Temporal
 	Model           string         `json:"model"`
 	Endpoint        string         `json:"endpoint"`
 	ModelVersions   []Version      `json:"model_versions"`

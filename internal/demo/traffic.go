@@ -3,6 +3,7 @@ package demo
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -131,7 +132,7 @@ func readRequests(path string, data models.DataSpec, from time.Time) ([]request,
 				found = append(found, r)
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return found, nil
 		}
 		if err != nil {

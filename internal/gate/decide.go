@@ -125,7 +125,7 @@ func explain(verdict models.Verdict, checks []models.GateCheck) string {
 	}[verdict]
 	var decisive []string
 	for _, c := range checks {
-		if c.Verdict == verdict && !(verdict == models.VerdictPass && c.Name == blocksCheck) {
+		if c.Verdict == verdict && (verdict != models.VerdictPass || c.Name != blocksCheck) {
 			decisive = append(decisive, words(c))
 		}
 	}

@@ -86,8 +86,7 @@ func TestUnreachableCanaryFallsBackWithoutEvidence(t *testing.T) {
 func TestCrashIsEvidenceOnce(t *testing.T) {
 	s := newStage(t, Config{})
 	entered := make(chan struct{}, 3)
-	var canary *httptest.Server
-	canary = customServer(t, func(w http.ResponseWriter, r *http.Request) {
+	canary := customServer(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		entered <- struct{}{}
 		<-r.Context().Done()

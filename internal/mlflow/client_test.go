@@ -72,7 +72,7 @@ func TestClassesFollowTheErrorCode(t *testing.T) {
 			if !errors.As(err, &rich) || rich.Op != "get run" || rich.Subject != "r1" || rich.Status != tt.status {
 				t.Errorf("error %#v lacks operation, subject or status", rich)
 			}
-			if want := map[bool]int64{true: 3, false: 1}[tt.want == mlflow.ErrUnavailable]; n.Load() != want {
+			if want := map[bool]int64{true: 3, false: 1}[errors.Is(tt.want, mlflow.ErrUnavailable)]; n.Load() != want {
 				t.Errorf("%d requests; want %d", n.Load(), want)
 			}
 		})

@@ -47,26 +47,26 @@ func playAgent(root string) {
 
 func playRank(part string) {
 	fmt.Println("rank", part)
-	switch {
-	case part == "sleep":
-	case part == "stubborn":
+	switch part {
+	case "sleep":
+	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("ignoring")
-	case part == "polite":
+	case "polite":
 		asked := make(chan os.Signal, 1)
 		signal.Notify(asked, syscall.SIGTERM)
 		fmt.Println("listening")
 		<-asked
 		fmt.Println("checkpoint written")
 		os.Exit(0)
-	case part == "family": // a child in a session of its own, which no group signal reaches
+	case "family": // a child in a session of its own, which no group signal reaches
 		child := exec.Command(os.Args[0], "rank", "stubborn")
 		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		if err := child.Start(); err != nil {
 			os.Exit(1)
 		}
 		fmt.Println("child", child.Process.Pid)
-	case part == "environment":
+	case "environment":
 		fmt.Println(strings.Join(os.Environ(), "\n"))
 		os.Exit(0)
 	default:

@@ -141,7 +141,7 @@ func (h *Handle) awaitShim(ctx context.Context, ended <-chan error) error {
 			return fmt.Errorf("the shim of job %s ended before it started anything: %s", h.job.Key, Tail(filepath.Join(h.dir, shimLog), 5))
 		}
 		select {
-		case <-ended:
+		case <-ended: //nolint:errcheck // how it ended is in its log, which the error quotes
 			gone, ended = true, nil // one more look: it may have been fast
 		default:
 			if err := pause(ctx, 5*time.Millisecond); err != nil {
