@@ -10,6 +10,8 @@ TOOLS := $(CACHE)/tools/$(shell cat tools/go.sum tools/lint/go.sum tools/go.mod 
 GO    := go
 JOBS  := 2
 export GOFLAGS ?= -buildvcs=false
+# go-nvml marks functions of old drivers as deprecated, once per call.
+export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 
 .PHONY: help
 help: ## Show this list
@@ -45,7 +47,7 @@ boundaries: ## Prove the import directions of docs/architecture.md
 
 .PHONY: workflowcheck
 workflowcheck: $(TOOLS)/workflowcheck
-	@$(TOOLS)/workflowcheck ./workflows/... && echo "workflowcheck: ok"
+	@$(TOOLS)/workflowcheck -config .workflowcheck.yaml ./workflows/... && echo "workflowcheck: ok"
 
 .PHONY: replay
 replay: ## Replay the recorded histories against the present code

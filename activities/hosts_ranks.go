@@ -277,7 +277,7 @@ func (g *gang) earlierResult() (result models.RanksResult, found bool, err error
 func (g *gang) conclude(ctx context.Context) (models.RanksResult, error) {
 	g.phase(phaseUploading)
 	detail, _ := g.read()
-	result := models.RanksResult{Steps: detail.Step, Reattached: detail.Reattached}
+	result := models.RanksResult{Steps: detail.Step, Curve: detail.Curve, Reattached: detail.Reattached}
 	if g.leads() {
 		if err := g.storeModel(ctx, &result); err != nil {
 			return models.RanksResult{}, err

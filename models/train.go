@@ -25,6 +25,7 @@ type TrainResult struct {
 	OutOfFold *Ref               `json:"out_of_fold,omitempty"`
 	Metrics   map[string]float64 `json:"metrics"` // last value of each reported metric
 	Steps     int64              `json:"steps"`
+	Curve     [][2]float64       `json:"curve,omitempty"` // loss by step, at most 60 points
 	Restarts  int                `json:"restarts"`
 	Devices   []string           `json:"devices"` // UUIDs of the last lease
 }
@@ -167,6 +168,7 @@ type RanksResult struct {
 	OutOfFold *Ref               `json:"out_of_fold,omitempty"`
 	Metrics   map[string]float64 `json:"metrics,omitempty"`
 	Steps     int64              `json:"steps"`
+	Curve     [][2]float64       `json:"curve,omitempty"` // loss by step, at most 60 points
 	// Reattached says that the agent found the ranks already running.
 	Reattached bool `json:"reattached"`
 }

@@ -137,7 +137,7 @@ func (t *training) runGang(ctx workflow.Context, lease models.Lease, resume mode
 	}
 	return models.TrainResult{
 		RunID: t.run.RunID, RunURL: t.run.URL, Artifact: *first.Artifact, OutOfFold: first.OutOfFold,
-		Metrics: first.Metrics, Steps: first.Steps, Restarts: t.status.Attempt - 1, Devices: deviceUUIDs(lease),
+		Metrics: first.Metrics, Steps: first.Steps, Curve: first.Curve, Restarts: t.status.Attempt - 1, Devices: deviceUUIDs(lease),
 	}, nil
 }
 

@@ -266,7 +266,7 @@ func unanswered(err error) (class error, hint string, cause error) {
 	return nil, "", err
 }
 
-func classify(a minio.ErrorResponse) (class error, hint string) { //nolint:revive // the class is a value here, not a failure of this function
+func classify(a minio.ErrorResponse) (class error, hint string) { //nolint:revive,staticcheck // the class is a value here, not a failure of this function
 	switch a.Code {
 	case minio.NoSuchKey:
 		return ErrNotFound, ""

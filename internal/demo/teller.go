@@ -92,6 +92,9 @@ func (t *teller) gatherLifecycle(ctx context.Context, id string) {
 			next.Curve = training.Curve
 		}
 	}
+	if next.Status.Training != nil {
+		next.Curve = next.Status.Training.Curve
+	}
 	if version := t.versionOf(id); version != "" {
 		var rollout models.RolloutStatus
 		if t.query(ctx, models.RolloutID(t.model, version), &rollout) {

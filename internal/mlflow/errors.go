@@ -94,7 +94,7 @@ func answerError(c call, status int, body []byte) *Error {
 
 // classify looks at the code first: MLflow reports an existing name and an
 // unknown alias with status 400, and a feature that is switched off with 500.
-func classify(code string, status int, message string) (class error, hint string) { //nolint:revive // the class is a value here, not a failure of this function
+func classify(code string, status int, message string) (class error, hint string) { //nolint:revive,staticcheck // the class is a value here, not a failure of this function
 	switch code {
 	case "RESOURCE_DOES_NOT_EXIST":
 		return ErrNotFound, ""

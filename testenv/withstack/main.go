@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string) error {
 		args = args[1:]
 	}
 	if len(args) == 0 {
-		return errors.New("name a command: withstack -- go test ./...")
+		return errors.New("no command is named; write it after two dashes, such as withstack -- make test-fast")
 	}
 	tools, err := devstack.Setup(ctx, devstack.ReporterFunc(func(p devstack.Progress) {
 		if p.State == devstack.Installing && p.Elapsed == 0 {
@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a leftover in the temporary directory harms nobody
+	defer os.RemoveAll(dir)
 	self, err := os.Executable()
 	if err != nil {
 		return err
