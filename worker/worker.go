@@ -16,6 +16,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/telemetry"
 	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/workflows"
 )
 
 // Config is what a worker process is told on its command line; where Temporal,
@@ -46,7 +47,7 @@ func Run(ctx context.Context, config Config) error {
 		return err
 	}
 	w := worker.New(c, models.TaskQueue, options())
-	RegisterWorkflows(w)
+	workflows.Register(w)
 	RegisterActivities(w, adapters)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("worker on queue %s: %w", models.TaskQueue, err)

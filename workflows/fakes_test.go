@@ -64,15 +64,7 @@ func newHouse(t *testing.T) *house {
 	var suite testsuite.WorkflowTestSuite
 	h := &house{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), aliases: map[string]string{}}
 	h.SetTestTimeout(30 * time.Second)
-	for name, function := range map[string]any{
-		models.LifecycleWorkflow: workflows.Lifecycle, models.PrepareDataWorkflow: workflows.PrepareData,
-		models.TrainWorkflow: workflows.Train, models.EvaluateWorkflow: workflows.Evaluate,
-		models.ModelStewardWorkflow: workflows.ModelSteward, models.RolloutWorkflow: workflows.Rollout,
-		models.ServeWorkflow: workflows.Serve, models.MonitorWorkflow: workflows.Monitor,
-		models.GPUPoolWorkflow: workflows.GPUPool, models.NodeWorkflow: workflows.Node,
-	} {
-		h.RegisterWorkflowWithOptions(function, workflow.RegisterOptions{Name: name})
-	}
+	workflows.Register(h)
 	h.registerData()
 	h.registerTraining()
 	h.registerRelease()

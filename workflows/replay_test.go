@@ -8,26 +8,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/worker"
-	"go.temporal.io/sdk/workflow"
 
-	"github.com/mainspring-ml/mainspring/models"
 	"github.com/mainspring-ml/mainspring/workflows"
 )
-
-func replayer() worker.WorkflowReplayer {
-	r := worker.NewWorkflowReplayer()
-	for name, function := range map[string]any{
-		models.LifecycleWorkflow: workflows.Lifecycle, models.PrepareDataWorkflow: workflows.PrepareData,
-		models.TrainWorkflow: workflows.Train, models.EvaluateWorkflow: workflows.Evaluate,
-		models.ModelStewardWorkflow: workflows.ModelSteward, models.RolloutWorkflow: workflows.Rollout,
-		models.ServeWorkflow: workflows.Serve, models.MonitorWorkflow: workflows.Monitor,
-		models.GPUPoolWorkflow: workflows.GPUPool, models.NodeWorkflow: workflows.Node,
-	} {
-		r.RegisterWorkflowWithOptions(function, workflow.RegisterOptions{Name: name})
-	}
-	return r
-}
 
 // TestReplay runs histories of real runs against the present code. A failure
 // means that runs in flight would break on the upgrade; see CONTRIBUTING.md.
@@ -37,7 +20,7 @@ func TestReplay(t *testing.T) {
 	types := map[string]bool{}
 	for _, path := range paths {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".json"), func(t *testing.T) {
-			require.NoError(t, replayer().ReplayWorkflowHistoryFromJSONFile(nil, path))
+			require.NoError(t, workflows.Replay(path))
 		})
 		types[strings.SplitN(filepath.Base(path), "-", 2)[0]] = true
 	}
@@ -53,7 +36,7 @@ func TestReplayNoticesAChange(t *testing.T) {
 	require.NotEqual(t, string(data), changed)
 	path := filepath.Join(t.TempDir(), "changed.json")
 	require.NoError(t, os.WriteFile(path, []byte(changed), 0o644))
-	require.Error(t, replayer().ReplayWorkflowHistoryFromJSONFile(nil, path))
+	require.Error(t, workflows.Replay(path))
 }
 
 // TestHistoriesCarryNoLargePayload holds promise 7: references and summaries

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mainspring-ml/mainspring/worker"
+	"github.com/mainspring-ml/mainspring/workflows"
 )
 
 func newReplayCommand() *cobra.Command {
@@ -18,7 +18,7 @@ func newReplayCommand() *cobra.Command {
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, paths []string) error {
 			for _, path := range paths {
-				if err := worker.Replay(path); err != nil {
+				if err := workflows.Replay(path); err != nil {
 					return fmt.Errorf("%s: %w", path, err)
 				}
 				fmt.Fprintf(command.OutOrStdout(), "ok  %s\n", path)

@@ -32,6 +32,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("start-from-go", flag.ContinueOnError)
 	address := flags.String("address", cmp.Or(os.Getenv("TEMPORAL_ADDRESS"), client.DefaultHostPort), "Temporal's address")
+	namespace := flags.String("namespace", cmp.Or(os.Getenv("TEMPORAL_NAMESPACE"), "mainspring"), "Temporal's namespace; that of `mainspring dev` is mainspring")
 	id := flags.String("id", "", "workflow ID (default: lifecycle/<model>/<today>)")
 	flags.SetOutput(out)
 	flags.Usage = func() {
@@ -52,7 +53,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if *id == "" {
 		*id = models.LifecycleID(spec.Model.Name, models.DayKey(time.Now()))
 	}
-	temporal, err := client.DialContext(ctx, client.Options{HostPort: *address})
+	temporal, err := client.DialContext(ctx, client.Options{HostPort: *address, Namespace: *namespace})
 	if err != nil {
 		return fmt.Errorf("no Temporal at %s; start a stack with `mainspring dev`: %w", *address, err)
 	}
