@@ -7,8 +7,8 @@ COPY . .
 RUN go build -trimpath -ldflags="-s -w" -o /out/mainspring ./cmd/mainspring
 
 FROM python:3.11-slim-bookworm AS mlflow
-COPY internal/devstack/python/mlflow-server.lock /tmp/mlflow-server.lock
-RUN pip install --no-cache-dir --require-hashes --no-deps -r /tmp/mlflow-server.lock
+COPY internal/devstack/python/mlflow.lock /tmp/mlflow.lock
+RUN pip install --no-cache-dir --require-hashes --no-deps -r /tmp/mlflow.lock
 CMD ["mlflow", "server", "--host=0.0.0.0", "--workers=1", "--allowed-hosts=*", \
      "--backend-store-uri=sqlite:////data/mlflow.db", "--default-artifact-root=s3://mainspring/mlflow"]
 

@@ -85,7 +85,7 @@ func (h *house) answerPool(name string, arg any) error {
 	}
 	var request models.LeaseRequest
 	decode(arg, &request)
-	n := len(h.leases())
+	n := len(h.leasesLocked())
 	lease := models.Lease{RequestID: request.RequestID, Holder: request.Holder, Purpose: request.Purpose, Token: int64(n)}
 	for i := range request.Resources.Nodes {
 		node := fmt.Sprintf("host-%c", 'a'+i)
@@ -100,7 +100,13 @@ func (h *house) answerPool(name string, arg any) error {
 }
 
 // leases are the requests for leases so far.
-func (h *house) leases() (requests []models.LeaseRequest) {
+func (h *house) leases() []models.LeaseRequest {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.leasesLocked()
+}
+
+func (h *house) leasesLocked() (requests []models.LeaseRequest) {
 	for _, s := range h.signals {
 		if s.Name == models.SignalRequestLease {
 			var r models.LeaseRequest

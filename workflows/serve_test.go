@@ -24,7 +24,8 @@ func TestServeRestartsAReplicaThatEnds(t *testing.T) {
 			return models.ReplicaExit{Reason: "killed"}, nil
 		}
 		h.SignalWorkflow(models.SignalStop, models.StopServe{Reason: "replaced"})
-		return models.ReplicaExit{Reason: "told to"}, nil
+		<-ctx.Done()
+		return models.ReplicaExit{}, ctx.Err()
 	}
 	h.ExecuteWorkflow(models.ServeWorkflow, serveInput())
 	require.NoError(t, h.GetWorkflowError())

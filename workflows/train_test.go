@@ -41,10 +41,13 @@ func TestTrainResumesAfterALostRank(t *testing.T) {
 	h := newHouse(t)
 	h.ranks = func(r models.RunRanksRequest) (models.RanksResult, error) {
 		if r.Restart == 0 {
+			h.mu.Lock()
 			h.checkpoint = models.Checkpoint{Step: 20}
+			h.mu.Unlock()
 			if r.GroupRank == 1 {
 				return models.RanksResult{}, fail(models.KindRankLost, "rank 1 was killed by signal 9")
 			}
+			time.Sleep(100 * time.Millisecond) // it notices after its peer is gone
 			return models.RanksResult{}, fail(models.KindTrainingFailed, "rank 0 exited with code 1: its peer is gone")
 		}
 		return goodRanks(r)
