@@ -25,7 +25,11 @@ func results(stage models.Stage, status models.LifecycleStatus) string {
 		if status.Evaluation != nil {
 			text = describeEvaluation(*status.Evaluation)
 		}
-	case models.StageRegister, models.StageRollout, models.StageDone:
+	case models.StageRegister:
+		if status.Version != "" {
+			text = "version " + status.Version
+		}
+	case models.StageRollout, models.StageDone:
 		// Told by the result.
 	}
 	if text == "" {
@@ -70,6 +74,20 @@ func describeEvaluation(evaluation models.Evaluation) string {
 		text += fmt.Sprintf(", gain %+.4f [%+.4f, %+.4f]", gain.Value, gain.Low, gain.High)
 	}
 	return text
+}
+
+// describeFigure writes a gate's figure: with its interval where it has one,
+// and not at all where nothing was measured.
+func describeFigure(check models.GateCheck) string {
+	f := check.Figure
+	switch {
+	case f == models.Estimate{}:
+		return "-"
+	case f.Low == f.High:
+		return fmt.Sprintf("%.6g", f.Value)
+	default:
+		return fmt.Sprintf("%.4f [%.4f, %.4f]", f.Value, f.Low, f.High)
+	}
 }
 
 func describeRanks(progress models.RankProgress) string {

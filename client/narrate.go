@@ -2,6 +2,8 @@ package client
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,12 +18,14 @@ type narrator struct {
 	told    map[string]string // last line by topic
 	at      map[string]time.Time
 	trouble bool
+	// retrying is the failure told of each activity that is tried again.
+	retrying map[string]string
 }
 
 type stageState struct{ started, ended bool }
 
 func newNarrator(began time.Time) *narrator {
-	return &narrator{began: began, stages: map[models.Stage]stageState{}, told: map[string]string{}, at: map[string]time.Time{}}
+	return &narrator{began: began, stages: map[models.Stage]stageState{}, told: map[string]string{}, at: map[string]time.Time{}, retrying: map[string]string{}}
 }
 
 // stageOrder is that of a lifecycle; StageDone is told by the result.
@@ -61,8 +65,8 @@ func (n *narrator) tellStage(stage models.Stage, seen observation, now time.Time
 	}
 	if hasEnded && !state.ended {
 		lines = append(lines, n.line(ended, stage, "ended after "+short(ended.Sub(started))+results(stage, seen.Status)))
-		if stage == models.StageEvaluate && seen.Status.Result != nil {
-			lines = append(lines, n.tellGate(seen.Status.Result.Gate)...)
+		if stage == models.StageEvaluate && seen.Status.Gate != nil {
+			lines = append(lines, n.tellGate(*seen.Status.Gate)...)
 		}
 	}
 	n.stages[stage] = stageState{started: hasStarted, ended: hasEnded}
@@ -70,13 +74,13 @@ func (n *narrator) tellStage(stage models.Stage, seen observation, now time.Time
 }
 
 func (n *narrator) tellRunning(stage models.Stage, seen observation, now time.Time) []string {
-	var lines []string
+	lines := n.tellRetries(seen.Retrying, stage, now)
 	if waiting := seen.Status.WaitingFor; waiting != "" {
-		lines = append(lines, n.changed("waiting", now, stage, "waiting for "+strings.TrimPrefix(waiting, "waiting for "))...)
+		lines = append(lines, n.changed("waiting", now, stage, waitingFor(waiting))...)
 	}
 	if train := seen.Train; train != nil {
-		if train.Waiting != "" {
-			lines = append(lines, n.changed("lease", now, stage, train.Waiting)...)
+		if train.Waiting != "" && seen.Devices != "" {
+			lines = append(lines, n.changed("lease", now, stage, "no devices yet: "+seen.Devices)...)
 		}
 		for i, failure := range train.Failures {
 			lines = append(lines, n.changed(fmt.Sprintf("failure %d", i), now, stage, "attempt failed: "+failure)...)
@@ -85,12 +89,15 @@ func (n *narrator) tellRunning(stage models.Stage, seen observation, now time.Ti
 			lines = append(lines, n.changed("attempt", now, stage, fmt.Sprintf("attempt %d, from step %d", train.Attempt, train.Resumed))...)
 		}
 	}
-	if seen.Ranks != nil {
-		lines = append(lines, n.thinned("ranks", now, stage, describeRanks(*seen.Ranks))...)
+	if ranks := seen.Ranks; ranks != nil {
+		if len(n.changed("phase", now, stage, ranks.Phase)) > 0 {
+			delete(n.at, "ranks") // a new phase is told at once
+		}
+		lines = append(lines, n.thinned("ranks", now, stage, describeRanks(*ranks))...)
 	}
 	if rollout := seen.Rollout; rollout != nil {
 		if rollout.Waiting != "" {
-			lines = append(lines, n.thinned("rollout", now, stage, rollout.Waiting)...)
+			lines = append(lines, n.thinned("rollout", now, stage, waitingFor(rollout.Waiting))...)
 		}
 		for i, step := range rollout.Steps {
 			lines = append(lines, n.thinned(fmt.Sprintf("step %d", i), now, stage, describeStep(step))...)
@@ -98,6 +105,27 @@ func (n *narrator) tellRunning(stage models.Stage, seen observation, now time.Ti
 	}
 	return lines
 }
+
+// tellRetries says what fails and is tried again, once for each cause, and
+// when it has gone on.
+func (n *narrator) tellRetries(retrying map[string]string, stage models.Stage, now time.Time) []string {
+	var lines []string
+	for _, activity := range slices.Sorted(maps.Keys(retrying)) {
+		if n.retrying[activity] == "" {
+			n.retrying[activity] = retrying[activity]
+			lines = append(lines, n.line(now, stage, activity+" waits and is tried again: "+retrying[activity]))
+		}
+	}
+	for _, activity := range slices.Sorted(maps.Keys(n.retrying)) {
+		if _, still := retrying[activity]; !still {
+			delete(n.retrying, activity)
+			lines = append(lines, n.line(now, stage, activity+" goes on"))
+		}
+	}
+	return lines
+}
+
+func waitingFor(what string) string { return "waiting for " + strings.TrimPrefix(what, "waiting for ") }
 
 // tellTrouble says once that a look failed, until the next one succeeds.
 func (n *narrator) tellTrouble(err error, now time.Time) []string {
@@ -130,8 +158,8 @@ func (n *narrator) tellGate(gate models.GateVerdict) []string {
 	n.told["gate"] = string(gate.Verdict)
 	lines := []string{fmt.Sprintf("%8s  gate: %s: %s", "", gate.Verdict, gate.Reason)}
 	for _, check := range gate.Checks {
-		lines = append(lines, fmt.Sprintf("%8s    %-28s %-12s %8.4f  [%.4f, %.4f]  %s", "",
-			check.Name, check.Verdict, check.Figure.Value, check.Figure.Low, check.Figure.High, check.Limit))
+		lines = append(lines, fmt.Sprintf("%8s    %-28s %-12s %-26s %s", "",
+			check.Name, check.Verdict, describeFigure(check), check.Limit))
 	}
 	return lines
 }

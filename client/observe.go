@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/converter"
 
 	"github.com/mainspring-ml/mainspring/models"
@@ -17,6 +18,11 @@ type observation struct {
 	Train   *models.TrainStatus
 	Ranks   *models.RankProgress // of the host that is furthest
 	Rollout *models.RolloutStatus
+	// Devices says what the training's lease waits for; empty: nothing.
+	Devices string
+	// Retrying are the activities that failed and will be tried again, such as
+	// while S3 or MLflow do not answer, by name.
+	Retrying map[string]string
 }
 
 // observe looks at a lifecycle and at the child its stage runs in.
@@ -25,19 +31,41 @@ func (c *Client) observe(ctx context.Context, workflowID string) (observation, e
 	if err != nil {
 		return observation{}, err
 	}
-	seen := observation{Status: status}
+	seen := observation{Status: status, Retrying: map[string]string{}}
 	switch status.Stage {
 	case models.StageTrain:
 		err = c.observeTraining(ctx, models.StageID(workflowID, models.StageTrain), &seen)
 	case models.StageRollout:
 		err = c.observeRollout(ctx, status.Spec.Model.Name, &seen)
+	case models.StagePrepare, models.StageEvaluate:
+		_, err = c.pending(ctx, models.StageID(workflowID, status.Stage), &seen)
+	case models.StageRegister:
+		_, err = c.pending(ctx, models.StewardID(status.Spec.Model.Name), &seen)
 	default:
-		// The other stages are short, and their own status says it all.
+		// Before the first stage and after the last, the status says it all.
+	}
+	if err == nil || absent(err) {
+		_, err = c.pending(ctx, workflowID, &seen)
 	}
 	if absent(err) {
 		return seen, nil
 	}
 	return seen, err
+}
+
+// pending returns a workflow's pending activities, and notes in seen those that
+// failed and will be tried again.
+func (c *Client) pending(ctx context.Context, workflowID string, seen *observation) ([]*workflow.PendingActivityInfo, error) {
+	description, err := c.temporal.DescribeWorkflowExecution(ctx, workflowID, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, activity := range description.GetPendingActivities() {
+		if failure := activity.GetLastFailure(); failure != nil {
+			seen.Retrying[activity.GetActivityType().GetName()] = failure.GetMessage()
+		}
+	}
+	return description.GetPendingActivities(), nil
 }
 
 // absent reports whether a child is not there (any more): stages begin before
@@ -53,11 +81,14 @@ func (c *Client) observeTraining(ctx context.Context, workflowID string, seen *o
 		return err
 	}
 	seen.Train = &status
-	description, err := c.temporal.DescribeWorkflowExecution(ctx, workflowID, "")
+	if err := c.observeLease(ctx, workflowID, seen); err != nil {
+		return err
+	}
+	activities, err := c.pending(ctx, workflowID, seen)
 	if err != nil {
 		return err
 	}
-	for _, activity := range description.GetPendingActivities() {
+	for _, activity := range activities {
 		var progress models.RankProgress
 		details := activity.GetHeartbeatDetails()
 		// Other activities' details have another form; they are not progress.
@@ -72,6 +103,25 @@ func (c *Client) observeTraining(ctx context.Context, workflowID string, seen *o
 	return nil
 }
 
+// observeLease asks the pool why a training has no devices yet.
+func (c *Client) observeLease(ctx context.Context, holder string, seen *observation) error {
+	if seen.Train.Waiting == "" {
+		return nil
+	}
+	var pool models.PoolStatus
+	err := c.query(ctx, models.PoolID(seen.Status.Spec.Train.Resources.Pool), &pool)
+	if absent(err) {
+		seen.Devices = "pool " + seen.Status.Spec.Train.Resources.Pool + " does not exist yet: start `mainspring agent` on a host"
+		return nil
+	}
+	for _, request := range pool.Waiting {
+		if request.Holder == holder {
+			seen.Devices = pool.Reasons[request.RequestID]
+		}
+	}
+	return err
+}
+
 // runRanks is the activity type of models.Hosts.RunRanks.
 const runRanks = "RunRanks"
 
@@ -82,6 +132,9 @@ func (c *Client) observeRollout(ctx context.Context, model string, seen *observa
 	if err := c.query(ctx, models.StewardID(model), &steward); err != nil {
 		return err
 	}
+	if _, err := c.pending(ctx, models.StewardID(model), seen); err != nil {
+		return err
+	}
 	if steward.Challenger == "" {
 		return nil
 	}
@@ -90,5 +143,6 @@ func (c *Client) observeRollout(ctx context.Context, model string, seen *observa
 		return err
 	}
 	seen.Rollout = &rollout
-	return nil
+	_, err := c.pending(ctx, models.RolloutID(model, steward.Challenger), seen)
+	return err
 }
