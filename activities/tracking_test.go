@@ -1,0 +1,107 @@
+package activities
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mainspring-ml/mainspring/internal/mlflow"
+	"github.com/mainspring-ml/mainspring/internal/mlflow/mlflowtest"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// fakeMLflow is a client of the in-memory server, which passes the same suite
+// as the real one.
+func fakeMLflow(t *testing.T) *mlflow.Client {
+	t.Helper()
+	c, err := mlflow.New(mlflow.Config{BaseURL: mlflowtest.NewServer("s3://bucket/mlflow").Start(t)})
+	require.NoError(t, err)
+	return c
+}
+
+var runRequest = models.CreateRunRequest{
+	Key: "0123456789abcdef", Experiment: "flight-delay", Name: "as of 2013-03-01",
+	StartTime: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Params: map[string]string{"rounds": "60"},
+	Tags: map[string]string{"mainspring.code_commit": "", "mainspring.lifecycle": "l"},
+	Snapshot: models.Snapshot{
+		Manifest: models.Ref{URI: "s3://bucket/m", SHA256: "aa11bb22cc33dd44ee55ff66aa11bb22cc33dd44ee55ff66aa11bb22cc33dd44"},
+		Train:    models.Span{Rows: 10}, Test: models.Span{Rows: 3},
+		Columns: []models.Column{{Name: "x", Type: "float64"}},
+	},
+}
+
+func TestCreateRunIsOneRunHoweverOften(t *testing.T) {
+	c := fakeMLflow(t)
+	tracking := &Tracking{MLflow: c}
+	first, err := tracking.CreateRun(t.Context(), runRequest)
+	require.NoError(t, err)
+	second, err := tracking.CreateRun(t.Context(), runRequest)
+	require.NoError(t, err)
+	require.Equal(t, first, second)
+
+	run, err := c.GetRun(t.Context(), first.RunID)
+	require.NoError(t, err)
+	require.Equal(t, "60", run.Params["rounds"])
+	require.Equal(t, "l", run.Tags["mainspring.lifecycle"])
+	require.NotContains(t, run.Tags, "mainspring.code_commit", "an empty tag says nothing")
+	require.Len(t, run.Datasets, 2)
+	require.Contains(t, run.Datasets[0].Source+run.Datasets[1].Source, "s3://bucket/m")
+}
+
+func TestFinishRunRecordsFiguresAndStatus(t *testing.T) {
+	c := fakeMLflow(t)
+	tracking := &Tracking{MLflow: c}
+	run, err := tracking.CreateRun(t.Context(), runRequest)
+	require.NoError(t, err)
+	request := models.FinishRunRequest{RunID: run.RunID, Status: "FINISHED", EndTime: runRequest.StartTime.Add(time.Minute),
+		Metrics: map[string]float64{"test_log_loss": 0.52}, Tags: map[string]string{"mainspring.gate": "pass"}}
+	for range 2 {
+		require.NoError(t, tracking.FinishRun(t.Context(), request))
+	}
+	got, err := c.GetRun(t.Context(), run.RunID)
+	require.NoError(t, err)
+	require.Equal(t, mlflow.RunFinished, got.Status)
+	require.InDelta(t, 0.52, got.Metrics["test_log_loss"].Value, 1e-12)
+	require.Equal(t, "pass", got.Tags["mainspring.gate"])
+}
+
+func TestRegistryRegistersOnceAndMovesAliases(t *testing.T) {
+	c := fakeMLflow(t)
+	run, err := (&Tracking{MLflow: c}).CreateRun(t.Context(), runRequest)
+	require.NoError(t, err)
+	registry := &Registry{MLflow: c}
+	request := models.CreateModelVersionRequest{Key: "fedcba9876543210", Model: "flight-delay", RunID: run.RunID,
+		Source: run.ArtifactURI + "/model", Description: "**pass**", Tags: map[string]string{"mainspring.gate": "pass"}}
+	first, err := registry.CreateModelVersion(t.Context(), request)
+	require.NoError(t, err)
+	second, err := registry.CreateModelVersion(t.Context(), request)
+	require.NoError(t, err)
+	require.Equal(t, first, second)
+
+	move := func(aliases map[string]string) {
+		t.Helper()
+		require.NoError(t, registry.MoveAliases(t.Context(), models.MoveAliasesRequest{Model: "flight-delay", Aliases: aliases}))
+	}
+	move(map[string]string{models.AliasChallenger: first.Version})
+	for range 2 { // a repeated promotion is a promotion
+		move(map[string]string{models.AliasChampion: first.Version, models.AliasChallenger: "", models.AliasPrevious: ""})
+	}
+	model, err := c.GetRegisteredModel(t.Context(), "flight-delay")
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{models.AliasChampion: first.Version}, model.Aliases)
+}
+
+func TestMLflowThatRefusesIsNotWaitedFor(t *testing.T) {
+	c := fakeMLflow(t)
+	err := (&Tracking{MLflow: c}).FinishRun(t.Context(), models.FinishRunRequest{RunID: "unknown", Status: "FINISHED", EndTime: time.Now()})
+	var failed *models.Error
+	require.ErrorAs(t, err, &failed)
+	require.False(t, failed.Kind.Retryable(), "%v", err)
+
+	gone, err := mlflow.New(mlflow.Config{BaseURL: "http://127.0.0.1:1", ReadRetries: -1})
+	require.NoError(t, err)
+	_, err = (&Tracking{MLflow: gone}).CreateRun(t.Context(), runRequest)
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, models.KindUnavailable, failed.Kind)
+}
