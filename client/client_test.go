@@ -107,6 +107,11 @@ func TestFollow(t *testing.T) {
 		Snapshot: &models.Snapshot{Manifest: models.Ref{SHA256: "0123456789abcdef"}, Train: models.Span{Rows: 900}, Test: models.Span{Rows: 100}},
 		Started:  map[models.Stage]time.Time{models.StagePrepare: at(0), models.StageTrain: at(2)},
 		Ended:    map[models.Stage]time.Time{models.StagePrepare: at(2)}}
+	training.Spec.Train.Resources.Pool = "default"
+	pool := models.PoolStatus{
+		PoolState: models.PoolState{Waiting: []models.LeaseRequest{{RequestID: "r", Holder: testLifecycle + "/train"}}},
+		Reasons:   map[string]string{"r": "no node has 2 free devices"},
+	}
 	rollingOut := training
 	rollingOut.Stage, rollingOut.WaitingFor = models.StageRollout, ""
 	rollingOut.Training = &models.TrainResult{Steps: 40, Devices: []string{"a", "b"}, Restarts: 1}
@@ -117,7 +122,7 @@ func TestFollow(t *testing.T) {
 	server := newFakeServer(
 		scene{err: serviceerror.NewUnavailable("down")},
 		scene{err: serviceerror.NewUnavailable("down")},
-		scene{status: map[string]any{testLifecycle: training, trainID: models.TrainStatus{Waiting: "no node has 2 free devices"}}},
+		scene{status: map[string]any{testLifecycle: training, trainID: models.TrainStatus{Waiting: "2 devices"}, "pool/default": pool}},
 		scene{status: map[string]any{testLifecycle: training}}, // the child is not there for a moment
 		scene{status: map[string]any{testLifecycle: training, trainID: models.TrainStatus{Attempt: 2, Resumed: 10, Failures: []string{"rank 1 lost"}}},
 			ranks: map[string]any{trainID: models.RankProgress{Phase: "training", Step: 20, Of: 40, Metrics: map[string]float64{"loss": 0.41}}}},
@@ -144,16 +149,16 @@ func TestFollow(t *testing.T) {
 		"  prepare   ended after 2.0s: 900 training rows, 100 held out, snapshot 0123456789ab",
 		"  train     started",
 		"  train     waiting for training",
-		"  train     no node has 2 free devices",
+		"  train     no devices yet: no node has 2 free devices",
 		"  train     attempt failed: rank 1 lost",
 		"  train     attempt 2, from step 10",
 		"  train     training, step 20 of 40, loss 0.41",
 		"  train     ended after 7.0s: 40 steps on 2 devices, 1 restarts",
 		"  rollout   started",
-		"  rollout   30 more requests",
+		"  rollout   waiting for 30 more requests",
 		"  rollout   canary at 10%: 500 requests, 1 errors (champion 4500, 9); harm 0.5 of 200, safe 7 of 40",
 		"          gate: pass: all checks passed",
-		"            log_loss against champion    pass           0.0700  [0.0300, 0.1000]  gain > 0",
+		"            log_loss against champion    pass         0.0700 [0.0300, 0.1000]    gain > 0",
 		"  done      delay version 3 promoted: better by 0.07",
 	}
 	checkLines(t, out.String(), want)

@@ -71,6 +71,8 @@ type shim struct {
 
 	aliveAt time.Time // the modification time last seen
 	seen    time.Time // when it was seen to change, on the monotonic clock
+
+	reapedAt time.Time // when orphans were last looked for
 }
 
 type exited struct {
@@ -94,6 +96,10 @@ func (s *shim) readEnvironments(from io.Reader) error {
 }
 
 func (s *shim) save() error { return writeJSON(filepath.Join(s.dir, stateFile), s.state) }
+
+// reapEvery bounds how often the shim reads the whole process table: a server
+// runs for weeks, and its supervisor should cost nothing.
+const reapEvery = 2 * time.Second
 
 // supervise turns exits, requests and deadlines into signals until nothing
 // runs.
@@ -124,7 +130,10 @@ func (s *shim) supervise(ctx context.Context) error {
 
 // look acts on everything that is not an event.
 func (s *shim) look(now time.Time) {
-	s.reapOrphans()
+	if now.Sub(s.reapedAt) >= reapEvery {
+		s.reapedAt = now
+		s.reapOrphans()
+	}
 	var reason string
 	if asked, err := readJSON(filepath.Join(s.dir, stopFile), &reason); asked && err == nil {
 		s.stop(reason, s.job.Grace)
