@@ -51,6 +51,8 @@ func TestClassesFollowTheErrorCode(t *testing.T) {
 		{"missing alias", 400, `{"error_code":"INVALID_PARAMETER_VALUE","message":"Registered model alias c not found."}`, mlflow.ErrNotFound},
 		{"taken", 400, `{"error_code":"RESOURCE_ALREADY_EXISTS","message":"m"}`, mlflow.ErrAlreadyExists},
 		{"invalid", 400, `{"error_code":"INVALID_PARAMETER_VALUE","message":"m"}`, mlflow.ErrInvalid},
+		{"overtaken", 400, `{"error_code":"BAD_REQUEST","message":"(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.name"}`, mlflow.ErrUnavailable},
+		{"bad", 400, `{"error_code":"BAD_REQUEST","message":"m"}`, mlflow.ErrInvalid},
 		{"feature off", 500, `{"error_code":"FEATURE_DISABLED","message":"m"}`, mlflow.ErrInvalid},
 		{"broken", 500, `{"error_code":"INTERNAL_ERROR","message":"m"}`, mlflow.ErrUnavailable},
 		{"busy", 429, `{"error_code":"REQUEST_LIMIT_EXCEEDED","message":"m"}`, mlflow.ErrUnavailable},

@@ -123,8 +123,9 @@ func (c *Client) decide(ctx context.Context, undecided []Run, key string) (winne
 func (c *Client) writeOnce(ctx context.Context, runID, value string) (written bool, err error) {
 	body := map[string]any{"run_id": runID, "key": KeyTag, "value": value}
 	err = c.do(ctx, post("settle run", runID, "runs/log-parameter", body), nil)
-	if errors.Is(err, ErrInvalid) {
-		return false, nil
+	var refused *Error
+	if errors.Is(err, ErrInvalid) || errors.As(err, &refused) && refused.Code == codeBadRequest {
+		return false, nil // another verdict is there, or was written at the same moment
 	}
 	return err == nil, err
 }

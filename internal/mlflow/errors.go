@@ -92,6 +92,9 @@ func answerError(c call, status int, body []byte) *Error {
 	return e
 }
 
+// codeBadRequest is also what a write fails with that another client overtook.
+const codeBadRequest = "BAD_REQUEST"
+
 // classify looks at the code first: MLflow reports an existing name and an
 // unknown alias with status 400, and a feature that is switched off with 500.
 func classify(code string, status int, message string) (class error, hint string) { //nolint:revive,staticcheck // the class is a value here, not a failure of this function
@@ -105,7 +108,12 @@ func classify(code string, status int, message string) (class error, hint string
 			return ErrNotFound, ""
 		}
 		return ErrInvalid, ""
-	case "BAD_REQUEST", "INVALID_STATE":
+	case codeBadRequest, "INVALID_STATE":
+		// The SQL stores look before they insert. One who is overtaken in
+		// between finds the row there on the next try.
+		if strings.Contains(message, "IntegrityError") || strings.Contains(message, "UniqueViolation") {
+			return ErrUnavailable, "another client wrote the same at the same moment; try again"
+		}
 		return ErrInvalid, ""
 	case "FEATURE_DISABLED":
 		return ErrInvalid, "leave the workspace empty, or enable workspaces on the server"
