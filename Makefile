@@ -17,12 +17,17 @@ export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
+# cgo needs a C compiler before any of our own messages can be printed.
+.PHONY: compiler
+compiler:
+	@command -v $${CC:-gcc} >/dev/null || { echo "gcc is missing: the serving runtime and NVML are linked through cgo. Install it, e.g. apt install gcc" >&2; exit 1; }
+
 .PHONY: demo
-demo: ## A year of a model's life on real data, with everything real (ARGS=--exit ends it by itself)
+demo: compiler ## A year of a model's life on real data, with everything real (ARGS=--exit ends it by itself)
 	@$(GO) run -p $(JOBS) ./cmd/mainspring demo $(ARGS)
 
 .PHONY: dev
-dev: ## The same stack, empty, for your own models
+dev: compiler ## The same stack, empty, for your own models
 	@$(GO) run -p $(JOBS) ./cmd/mainspring dev $(ARGS)
 
 .PHONY: build
@@ -54,7 +59,7 @@ replay: ## Replay the recorded histories against the present code
 	@$(GO) test -p $(JOBS) -count=1 -run 'TestReplay' ./workflows/
 
 .PHONY: test
-test: $(TOOLS)/gotestsum ## Every test, against a real Temporal, S3 and MLflow
+test: compiler $(TOOLS)/gotestsum ## Every test, against a real Temporal, S3 and MLflow
 	@$(GO) run -p $(JOBS) ./testenv/withstack -- \
 		$(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg -- -p $(JOBS) -race -timeout 20m $(ARGS) ./...
 

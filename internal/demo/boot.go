@@ -150,6 +150,9 @@ func Main(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
+	if err := forget(options.StateDir); err != nil {
+		return err
+	}
 	up, err := BringUp(ctx, options.StackOptions)
 	if err != nil {
 		return err
@@ -247,3 +250,22 @@ func Dev(ctx context.Context, options StackOptions) error {
 
 // quiet keeps the SDK's log off the terminal.
 func quiet() log.Logger { return log.NewStructuredLogger(slog.New(slog.DiscardHandler)) }
+
+// forget removes what an earlier demo left, so that every year begins on
+// 1 March without a champion. A stack that still runs on the directory keeps
+// everything: the start that follows says who it is. Only what a stack makes is
+// removed, whatever else the directory holds.
+func forget(stateDir string) error {
+	if _, err := devstack.Discover(stateDir); !errors.Is(err, devstack.ErrNotRunning) {
+		return nil // it runs, or can't be told: Start reports it
+	}
+	for _, name := range []string{
+		"agents", "logs", "s3", "s3-metadata", "mlflow.db", "temporal.db", "temporal.db-shm", "temporal.db-wal",
+		"report.html", "report.json",
+	} {
+		if err := os.RemoveAll(filepath.Join(stateDir, name)); err != nil {
+			return fmt.Errorf("clean up after the last demo: %w", err)
+		}
+	}
+	return nil
+}
