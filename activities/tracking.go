@@ -23,12 +23,12 @@ var _ models.Tracking = (*Tracking)(nil)
 
 // CreateRun makes the lifecycle's one run, with its parameters and its data.
 func (t *Tracking) CreateRun(ctx context.Context, request models.CreateRunRequest) (models.Run, error) {
-	experiment, err := t.MLflow.EnsureExperiment(ctx, request.Experiment, nil)
+	experiment, err := t.MLflow.EnsureExperiment(ctx, request.Experiment, map[string]string{experimentKind: "custom_model_development"})
 	if err != nil {
 		return models.Run{}, trackingFailure(err)
 	}
 	run, err := t.MLflow.EnsureRun(ctx, mlflow.EnsureRunRequest{
-		ExperimentID: experiment.ID, Key: request.Key, Name: request.Name, Start: request.StartTime, Tags: nonEmpty(request.Tags),
+		ExperimentID: experiment.ID, Key: request.Key, Name: request.Name, Start: request.StartTime, Tags: pageTags(request),
 	})
 	if err != nil {
 		return models.Run{}, trackingFailure(err)
@@ -47,6 +47,32 @@ func (t *Tracking) CreateRun(ctx context.Context, request models.CreateRunReques
 		RunID: run.ID, ExperimentID: experiment.ID, ArtifactURI: run.ArtifactURI,
 		URL: t.MLflow.RunURL(experiment.ID, run.ID), StartTime: request.StartTime,
 	}, nil
+}
+
+// The tags that MLflow's own pages read. Without the first an experiment opens
+// in the pages for language models' traces.
+const (
+	experimentKind = "mlflow.experimentKind"
+	noteTag        = "mlflow.note.content"
+	userTag        = "mlflow.user"
+	sourceTag      = "mlflow.source.name"
+	sourceTypeTag  = "mlflow.source.type"
+	commitTag      = "mlflow.source.git.commit"
+)
+
+// pageTags are the request's tags and what MLflow's run page shows of them:
+// who made the run, from which lifecycle, and what it learns from.
+func pageTags(request models.CreateRunRequest) map[string]string {
+	tags := nonEmpty(request.Tags)
+	snapshot := request.Snapshot
+	maps.Copy(tags, nonEmpty(map[string]string{
+		userTag: "mainspring", sourceTag: tags["mainspring.lifecycle"], sourceTypeTag: "JOB",
+		commitTag: tags["mainspring.code_commit"],
+		noteTag: fmt.Sprintf("Trained on **%d rows** from %s to %s; judged on **%d rows** to %s that it has not seen.",
+			snapshot.Train.Rows, snapshot.Train.From.Format(time.DateOnly), snapshot.Train.To.Format(time.DateOnly),
+			snapshot.Test.Rows, snapshot.Test.To.Format(time.DateOnly)),
+	}))
+	return tags
 }
 
 // FinishRun sets the final figures first and the status last.

@@ -181,10 +181,26 @@ func checkLines(t *testing.T, text string, want []string) {
 	}
 }
 
+func TestFollowTellsWhatIsTriedAgain(t *testing.T) {
+	status := models.LifecycleStatus{Stage: models.StageEvaluate, Spec: testSpec(),
+		Started: map[models.Stage]time.Time{models.StageEvaluate: time.Now()}}
+	evaluating := map[string]any{testLifecycle: status}
+	down := map[string]string{testLifecycle + "/evaluate": "S3 does not answer"}
+	server := newFakeServer(scene{status: evaluating, failing: down}, scene{status: evaluating, failing: down}, scene{status: evaluating})
+	server.failure = temporal.NewCanceledError()
+	var out bytes.Buffer
+	if _, err := newTestClient(t, server).Follow(t.Context(), testLifecycle, &out); err == nil {
+		t.Fatal("a cancelled lifecycle has a result")
+	}
+	told := strings.Split(out.String(), "\n")
+	checkLines(t, strings.Join(told[2:], "\n"), []string{"  evaluate  started",
+		"  evaluate  ScoreModel waits and is tried again: S3 does not answer", "  evaluate  ScoreModel goes on"})
+}
+
 func TestGateIsToldOnce(t *testing.T) {
 	now := time.Now()
 	result := models.LifecycleResult{Model: "delay", Reason: "worse", Gate: models.GateVerdict{Verdict: models.VerdictFail, Reason: "worse"}}
-	status := models.LifecycleStatus{Stage: models.StageDone, Result: &result,
+	status := models.LifecycleStatus{Stage: models.StageDone, Result: &result, Gate: &result.Gate,
 		Started: map[models.Stage]time.Time{models.StageEvaluate: now}, Ended: map[models.Stage]time.Time{models.StageEvaluate: now}}
 	story := newNarrator(now)
 	lines := append(story.tell(observation{Status: status}, now), story.tellResult(result, now)...)

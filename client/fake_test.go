@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -34,9 +35,10 @@ type fakeServer struct {
 // scene is what queries and descriptions answer, by workflow ID.
 type scene struct {
 	status  map[string]any
-	ranks   map[string]any // heartbeat details of a pending RunRanks
-	err     error          // of every query
-	typed   string         // workflow type; empty: Lifecycle
+	ranks   map[string]any    // heartbeat details of a pending RunRanks
+	failing map[string]string // last failure of a pending ScoreModel, by workflow ID
+	err     error             // of every query
+	typed   string            // workflow type; empty: Lifecycle
 	missing bool
 }
 
@@ -112,6 +114,10 @@ func (f *fakeServer) DescribeWorkflowExecution(_ context.Context, id, _ string) 
 			{ActivityType: &common.ActivityType{Name: "RunRanks"}, HeartbeatDetails: payloads},
 			{ActivityType: &common.ActivityType{Name: "RunRanks"}},
 		}
+	}
+	if message, ok := now.failing[id]; ok {
+		description.PendingActivities = append(description.PendingActivities, &workflow.PendingActivityInfo{
+			ActivityType: &common.ActivityType{Name: "ScoreModel"}, LastFailure: &failure.Failure{Message: message}})
 	}
 	return description, nil
 }

@@ -111,7 +111,7 @@ func (c *Client) observeLease(ctx context.Context, holder string, seen *observat
 	var pool models.PoolStatus
 	err := c.query(ctx, models.PoolID(seen.Status.Spec.Train.Resources.Pool), &pool)
 	if absent(err) {
-		seen.Devices = "pool " + seen.Status.Spec.Train.Resources.Pool + " does not exist yet: start `mainspring agent` on a host"
+		seen.Devices = models.PoolID(seen.Status.Spec.Train.Resources.Pool) + " is not there yet: start `mainspring agent` on a host"
 		return nil
 	}
 	for _, request := range pool.Waiting {
