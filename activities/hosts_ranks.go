@@ -321,3 +321,18 @@ func (g *gang) storeLogs(ctx context.Context) {
 		}
 	}
 }
+
+// PrepareEnvironment implements models.Hosts.
+func (h *Hosts) PrepareEnvironment(ctx context.Context, req models.PrepareEnvironmentRequest) (models.PreparedEnvironment, error) {
+	request := pyenv.Request{Python: req.Train.Environment.Python, SystemSite: req.Train.Environment.SystemSite}
+	if req.Train.Environment.Requirements.IsZero() {
+		return models.PreparedEnvironment{}, nil
+	}
+	path, err := h.cache().object(ctx, req.Train.Environment.Requirements.Ref())
+	if err != nil {
+		return models.PreparedEnvironment{}, err
+	}
+	request.Requirements = path
+	_, err = h.Environments.Build(ctx, request)
+	return models.PreparedEnvironment{}, err
+}

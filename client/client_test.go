@@ -109,8 +109,8 @@ func TestFollow(t *testing.T) {
 		Ended:    map[models.Stage]time.Time{models.StagePrepare: at(2)}}
 	training.Spec.Train.Resources.Pool = "default"
 	pool := models.PoolStatus{
-		PoolState: models.PoolState{Waiting: []models.LeaseRequest{{RequestID: "r", Holder: testLifecycle + "/train"}}},
-		Reasons:   map[string]string{"r": "no node has 2 free devices"},
+		Waiting: []models.PoolRequest{{LeaseRequest: models.LeaseRequest{RequestID: "r", Holder: testLifecycle + "/train"}}},
+		Reasons: map[string]string{"r": "no node has 2 free devices"},
 	}
 	rollingOut := training
 	rollingOut.Stage, rollingOut.WaitingFor = models.StageRollout, ""

@@ -46,6 +46,8 @@ func (t TrainSpec) WithDefaults() TrainSpec {
 	t.Resources = t.Resources.WithDefaults()
 	t.Timeout = cmp.Or(t.Timeout, Day)
 	t.Grace = cmp.Or(t.Grace, Duration(30*time.Second))
+	t.HangTimeout = cmp.Or(t.HangTimeout, Duration(30*time.Minute))
+	t.Checkpoints.Last = cmp.Or(t.Checkpoints.Last, 3)
 	if t.MaxRestarts == nil {
 		restarts := 10
 		t.MaxRestarts = &restarts
@@ -53,11 +55,23 @@ func (t TrainSpec) WithDefaults() TrainSpec {
 	return t
 }
 
-// WithDefaults returns r with its defaults filled in: one device on one host.
+// WithDefaults returns r with its defaults filled in: one whole device on one
+// host. A shape that was written as a total or as UUIDs stays one.
 func (r Resources) WithDefaults() Resources {
 	r.Pool = cmp.Or(r.Pool, DefaultPool)
-	r.Nodes = cmp.Or(r.Nodes, 1)
-	r.GPUsPerNode = cmp.Or(r.GPUsPerNode, 1)
+	switch {
+	case len(r.UUIDs) > 0:
+		// The devices say how many and where.
+	case r.GPUs > 0:
+		r.Placement = cmp.Or(r.Placement, PlacementPack)
+	default:
+		r.Nodes = cmp.Or(r.Nodes, 1)
+		r.MinNodes = cmp.Or(r.MinNodes, r.Nodes)
+		r.GPUsPerNode = cmp.Or(r.GPUsPerNode, 1)
+	}
+	r.GPUMilli = cmp.Or(r.GPUMilli, WholeGPU)
+	r.Tenant = cmp.Or(r.Tenant, DefaultTenant)
+	r.MinRuntime = cmp.Or(r.MinRuntime, Duration(10*time.Minute))
 	return r
 }
 

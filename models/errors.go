@@ -61,6 +61,8 @@ type Error struct {
 	Message string // what is wrong, with figures
 	Hint    string // what to do; may be empty
 	Cause   error  // may be nil
+	// Details travel with the Temporal application error; nil: none.
+	Details any
 }
 
 // Error implements error: "subject: message (hint): cause".

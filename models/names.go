@@ -39,9 +39,18 @@ const (
 	SignalReleaseLease = "release-lease" // LeaseRelease
 	SignalNodeUp       = "node-up"       // NodeInfo
 	SignalNodeDown     = "node-down"     // NodeDown
+	SignalLeaseSaved   = "lease-saved"   // LeaseSaved
+	SignalRequestHosts = "request-hosts" // HostsRequest
 	// holders of leases (Train, Serve)
-	SignalLeaseGranted = "lease-granted" // Lease
-	SignalLeaseLost    = "lease-lost"    // LeaseLost
+	SignalLeaseGranted   = "lease-granted"   // Lease
+	SignalLeaseLost      = "lease-lost"      // LeaseLost
+	SignalLeaseWaiting   = "lease-waiting"   // LeaseWaiting
+	SignalLeaseRefused   = "lease-refused"   // LeaseRefused
+	SignalLeasePreempted = "lease-preempted" // LeasePreempted
+	SignalLeaseGrowable  = "lease-growable"  // LeaseGrowable
+	SignalHostsNamed     = "hosts-named"     // HostsNamed
+	// Train
+	SignalTopUp = "top-up" // TopUp
 	// Node
 	SignalInventory = "inventory" // NodeInfo
 	// ModelSteward
@@ -63,6 +72,14 @@ const (
 	SignalCheck          = "check"           // no argument: look now rather than at the next poll
 	SignalRetrainSettled = "retrain-settled" // RetrainSettled
 )
+
+// UpdateOperate is the update by which an operator tells a GPUPool something:
+// PoolOrder in, PoolOrderResult out.
+const UpdateOperate = "operate"
+
+// ExplainQuery asks a GPUPool why one request waits: request ID in, sentence
+// out; empty when it does not wait.
+const ExplainQuery = "explain"
 
 // Search attributes; each is a Keyword.
 const (

@@ -92,7 +92,23 @@ type TrainSpec struct {
 	Resources   Resources         `json:"resources,omitzero" jsonschema_description:"Devices to lease. Default: one node with one device."`
 	Timeout     Duration          `json:"timeout,omitempty" jsonschema_description:"Longest time one attempt may run. Default: 24h."`
 	Grace       Duration          `json:"grace,omitempty" jsonschema_description:"Time between SIGTERM and SIGKILL. Default: 30s."`
-	MaxRestarts *int              `json:"max_restarts,omitempty" jsonschema_description:"How often the gang is restarted from its last checkpoint after a rank or host was lost. Default: 10."`
+	MaxRestarts *int              `json:"max_restarts,omitempty" jsonschema_description:"How often the gang is restarted from its last checkpoint after a rank or host was lost. Preemptions, drains and pauses do not count. Default: 10."`
+	HangTimeout Duration          `json:"hang_timeout,omitempty" jsonschema_description:"Longest time without progress; a gang that is silent for longer is ended and restarted like one that failed. Progress is a line in MAINSPRING_PROGRESS or a new checkpoint and, before the first of these, output. Default: 30m."`
+	Budget      Budget            `json:"budget,omitzero" jsonschema_description:"What the whole training may use before it pauses and asks for more."`
+	Checkpoints CheckpointKeep    `json:"checkpoints,omitzero" jsonschema_description:"Which checkpoints are kept."`
+}
+
+// Budget bounds a training without killing it: when it is used up, the gang
+// ends at a checkpoint, gives its devices back and waits for a top-up.
+type Budget struct {
+	GPUSeconds int64 `json:"gpu_seconds,omitempty" jsonschema_description:"GPU-seconds over all attempts, counted while devices are leased; a share of a device counts as that share. 0: no limit."`
+}
+
+// CheckpointKeep says which uploaded checkpoints stay. The newest Last always
+// do, so that a damaged one leaves another to resume from.
+type CheckpointKeep struct {
+	Last  int   `json:"keep_last,omitempty" jsonschema_description:"How many of the newest checkpoints are kept. Default: 3."`
+	Every int64 `json:"keep_every,omitempty" jsonschema_description:"Also keep the first checkpoint of each so many steps, for ever. 0: none."`
 }
 
 // Environment is a Python environment, built once per digest on each host.
@@ -100,15 +116,6 @@ type Environment struct {
 	Requirements Source `json:"requirements,omitzero" jsonschema_description:"Pinned requirements file; hashes in it are enforced."`
 	SystemSite   bool   `json:"system_site_packages,omitempty" jsonschema_description:"Let the environment see the host's own packages (a driver-matched torch, say)."`
 	Python       string `json:"python,omitempty" jsonschema_description:"Interpreter to build on or, without requirements, to use as it is. Default: python3."`
-}
-
-// Resources is a gang: Nodes times GPUsPerNode devices, all or nothing.
-type Resources struct {
-	Pool         string `json:"pool,omitempty" jsonschema_description:"Pool to lease from. Default: default."`
-	Nodes        int    `json:"nodes,omitempty" jsonschema_description:"Number of hosts. Default: 1."`
-	GPUsPerNode  int    `json:"gpus_per_node,omitempty" jsonschema_description:"Devices on each host. Default: 1."`
-	DeviceModel  string `json:"device_model,omitempty" jsonschema_description:"Only devices whose model contains this, such as H200."`
-	DeviceMemory Bytes  `json:"device_memory,omitempty" jsonschema_description:"Only devices with at least this much memory, such as 40GiB."`
 }
 
 // EvaluateSpec is the gate between training and registration.

@@ -28,6 +28,96 @@ type TrainResult struct {
 	Curve     [][2]float64       `json:"curve,omitempty"` // loss by step, at most 60 points
 	Restarts  int                `json:"restarts"`
 	Devices   []string           `json:"devices"` // UUIDs of the last lease
+	// Account says where the GPU-seconds of all attempts went.
+	Account GPUAccount `json:"account"`
+	// Attempts tells each attempt's end, oldest first, at most the last 20.
+	Attempts []AttemptSummary `json:"attempts,omitempty"`
+}
+
+// GPUAccount splits a training's GPU-seconds: a device leased for a second is
+// one, a share of a device is that share. All but Waiting were leased, and add
+// up to what a budget counts.
+type GPUAccount struct {
+	Waiting       float64 `json:"waiting"`       // asked for and not yet granted; nobody's loss but time
+	Starting      float64 `json:"starting"`      // from the lease to the first progress: data, environment, processes
+	Computing     float64 `json:"computing"`     // progress that counts
+	Checkpointing float64 `json:"checkpointing"` // writing checkpoints, storing the model
+	Lost          float64 `json:"lost"`          // computed and repeated, or held without progress
+}
+
+// Leased is what was leased, whatever came of it.
+func (a GPUAccount) Leased() float64 { return a.Starting + a.Computing + a.Checkpointing + a.Lost }
+
+// Add returns the sum of two accounts.
+func (a GPUAccount) Add(b GPUAccount) GPUAccount {
+	return GPUAccount{
+		Waiting: a.Waiting + b.Waiting, Starting: a.Starting + b.Starting, Computing: a.Computing + b.Computing,
+		Checkpointing: a.Checkpointing + b.Checkpointing, Lost: a.Lost + b.Lost,
+	}
+}
+
+// AttemptSummary is one attempt of a training.
+type AttemptSummary struct {
+	Attempt int        `json:"attempt"` // 1 for the first
+	Token   int64      `json:"token"`
+	Nodes   []string   `json:"nodes"`
+	Began   time.Time  `json:"began"` // lease granted
+	Ended   time.Time  `json:"ended"`
+	From    int64      `json:"from"`   // step it resumed from
+	To      int64      `json:"to"`     // last step that was seen
+	Reason  ExitReason `json:"reason"` // why it ended
+	Detail  string     `json:"detail,omitempty"`
+	// Account is this attempt's share of the training's.
+	Account GPUAccount `json:"account"`
+}
+
+// ExitReason says why an attempt, or one host's share of it, ended.
+type ExitReason string
+
+// The exit reasons. The first three end well: the last of them goes on later.
+const (
+	ExitFinished  ExitReason = "finished"
+	ExitPreempted ExitReason = "preempted" // asked to give way: preemption, drain, resize
+	ExitPaused    ExitReason = "paused"    // the budget is used up
+
+	ExitCancelled   ExitReason = "cancelled"
+	ExitOutOfMemory ExitReason = "out of memory"
+	ExitSignal      ExitReason = "signal"      // a signal that nobody here sent
+	ExitStatus      ExitReason = "exit status" // the program's own failure
+	ExitDataError   ExitReason = "data error"  // exit status 65, as in sysexits.h
+	ExitNotStarted  ExitReason = "not started" // command not found, environment failed
+	ExitHang        ExitReason = "hang"        // no progress for hang_timeout
+	ExitTimeout     ExitReason = "timeout"     // longer than train.timeout
+	ExitFenced      ExitReason = "fenced"      // a newer lease took a device
+	ExitLeaseLost   ExitReason = "lease lost"  // node or device
+	ExitAgentLost   ExitReason = "agent lost"  // the host's agent did not come back
+	ExitNoModel     ExitReason = "no model"    // ended well and left no usable model
+)
+
+// AttemptReport is what the agent of rank 0 knows of an attempt's times. It is
+// part of RanksResult, and the details of the error when the ranks failed.
+type AttemptReport struct {
+	Reason ExitReason `json:"reason"`
+	// FirstProgress is when the first line of progress was seen; zero: never.
+	FirstProgress time.Time `json:"first_progress,omitzero"`
+	LastProgress  time.Time `json:"last_progress,omitzero"`
+	Step          int64     `json:"step"`       // last that was seen
+	Checkpoint    int64     `json:"checkpoint"` // newest that was uploaded; 0: none
+	// CheckpointAt is when the newest uploaded checkpoint was complete.
+	CheckpointAt time.Time `json:"checkpoint_at,omitzero"`
+	// CheckpointSeconds is how long rank 0 was busy writing checkpoints.
+	CheckpointSeconds float64   `json:"checkpoint_seconds"`
+	Ended             time.Time `json:"ended"` // when the last rank had ended
+	// Skipped are checkpoints that did not verify and were not resumed from.
+	Skipped []string `json:"skipped,omitempty"`
+}
+
+// TopUp gives a paused training more to use. Signalling twice with the same ID
+// counts once.
+type TopUp struct {
+	ID         string `json:"id"`
+	GPUSeconds int64  `json:"gpu_seconds"`
+	By         string `json:"by,omitempty"`
 }
 
 // ModelArtifact is a model in MLflow's model format in the artifact store.
@@ -55,6 +145,11 @@ type TrainStatus struct {
 	Attempt  int        `json:"attempt"` // 1 for the first
 	Resumed  int64      `json:"resumed"` // step of the checkpoint that this attempt started from
 	Failures []string   `json:"failures,omitempty"`
+	// Account is of the attempts that have ended.
+	Account GPUAccount `json:"account"`
+	// Budget is what may be used in all, in GPU-seconds; 0: no limit.
+	Budget   int64            `json:"budget_gpu_seconds,omitempty"`
+	Attempts []AttemptSummary `json:"attempts,omitempty"`
 }
 
 // TrainState is where a training stands.
@@ -62,9 +157,11 @@ type TrainState string
 
 // The states of a training.
 const (
-	TrainLeasing  TrainState = "waiting for devices"
-	TrainRunning  TrainState = "running"
-	TrainFinished TrainState = "finished"
+	TrainLeasing   TrainState = "waiting for devices"
+	TrainPreparing TrainState = "preparing" // code and environment, before devices are leased
+	TrainRunning   TrainState = "running"
+	TrainPaused    TrainState = "paused: the budget is used up"
+	TrainFinished  TrainState = "finished"
 )
 
 // CreateRunRequest asks for the lifecycle's one MLflow run. Key is the
@@ -107,6 +204,10 @@ type Tracking interface {
 type Checkpoint struct {
 	Step     int64 `json:"step"` // 0: there is none
 	Manifest Ref   `json:"manifest"`
+	// At is when it was stored.
+	At time.Time `json:"at,omitzero"`
+	// Skipped names newer checkpoints that are incomplete or damaged, and why.
+	Skipped []string `json:"skipped,omitempty"`
 }
 
 // FindCheckpointRequest asks for the newest checkpoint of a run key.
@@ -155,7 +256,12 @@ type RunRanksRequest struct {
 	Snapshot  Ref            `json:"snapshot"` // manifest
 	Data      DataSpec       `json:"data"`
 	Resume    Checkpoint     `json:"resume"`
-	Run       Run            `json:"run"`
+	// Lease is what the pool knows the devices' loan by; the agent tells the
+	// pool of saved work when Preemptible is set.
+	Lease       string `json:"lease"` // request ID
+	Pool        string `json:"pool"`
+	Preemptible bool   `json:"preemptible,omitempty"`
+	Run         Run    `json:"run"`
 	// Features are the model inputs the data can feed; a model with others is
 	// rejected.
 	Features []Column `json:"features"`
@@ -170,7 +276,23 @@ type RanksResult struct {
 	Steps     int64              `json:"steps"`
 	Curve     [][2]float64       `json:"curve,omitempty"` // loss by step, at most 60 points
 	// Reattached says that the agent found the ranks already running.
-	Reattached bool `json:"reattached"`
+	Reattached bool          `json:"reattached"`
+	Report     AttemptReport `json:"report"`
+}
+
+// PrepareEnvironmentRequest asks a worker or host to prove, before any device
+// is leased, that a training's code and environment can be had.
+type PrepareEnvironmentRequest struct {
+	RunKey string    `json:"run_key"`
+	Train  TrainSpec `json:"train"`
+	Run    Run       `json:"run"` // the build log becomes one of its artifacts
+}
+
+// PreparedEnvironment says what was built.
+type PreparedEnvironment struct {
+	Digest string `json:"digest,omitempty"` // of the environment; empty: the host's own interpreter
+	Reused bool   `json:"reused"`           // it was there already
+	LogURI string `json:"log_uri,omitempty"`
 }
 
 // RankProgress is the heartbeat detail of RunRanks.
@@ -192,10 +314,14 @@ type Hosts interface {
 	WatchNode(context.Context, WatchNodeRequest) error
 	// ReserveMasterPort returns a port that was free a moment ago.
 	ReserveMasterPort(context.Context, ReserveMasterPortRequest) (MasterEndpoint, error)
+	// PrepareEnvironment builds the environment and unpacks the code on this
+	// host, or fails with KindEnvironmentFailed. It needs no lease.
+	PrepareEnvironment(context.Context, PrepareEnvironmentRequest) (PreparedEnvironment, error)
 	// RunRanks starts or re-attaches to the ranks of (RunKey, Token) and returns
 	// when all have ended. Cancellation ends them: SIGTERM, grace, SIGKILL.
 	// Failures: KindStaleFence, KindEnvironmentFailed, KindTrainingFailed (a
-	// rank's own exit code), KindRankLost (killed), KindModelRejected.
+	// rank's own exit code, memory limit, or data error), KindRankLost (killed,
+	// silent), KindModelRejected. Their details are an AttemptReport.
 	RunRanks(context.Context, RunRanksRequest) (RanksResult, error)
 	// StartReplica starts or re-attaches to a model server and returns once it
 	// is ready.

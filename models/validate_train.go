@@ -24,6 +24,10 @@ func (t TrainSpec) check(at section) {
 	t.Resources.check(at.sub("resources"))
 	at.positive("timeout", t.Timeout)
 	at.positive("grace", t.Grace)
+	at.positive("hang_timeout", t.HangTimeout)
+	at.atLeast("budget.gpu_seconds", t.Budget.GPUSeconds, 0)
+	at.atLeast("checkpoints.keep_last", int64(t.Checkpoints.Last), 1)
+	at.atLeast("checkpoints.keep_every", t.Checkpoints.Every, 0)
 	if t.MaxRestarts != nil {
 		at.atLeast("max_restarts", int64(*t.MaxRestarts), 0)
 	}
@@ -89,13 +93,6 @@ func namesSecret(name string) bool {
 		}
 	}
 	return false
-}
-
-func (r Resources) check(at section) {
-	at.name("pool", r.Pool)
-	at.atLeast("nodes", int64(r.Nodes), 1)
-	at.atLeast("gpus_per_node", int64(r.GPUsPerNode), 1)
-	at.check(r.DeviceMemory >= 0, "device_memory", "", "is %s; it must not be below 0", r.DeviceMemory)
 }
 
 // checkResolved finds local paths, which mean nothing on another host.

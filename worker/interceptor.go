@@ -39,6 +39,9 @@ func ApplicationError(err error) error {
 	if ctxErr := new(temporal.CanceledError); errors.As(err, &ctxErr) {
 		return err
 	}
-	return temporal.NewApplicationErrorWithOptions(failed.Error(), string(failed.Kind),
-		temporal.ApplicationErrorOptions{NonRetryable: !failed.Kind.Retryable()})
+	options := temporal.ApplicationErrorOptions{NonRetryable: !failed.Kind.Retryable()}
+	if failed.Details != nil {
+		options.Details = []any{failed.Details}
+	}
+	return temporal.NewApplicationErrorWithOptions(failed.Error(), string(failed.Kind), options)
 }

@@ -86,7 +86,7 @@ func (h *house) answerPool(name string, arg any) error {
 	var request models.LeaseRequest
 	decode(arg, &request)
 	n := len(h.leasesLocked())
-	lease := models.Lease{RequestID: request.RequestID, Holder: request.Holder, Purpose: request.Purpose, Token: int64(n)}
+	lease := models.Lease{LeaseRequest: request, Token: int64(n)}
 	for i := range request.Resources.Nodes {
 		node := fmt.Sprintf("host-%c", 'a'+i)
 		lease.Nodes = append(lease.Nodes, models.LeaseNode{Node: node, Address: "127.0.0.1",

@@ -20,12 +20,12 @@ const sweepEvery = 30 * time.Second
 // state is durable before an effect is sent, and effects are repeatable, so a
 // crash between the two costs a holder no more than asking again.
 func GPUPool(ctx workflow.Context, state models.PoolState) error {
-	p := &pool{state: state}
-	if p.state.NextToken == 0 {
+	if state.NextToken == 0 {
 		// Agents remember the largest token they have seen, also when Temporal
 		// was set up anew: a clock starts above every earlier pool's tokens.
-		p.state.NextToken = workflow.Now(ctx).Unix()
+		state.NextToken = workflow.Now(ctx).Unix()
 	}
+	p := &pool{core: placement.New(state), now: workflow.Now(ctx)}
 	if err := answer(ctx, p.status); err != nil {
 		return err
 	}
@@ -33,9 +33,10 @@ func GPUPool(ctx workflow.Context, state models.PoolState) error {
 }
 
 type pool struct {
-	state models.PoolState
-	armed bool // a sweep's timer runs
-	due   bool // it fired
+	core  *placement.Pool
+	now   time.Time // of the last event; a query must not ask the clock
+	armed bool      // a sweep's timer runs
+	due   bool      // it fired
 }
 
 func (p *pool) run(ctx workflow.Context) error {
@@ -52,7 +53,7 @@ func (p *pool) run(ctx workflow.Context) error {
 			p.sweep(ctx)
 		}
 		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() && !selector.HasPending() {
-			return workflow.NewContinueAsNewError(ctx, models.GPUPoolWorkflow, p.state)
+			return workflow.NewContinueAsNewError(ctx, models.GPUPoolWorkflow, p.core.State())
 		}
 	}
 	return ctx.Err()
@@ -61,7 +62,7 @@ func (p *pool) run(ctx workflow.Context) error {
 // arm sets the timer of the next sweep, while there is anything to sweep. A
 // pool with nothing lent sleeps without one.
 func (p *pool) arm(ctx workflow.Context, selector workflow.Selector) {
-	if p.armed || len(placement.Holders(p.state)) == 0 {
+	if p.armed || len(p.core.Holders()) == 0 {
 		return
 	}
 	p.armed = true
@@ -71,10 +72,10 @@ func (p *pool) arm(ctx workflow.Context, selector workflow.Selector) {
 // inbox turns each signal into a step of the core.
 func (p *pool) inbox(ctx workflow.Context) workflow.Selector {
 	selector := workflow.NewSelector(ctx)
-	receive(ctx, selector, models.SignalNodeUp, func(m models.NodeInfo) { step(ctx, p, placement.NodeUp, m) })
-	receive(ctx, selector, models.SignalNodeDown, func(m models.NodeDown) { step(ctx, p, placement.NodeDown, m) })
-	receive(ctx, selector, models.SignalRequestLease, func(m models.LeaseRequest) { step(ctx, p, placement.Request, m) })
-	receive(ctx, selector, models.SignalReleaseLease, func(m models.LeaseRelease) { step(ctx, p, placement.Release, m) })
+	receive(ctx, selector, models.SignalNodeUp, func(m models.NodeInfo) { step(ctx, p, p.core.NodeUp, m) })
+	receive(ctx, selector, models.SignalNodeDown, func(m models.NodeDown) { step(ctx, p, p.core.NodeDown, m) })
+	receive(ctx, selector, models.SignalRequestLease, func(m models.LeaseRequest) { step(ctx, p, p.core.Request, m) })
+	receive(ctx, selector, models.SignalReleaseLease, func(m models.LeaseRelease) { step(ctx, p, p.core.Release, m) })
 	selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {}) // wakes the loop, which ends
 	return selector
 }
@@ -87,12 +88,12 @@ func receive[T any](ctx workflow.Context, selector workflow.Selector, signal str
 	})
 }
 
-// step applies one event and sends what follows from it: losses, then grants.
-func step[E any](ctx workflow.Context, p *pool, event func(models.PoolState, E, time.Time) (models.PoolState, placement.Effects), message E) {
-	next, effects := event(p.state, message, workflow.Now(ctx))
-	p.state = next
+// step applies one event and sends what follows from it.
+func step[E any](ctx workflow.Context, p *pool, event func(E, time.Time) placement.Effects, message E) {
+	p.now = workflow.Now(ctx)
+	effects := event(message, p.now)
 	for _, loss := range effects.Losses {
-		p.tell(ctx, loss.Holder, models.SignalLeaseLost, loss.Lost)
+		p.tell(ctx, loss.Holder, models.SignalLeaseLost, loss.Body)
 	}
 	for _, lease := range effects.Grants {
 		p.tell(ctx, lease.Holder, models.SignalLeaseGranted, lease)
@@ -108,29 +109,30 @@ func (p *pool) tell(ctx workflow.Context, holder, signal string, message any) {
 // sweep frees what closed workflows still hold.
 func (p *pool) sweep(ctx workflow.Context) {
 	found, err := call(quick(ctx, "Look for holders that have ended"), models.Entities.FindClosed,
-		models.FindClosedRequest{WorkflowIDs: placement.Holders(p.state)})
+		models.FindClosedRequest{WorkflowIDs: p.core.Holders()})
 	if err != nil {
 		return // cancelled; the next sweep looks again
 	}
 	for _, holder := range found.WorkflowIDs {
-		step(ctx, p, placement.HolderClosed, holder)
+		step(ctx, p, p.core.HolderClosed, holder)
 	}
 }
 
-func (p *pool) status() models.PoolStatus {
-	return models.PoolStatus{PoolState: p.state, Reasons: placement.Explain(p.state)}
-}
+func (p *pool) status() models.PoolStatus { return p.core.Status(p.now, shownRequests) }
+
+// shownRequests is how many leases and requests a status or page lists.
+const shownRequests = 100
 
 func (p *pool) show(ctx workflow.Context) {
 	var out page
-	out.linef("**Pool %s**: %d hosts, %d leases, %d waiting", p.state.Pool, len(p.state.Nodes), len(p.state.Leases), len(p.state.Waiting))
+	status := p.status()
+	out.linef("**Pool %s**: %d hosts, %d leases, %d waiting", status.Pool, status.Counts.Nodes, status.Counts.Leases, status.Counts.Waiting)
 	out.header("lease", "holder", "devices")
-	for _, l := range p.state.Leases {
+	for _, l := range status.Leases {
 		out.row(fmt.Sprint(l.Token), fmt.Sprintf("%s (`%s`)", l.Purpose, l.Holder), strings.Join(deviceUUIDs(l), ", "))
 	}
-	reasons := placement.Explain(p.state)
-	for _, w := range p.state.Waiting {
-		out.linef("- %s waits: %s", w.Purpose, reasons[w.RequestID])
+	for _, w := range status.Waiting {
+		out.linef("- %s waits: %s", w.Purpose, status.Reasons[w.RequestID])
 	}
 	out.show(ctx)
 }

@@ -101,7 +101,7 @@ func TestPoolContinuesAsNewWithItsLeases(t *testing.T) {
 	h.SetContinueAsNewSuggested(true)
 	h.at(time.Second, models.SignalNodeUp, hostWith("a", "A0"))
 	h.ExecuteWorkflow(models.GPUPoolWorkflow, models.PoolState{Pool: "default", NextToken: 41,
-		Waiting: []models.LeaseRequest{gang("train", 1)}})
+		Waiting: []models.PoolRequest{{LeaseRequest: gang("train", 1)}}})
 
 	var next *workflow.ContinueAsNewError
 	require.ErrorAs(t, h.GetWorkflowError(), &next)

@@ -125,6 +125,7 @@ func (t *training) runGang(ctx workflow.Context, lease models.Lease, resume mode
 			RunKey: t.runKey, Token: lease.Token, Node: lease.Nodes[i], GroupRank: i, Groups: len(lease.Nodes),
 			WorldSize: worldSize(lease), Restart: t.status.Attempt - 1, Master: master, Train: t.input.Train,
 			Snapshot: t.input.Snapshot.Manifest, Data: t.input.Data, Resume: resume, Run: t.run,
+			Lease: lease.RequestID, Pool: lease.Resources.Pool, Preemptible: lease.Resources.Preemptible,
 			Features: features(t.input.Snapshot.Columns),
 		}
 	})

@@ -1,146 +1,231 @@
 // Package placement is the brain of a device pool: it decides who gets which
-// devices, and says why the others wait. It is arithmetic on models.PoolState
-// without clock, I/O or randomness, so that a workflow can call it and replay
-// the same decisions.
+// devices, and says why the others wait. It has no clock, no I/O and no
+// randomness, so that a workflow can call it and replay the same decisions.
 //
-// # Vocabulary
-//
-//   - An inventory is the devices of the nodes that are up.
-//   - A gang is one request: Nodes hosts with GPUsPerNode devices on each. It is
-//     granted whole or waits whole, so two gangs can't deadlock.
-//   - A device suits a request when its model and memory pass the request's
-//     filters, and is free when it is in no lease.
-//   - A request fits when the free suitable devices hold it now. It is possible
-//     when the present inventory would hold it with every lease gone, and
-//     impossible otherwise.
-//
-// # Rules
-//
-// Requests are served in order of arrival. A possible request that does not
-// fit reserves every device that suits it, so nothing that comes later can
-// delay it: no request starves, and among equal devices the order is strictly
-// first in, first out. An impossible request reserves nothing; it waits for
-// hosts to join and lets the others pass.
-//
-// Devices are chosen first fit by ID: nodes in order of name, devices in order
-// of UUID; nodes that the request wants to avoid come last.
-//
-// Each event is a function from state and event to the next state and its
-// Effects; the argument is never changed. The caller makes the state durable
-// first, then sends the losses, then the grants: a holder may repeat its
-// request at any time and gets the same lease again.
+// Each event is a method that changes the pool and returns its Effects. The
+// caller sends them in the order of the struct's fields; all are repeatable.
 package placement
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/placement/fit"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// Effects are the messages that an event causes, each list in the order in
-// which it is sent.
+// Effects are the messages that an event causes, in the order in which they
+// are sent.
 type Effects struct {
-	Losses []Loss
-	Grants []models.Lease // each to its Holder
+	Losses      []Message[models.LeaseLost]
+	Preemptions []Message[models.LeasePreempted]
+	Refusals    []Message[models.LeaseRefused]
+	Grants      []models.Lease // each to its Holder
+	Waits       []Message[models.LeaseWaiting]
+	Growths     []Message[models.LeaseGrowable]
+	Hosts       []Message[models.HostsNamed]
 }
 
-// Loss tells Holder that its lease is void.
-type Loss struct {
+// Message is what a holder is told.
+type Message[T any] struct {
 	Holder string
-	Lost   models.LeaseLost
+	Body   T
 }
 
-// Request queues a request, or answers it at once. The same RequestID again
-// is answered with the lease it has, or changes nothing while it waits.
-func Request(state models.PoolState, request models.LeaseRequest, now time.Time) (models.PoolState, Effects) {
-	for _, lease := range state.Leases {
+// Pool is the decision maker of one device pool.
+type Pool struct {
+	state   models.PoolState
+	cluster *fit.Cluster
+}
+
+// New goes on from a state, the zero one included.
+func New(state models.PoolState) *Pool {
+	p := &Pool{state: state, cluster: fit.New()}
+	for _, n := range state.Nodes {
+		p.index(n)
+	}
+	for _, l := range state.Leases {
+		p.cluster.Take(l.Nodes)
+	}
+	return p
+}
+
+// State is everything the pool knows. The caller must not change it.
+func (p *Pool) State() models.PoolState { return p.state }
+
+// Request queues a request, or answers it at once: with the lease it has, when
+// it is repeated; with a refusal, when it can never be granted. Every request
+// that waits is answered with the reason, each time it is made.
+func (p *Pool) Request(request models.LeaseRequest, now time.Time) (effects Effects) {
+	for _, lease := range p.state.Leases {
 		if lease.RequestID == request.RequestID {
-			return state, Effects{Grants: []models.Lease{lease}}
+			return Effects{Grants: []models.Lease{lease}}
 		}
 	}
-	if slices.ContainsFunc(state.Waiting, func(w models.LeaseRequest) bool { return w.RequestID == request.RequestID }) {
-		return state, Effects{}
+	if !slices.ContainsFunc(p.state.Waiting, func(w models.PoolRequest) bool { return w.RequestID == request.RequestID }) {
+		request.Resources = request.Resources.WithDefaults()
+		p.state.Arrivals++
+		p.state.Waiting = append(p.state.Waiting, models.PoolRequest{LeaseRequest: request, QueuedAt: now, Arrival: p.state.Arrivals})
+		effects = p.schedule(effects, now)
 	}
-	state = clone(state)
-	request.Resources = request.Resources.WithDefaults()
-	state.Waiting = append(state.Waiting, request)
-	return schedule(state, Effects{}, now)
+	if reason := p.Explain(request.RequestID, now); reason != "" {
+		effects.Waits = append(effects.Waits, Message[models.LeaseWaiting]{request.Holder, models.LeaseWaiting{RequestID: request.RequestID, Reason: reason}})
+	}
+	return effects
 }
 
 // Release frees a lease or withdraws a waiting request. Releasing what the
 // pool does not know is success.
-func Release(state models.PoolState, release models.LeaseRelease, now time.Time) (models.PoolState, Effects) {
-	state = clone(state)
-	state.Leases = slices.DeleteFunc(state.Leases, func(l models.Lease) bool { return l.RequestID == release.RequestID })
-	state.Waiting = slices.DeleteFunc(state.Waiting, func(w models.LeaseRequest) bool { return w.RequestID == release.RequestID })
-	return schedule(state, Effects{}, now)
+func (p *Pool) Release(release models.LeaseRelease, now time.Time) Effects {
+	p.drop(func(r models.LeaseRequest) bool { return r.RequestID == release.RequestID })
+	return p.schedule(Effects{}, now)
 }
 
 // HolderClosed frees everything that a workflow held or waited for. The holder
 // is gone, so nobody is told.
-func HolderClosed(state models.PoolState, holder string, now time.Time) (models.PoolState, Effects) {
-	state = clone(state)
-	state.Leases = slices.DeleteFunc(state.Leases, func(l models.Lease) bool { return l.Holder == holder })
-	state.Waiting = slices.DeleteFunc(state.Waiting, func(w models.LeaseRequest) bool { return w.Holder == holder })
-	return schedule(state, Effects{}, now)
+func (p *Pool) HolderClosed(holder string, now time.Time) Effects {
+	p.drop(func(r models.LeaseRequest) bool { return r.Holder == holder })
+	return p.schedule(Effects{}, now)
 }
+
+// Saved notes until when a lease's work is safe.
+func (p *Pool) Saved(saved models.LeaseSaved, _ time.Time) Effects {
+	for i := range p.state.Leases {
+		if p.state.Leases[i].RequestID == saved.RequestID && saved.At.After(p.state.Leases[i].SavedAt) {
+			p.state.Leases[i].SavedAt = saved.At
+		}
+	}
+	return Effects{}
+}
+
+// Hosts names hosts that could hold a gang.
+func (p *Pool) Hosts(request models.HostsRequest, _ time.Time) Effects {
+	parts, _ := p.cluster.Pick(fit.GangOf(models.LeaseRequest{Resources: request.Resources}))
+	named := models.HostsNamed{RequestID: request.RequestID}
+	for _, part := range parts {
+		named.Nodes = append(named.Nodes, part.Node)
+	}
+	return Effects{Hosts: []Message[models.HostsNamed]{{request.Holder, named}}}
+}
+
+// NodeUp adds a node or replaces its inventory. Ranks outlive their agent, so
+// a new Boot voids no lease; a device that is gone or faulty voids the leases
+// it was in.
+func (p *Pool) NodeUp(info models.NodeInfo, now time.Time) Effects {
+	at, known := p.find(info.Node)
+	if !known {
+		p.state.Nodes = slices.Insert(p.state.Nodes, at, models.PoolNode{})
+		p.state.JoinedAt = now
+	}
+	p.state.Nodes[at].NodeInfo, p.state.Nodes[at].Down = info, ""
+	p.index(p.state.Nodes[at])
+	effects := p.void(info.Node, func(part models.LeaseNode) string {
+		for _, d := range part.Devices {
+			if !slices.ContainsFunc(info.Devices, func(has models.Device) bool { return has.UUID == d.UUID }) {
+				return "node " + info.Node + " no longer has device " + d.UUID
+			}
+		}
+		return ""
+	})
+	return p.schedule(effects, now)
+}
+
+// NodeDown takes a node out of use. Leases with devices there are void as a
+// whole: a gang that lost a rank is no gang.
+func (p *Pool) NodeDown(down models.NodeDown, now time.Time) Effects {
+	at, known := p.find(down.Node)
+	if !known {
+		return Effects{}
+	}
+	p.state.Nodes[at].Down = cmp.Or(down.Reason, "it is down")
+	p.index(p.state.Nodes[at])
+	effects := p.void(down.Node, func(models.LeaseNode) string { return p.state.Nodes[at].Down })
+	return p.schedule(effects, now)
+}
+
+// Operate carries out an operator's order, or says what is wrong with it.
+func (p *Pool) Operate(order models.PoolOrder, _ time.Time) (models.PoolOrderResult, Effects, error) {
+	return models.PoolOrderResult{}, Effects{}, errors.New("no such action: " + string(order.Action))
+}
+
+// Tick does what is due by now: see Wake.
+func (p *Pool) Tick(now time.Time) Effects { return p.schedule(Effects{}, now) }
+
+// Wake is when Tick has something to do next, if nothing happens before.
+func (p *Pool) Wake(time.Time) (at time.Time, needed bool) { return time.Time{}, false }
 
 // Holders names every workflow that holds a lease or waits for one, sorted:
 // those whose end somebody has to notice.
-func Holders(state models.PoolState) []string {
+func (p *Pool) Holders() []string {
 	var holders []string
-	for _, lease := range state.Leases {
+	for _, lease := range p.state.Leases {
 		holders = append(holders, lease.Holder)
 	}
-	for _, request := range state.Waiting {
+	for _, request := range p.state.Waiting {
 		holders = append(holders, request.Holder)
 	}
 	slices.Sort(holders)
 	return slices.Compact(holders)
 }
 
-// NodeUp adds a node or replaces its inventory. Ranks outlive their agent, so
-// a new Boot voids no lease; a device that is gone voids the leases it was in.
-// A node that came back under another address shows it in its leases.
-func NodeUp(state models.PoolState, info models.NodeInfo, now time.Time) (models.PoolState, Effects) {
-	state = clone(state)
-	info.Devices = slices.SortedFunc(slices.Values(info.Devices), func(a, b models.Device) int { return cmp.Compare(a.UUID, b.UUID) })
-	at, known := findNode(state.Nodes, info.Node)
-	if known {
-		state.Nodes[at] = info
-	} else {
-		state.Nodes = slices.Insert(state.Nodes, at, info)
+// Explain says why a request waits, in words and numbers; "" when it does not.
+func (p *Pool) Explain(requestID string, _ time.Time) string {
+	for _, w := range p.state.Waiting {
+		if w.RequestID == requestID {
+			return fmt.Sprintf("needs %d nodes × %d devices", w.Resources.Nodes, w.Resources.GPUsPerNode)
+		}
 	}
-	effects := void(&state, info.Node, func(part models.LeaseNode) string { return missing(part, info) })
-	readdress(state.Leases, info)
-	return schedule(state, effects, now)
+	return ""
 }
 
-// NodeDown removes a node. Leases with devices there are void as a whole: a
-// gang that lost a rank is no gang.
-func NodeDown(state models.PoolState, down models.NodeDown, now time.Time) (models.PoolState, Effects) {
-	state = clone(state)
-	state.Nodes = slices.DeleteFunc(state.Nodes, func(n models.NodeInfo) bool { return n.Node == down.Node })
-	effects := void(&state, down.Node, func(models.LeaseNode) string {
-		return cmp.Or(down.Reason, "node "+down.Node+" is down")
+// Status is what people see. Lists are cut to limit entries.
+func (p *Pool) Status(now time.Time, limit int) models.PoolStatus {
+	status := models.PoolStatus{Pool: p.state.Pool, Nodes: p.state.Nodes, Leases: p.state.Leases, Waiting: p.state.Waiting,
+		Tenants: p.state.Tenants, Reasons: map[string]string{}}
+	for _, w := range p.state.Waiting[:min(limit, len(p.state.Waiting))] {
+		status.Reasons[w.RequestID] = p.Explain(w.RequestID, now)
+	}
+	status.Counts = models.PoolCounts{Nodes: len(p.state.Nodes), Leases: len(p.state.Leases), Waiting: len(p.state.Waiting)}
+	return status
+}
+
+func (p *Pool) schedule(effects Effects, now time.Time) Effects {
+	waiting := p.state.Waiting[:0:0]
+	for i, request := range p.state.Waiting {
+		parts, ok := p.cluster.Pick(fit.GangOf(request.LeaseRequest))
+		if !ok {
+			waiting = append(waiting, p.state.Waiting[i:]...)
+			break
+		}
+		lease := models.Lease{LeaseRequest: request.LeaseRequest, Token: max(p.state.NextToken, 1), Nodes: parts, GrantedAt: now}
+		p.state.NextToken = lease.Token + 1
+		p.state.Leases = append(p.state.Leases, lease)
+		p.cluster.Take(parts)
+		effects.Grants = append(effects.Grants, lease)
+	}
+	p.state.Waiting = waiting
+	return effects
+}
+
+func (p *Pool) drop(which func(models.LeaseRequest) bool) {
+	p.state.Leases = slices.DeleteFunc(p.state.Leases, func(l models.Lease) bool {
+		if which(l.LeaseRequest) {
+			p.cluster.Give(l.Nodes)
+			return true
+		}
+		return false
 	})
-	return schedule(state, effects, now)
+	p.state.Waiting = slices.DeleteFunc(p.state.Waiting, func(w models.PoolRequest) bool { return which(w.LeaseRequest) })
 }
 
-// void removes the leases with a part on node for which why gives a reason.
-func void(state *models.PoolState, node string, why func(models.LeaseNode) string) Effects {
-	var effects Effects
-	state.Leases = slices.DeleteFunc(state.Leases, func(lease models.Lease) bool {
+func (p *Pool) void(node string, why func(models.LeaseNode) string) (effects Effects) {
+	p.drop2(func(lease models.Lease) bool {
 		for _, part := range lease.Nodes {
-			if part.Node != node {
-				continue
-			}
-			if reason := why(part); reason != "" {
-				effects.Losses = append(effects.Losses, Loss{Holder: lease.Holder, Lost: models.LeaseLost{
-					RequestID: lease.RequestID, Node: node, Reason: reason,
-				}})
+			if reason := why(part); part.Node == node && reason != "" {
+				effects.Losses = append(effects.Losses, Message[models.LeaseLost]{lease.Holder, models.LeaseLost{RequestID: lease.RequestID, Node: node, Reason: reason}})
 				return true
 			}
 		}
@@ -149,36 +234,24 @@ func void(state *models.PoolState, node string, why func(models.LeaseNode) strin
 	return effects
 }
 
-// missing says which leased device the node no longer has; empty: it has all.
-func missing(part models.LeaseNode, info models.NodeInfo) string {
-	for _, leased := range part.Devices {
-		if !slices.ContainsFunc(info.Devices, func(d models.Device) bool { return d.UUID == leased.UUID }) {
-			return "node " + info.Node + " no longer has device " + leased.UUID
+func (p *Pool) drop2(which func(models.Lease) bool) {
+	p.state.Leases = slices.DeleteFunc(p.state.Leases, func(l models.Lease) bool {
+		if which(l) {
+			p.cluster.Give(l.Nodes)
+			return true
 		}
+		return false
+	})
+}
+
+func (p *Pool) find(name string) (int, bool) {
+	return slices.BinarySearchFunc(p.state.Nodes, name, func(n models.PoolNode, name string) int { return cmp.Compare(n.Node, name) })
+}
+
+func (p *Pool) index(n models.PoolNode) {
+	host := fit.Host{NodeInfo: n.NodeInfo, Closed: n.Down != "" || n.Cordoned != ""}
+	for _, q := range n.Quarantined {
+		host.Out = append(host.Out, q.UUID)
 	}
-	return ""
-}
-
-func readdress(leases []models.Lease, info models.NodeInfo) {
-	for i := range leases {
-		for j, part := range leases[i].Nodes {
-			if part.Node == info.Node && part.Address != info.Address {
-				leases[i].Nodes = slices.Clone(leases[i].Nodes)
-				leases[i].Nodes[j].Address = info.Address
-			}
-		}
-	}
-}
-
-func findNode(nodes []models.NodeInfo, name string) (int, bool) {
-	return slices.BinarySearchFunc(nodes, name, func(n models.NodeInfo, name string) int { return cmp.Compare(n.Node, name) })
-}
-
-// clone copies the lists that events change; their elements are replaced,
-// never written through.
-func clone(state models.PoolState) models.PoolState {
-	state.Nodes = slices.Clone(state.Nodes)
-	state.Leases = slices.Clone(state.Leases)
-	state.Waiting = slices.Clone(state.Waiting)
-	return state
+	p.cluster.Upsert(host)
 }

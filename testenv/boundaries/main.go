@@ -32,7 +32,8 @@ func rules() []rule {
 	}
 	return []rule{
 		{Path: "models", Why: "the contract imports the standard library only"},
-		pure("internal/placement"), pure("internal/canary"), pure("internal/drift"), pure("internal/gate"),
+		{Path: "internal/placement", Own: []string{"models", "internal/placement"}, Others: []string{"gonum.org"}, Why: "a pure core: values in, verdict or plan out"},
+		pure("internal/canary"), pure("internal/drift"), pure("internal/gate"),
 		{Path: "internal/dataset", Own: []string{"models", "internal/dataset"}, Others: []string{"gonum.org"}, Why: "a pure core: values in, verdict or plan out"},
 		{Path: "workflows", Own: core, Others: []string{"go.temporal.io/sdk", "go.temporal.io/api"}, Why: "workflows decide with cores and act through activities"},
 		{Path: "examples/start-from-go", Own: []string{"models"}, Others: []string{"go.temporal.io/sdk", "go.temporal.io/api"}, Why: "a caller needs the SDK and the contract, nothing else"},
