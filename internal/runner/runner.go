@@ -29,8 +29,12 @@ type Runner struct {
 	Cgroups string
 }
 
-// ReasonFenced is State.Stopping of a job that had to make way for a newer one.
-const ReasonFenced = "a newer lease took its device"
+const (
+	// ReasonFenced is State.Stopping of a job that had to make way for a newer one.
+	ReasonFenced = "a newer lease took its device"
+	// ReasonOrphaned is how State.Stopping begins when the agent did not come back.
+	ReasonOrphaned = "nobody watched over the job"
+)
 
 const (
 	// startLimit bounds the time from starting a shim to its first state.

@@ -150,7 +150,7 @@ func (s *shim) look(now time.Time) {
 		s.stop("another process of the job failed", min(s.job.Grace, s.job.Settle))
 	}
 	if s.orphaned(now) {
-		s.stop(fmt.Sprintf("nobody watched over the job for %s", s.job.Orphan), s.job.Grace)
+		s.stop(fmt.Sprintf("%s for %s", ReasonOrphaned, s.job.Orphan), s.job.Grace)
 	}
 	if !s.killBy.IsZero() && now.After(s.killBy) {
 		s.signal(unix.SIGKILL)
