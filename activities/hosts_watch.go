@@ -52,11 +52,17 @@ type watchRecord struct {
 	// UploadedAt is when that checkpoint was complete.
 	UploadedAt time.Time `json:"uploaded_at,omitzero"`
 
-	// Changed is the file time of the last sign of life, Since when it was seen
-	// on the clock of Boot.
-	Changed time.Time     `json:"changed,omitzero"`
-	Since   time.Duration `json:"since"`
-	Boot    string        `json:"boot"`
+	// Sign is the last sign of life, Since when it was seen on the clock of Boot.
+	Sign  lifeSign      `json:"sign"`
+	Since time.Duration `json:"since"`
+	Boot  string        `json:"boot"`
+}
+
+// lifeSign grows with progress. It is made of sizes, as times may go back.
+type lifeSign struct {
+	Lines  int64 `json:"lines"`  // bytes of progress
+	Step   int64 `json:"step"`   // newest complete checkpoint
+	Output int64 `json:"output"` // bytes of logs; 0 once there is progress
 }
 
 const (
@@ -112,15 +118,16 @@ func (w *watch) look(at instant) {
 	w.seenAt = at.awake
 	w.countCheckpoints()
 
-	lines, output := newestChange(w.lines), newestChange(w.logs)
-	if lines.After(w.kept.LastProgress) {
+	lines, lineBytes := newestOf(w.lines)
+	output, outputBytes := newestOf(w.logs)
+	if lineBytes > 0 && !lines.Equal(w.kept.LastProgress) {
 		w.kept.LastProgress, w.dirty = lines, true
 	}
-	changed := latest(w.kept.LastProgress, w.kept.WrittenAt)
-	if changed.IsZero() {
-		changed = latest(w.began, output)
+	sign, changed := lifeSign{Lines: lineBytes, Step: w.kept.Written}, latest(lines, w.kept.WrittenAt)
+	if lineBytes == 0 && w.kept.Written == 0 {
+		sign.Output, changed = outputBytes, latest(w.began, output)
 	}
-	w.notice(changed, at, first)
+	w.notice(sign, changed, at, first)
 	if w.dirty && (first || at.awake-w.savedAt >= saveWatchEvery) {
 		w.save(at)
 	}
@@ -128,21 +135,20 @@ func (w *watch) look(at instant) {
 
 // notice dates the last sign of life. What changed while nobody looked is dated
 // by its file, but not before what was noticed earlier.
-func (w *watch) notice(changed time.Time, at instant, first bool) {
-	same := changed.Equal(w.kept.Changed)
-	switch {
-	case same && at.boot == w.kept.Boot:
+func (w *watch) notice(sign lifeSign, changed time.Time, at instant, first bool) {
+	switch known := at.boot == w.kept.Boot; {
+	case known && sign == w.kept.Sign:
 		return
 	case first:
 		since := at.awake - max(0, at.wall.Sub(changed))
-		if at.boot == w.kept.Boot && !w.kept.Changed.IsZero() {
+		if known {
 			since = max(since, w.kept.Since)
 		}
 		w.kept.Since = since
 	default:
 		w.kept.Since = at.awake
 	}
-	w.kept.Changed, w.kept.Boot, w.dirty = changed, at.boot, true
+	w.kept.Sign, w.kept.Boot, w.dirty = sign, at.boot, true
 }
 
 // silent returns how long the gang has shown no progress, and whether that is
@@ -186,64 +192,14 @@ func (w *watch) noteUpload(step int64) {
 	w.kept.Uploaded, w.kept.UploadedAt, w.dirty = step, at.UTC(), true
 }
 
-// countCheckpoints adds up the time from a checkpoint's first directory to its
-// renaming.
-func (w *watch) countCheckpoints() {
-	entries, err := os.ReadDir(filepath.Join(w.dir, checkpointDir))
-	if err != nil {
-		return // without checkpoints there is nothing to count
-	}
-	counted := w.kept.Written
-	for _, entry := range entries {
-		name, unfinished := strings.CutSuffix(entry.Name(), ".tmp")
-		step, ok := stepOf(name)
-		if _, seen := w.writing[name]; ok && unfinished && !seen {
-			w.writing[name] = time.Now()
-		}
-		if !ok || unfinished || step <= counted {
-			continue
-		}
-		start, done, ok := checkpointTimes(filepath.Join(w.dir, checkpointDir, name))
-		if !ok {
-			continue // it was forgotten between two calls
-		}
-		if seen, found := w.writing[name]; found && (start.IsZero() || seen.Before(start)) {
-			start = seen
-		}
-		if took := done.Sub(start); !start.IsZero() && took > 0 {
-			w.kept.Seconds += took.Seconds()
-		}
-		delete(w.writing, name)
-		w.kept.Written, w.kept.WrittenAt, w.dirty = max(w.kept.Written, step), latest(w.kept.WrittenAt, done.UTC()), true
-	}
-}
-
-// checkpointTimes are when a checkpoint's directory was made, zero when the file
-// system does not tell, and when it got its name.
-func checkpointTimes(path string) (start, done time.Time, ok bool) {
-	var st unix.Statx_t
-	if unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_BTIME|unix.STATX_CTIME, &st) != nil {
-		return start, done, false
-	}
-	if st.Mask&unix.STATX_BTIME != 0 {
-		start = time.Unix(st.Btime.Sec, int64(st.Btime.Nsec))
-	}
-	return start, time.Unix(st.Ctime.Sec, int64(st.Ctime.Nsec)), true
-}
-
-func born(path string) time.Time {
-	start, _, _ := checkpointTimes(path)
-	return start
-}
-
-// newestChange is the latest modification of the files; zero without any.
-func newestChange(paths []string) (newest time.Time) {
+// newestOf returns the latest modification of the files and their size in all.
+func newestOf(paths []string) (newest time.Time, size int64) {
 	for _, path := range paths {
 		if info, err := os.Stat(path); err == nil && info.Size() > 0 {
-			newest = latest(newest, info.ModTime().UTC())
+			newest, size = latest(newest, info.ModTime().UTC()), size+info.Size()
 		}
 	}
-	return newest
+	return newest, size
 }
 
 func latest(a, b time.Time) time.Time {
