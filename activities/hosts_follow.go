@@ -47,10 +47,8 @@ func (g *gang) follow(ctx context.Context, handle *runner.Handle) (runner.State,
 		return state, err
 	}
 	stopWork()
-	if g.leads() {
-		if state.Stopping != "" || conclusion(state, g.req.Train, g.dir).err != nil {
-			uploader.finish(ctx)
-		}
+	if g.leads() && conclusion(state, g.req.Train, g.dir).err != nil {
+		uploader.finish(ctx)
 	}
 	look()
 	g.watch.save(now())

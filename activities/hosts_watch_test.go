@@ -95,7 +95,7 @@ func TestCheckpointIsProgressAndItsWritingIsTimed(t *testing.T) {
 	b := newWatchBench(t)
 	b.at.wall = time.Now() // a directory's own times can't be made up
 	b.began = b.at.wall.Add(-time.Hour)
-	b.look(b.at)
+	b.pass(50 * time.Second)
 	dir := filepath.Join(b.dir, checkpointDir, "step-7")
 	if err := os.Mkdir(dir+".tmp", 0o700); err != nil {
 		t.Fatal(err)
@@ -105,6 +105,7 @@ func TestCheckpointIsProgressAndItsWritingIsTimed(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.look(b.at)
+	b.pass(50 * time.Second)
 	b.wantHang(false, "a checkpoint appeared")
 	b.look(b.at) // counts once
 	b.noteUpload(7)
@@ -154,8 +155,19 @@ func TestSleepAndClocksAreNoSilence(t *testing.T) {
 	b.look(b.at)
 	b.pass(5 * time.Second)
 	b.wantHang(false, "the host slept between two agents")
+	b.wrote(b.lines[0])
+	b.at.wall = b.at.wall.Add(10 * time.Hour)
+	b.pass(5 * time.Second)
+	b.wantHang(false, "the host slept before the line was seen")
+	b.wrote(b.lines[0])
+	b.away(5 * time.Second)
+	b.at.wall = b.at.wall.Add(10 * time.Hour)
+	b.replaced()
+	b.look(b.at)
+	b.pass(15 * time.Second)
+	b.wantHang(false, "it slept before the line was seen by the next agent")
 	b.at.wall = b.at.wall.Add(-40 * time.Hour)
-	b.pass(10 * time.Second)
+	b.pass(45 * time.Second)
 	b.wantHang(true, "a clock that was set back hides nothing")
 
 	b.wrote(b.lines[0])
