@@ -154,9 +154,14 @@ func TestChangeOfTheControlFileIsNoticed(t *testing.T) {
 	changes := 0
 	// Fault, failing probe, healed: each is a reason to look.
 	texts := []string{`{"VIRT-n-0": {"action": "restart"}}`, `{"probe": "x"}`, `{}`}
-	first := time.AfterFunc(20*time.Millisecond, func() { _ = os.WriteFile(path, []byte(texts[0]), 0o600) })
-	defer first.Stop()
-	err := watchByPolling(ctx, 5*time.Millisecond, v.Devices, func(Event) {
+	list := func(ctx context.Context) ([]models.Device, error) {
+		devices, err := v.Devices(ctx)
+		if changes == 0 {
+			control(t, path, texts[0]) // after the listing that all others are compared with
+		}
+		return devices, err
+	}
+	err := watchByPolling(ctx, 5*time.Millisecond, list, func(Event) {
 		if changes++; changes == len(texts) {
 			cancel()
 			return
