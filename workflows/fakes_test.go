@@ -51,6 +51,8 @@ type house struct {
 	blocks     func(models.ScoreBlocksRequest) models.ScoredBlocks
 	node       func(context.Context) error
 
+	returns bool // a lost host's agent answers again
+
 	pool    func(signal string, arg any) // plays the pool; nil: answerPool
 	poolErr error                        // of every signal to the pool
 }
@@ -262,7 +264,10 @@ func (h *house) registerTraining() {
 		defer h.mu.Unlock()
 		return h.checkpoint, nil
 	})
-	register(h, "ReserveMasterPort", func(context.Context, models.ReserveMasterPortRequest) (models.MasterEndpoint, error) {
+	register(h, "ReserveMasterPort", func(_ context.Context, r models.ReserveMasterPortRequest) (models.MasterEndpoint, error) {
+		if r.RunKey == "" && !h.returns { // nobody listens on the queue of a lost host
+			return models.MasterEndpoint{}, activity.ErrResultPending
+		}
 		return models.MasterEndpoint{Address: "127.0.0.1", Port: 29500}, nil
 	})
 	register(h, "RunRanks", func(ctx context.Context, r models.RunRanksRequest) (models.RanksResult, error) {
