@@ -31,20 +31,27 @@ func temporalSettings() []string {
 	}
 }
 
+// TemporalFlags are what a dev server is started with besides its addresses
+// and files.
+func TemporalFlags() []string {
+	flags := []string{"--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal", "--log-level", "warn"}
+	for _, setting := range temporalSettings() {
+		flags = append(flags, "--dynamic-config-value", setting)
+	}
+	return flags
+}
+
 func (s *Stack) temporalServer() supervise.Process {
 	argv := []string{
 		s.config.Tools.Temporal, "server", "start-dev", "--ip", "127.0.0.1",
 		"--port", strconv.Itoa(s.ports.Temporal), "--ui-port", strconv.Itoa(s.ports.TemporalUI),
 		"--metrics-port", strconv.Itoa(s.ports.TemporalMetrics),
 		"--db-filename", filepath.Join(s.config.StateDir, "temporal.db"),
-		"--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal",
-		"--namespace", Namespace, "--log-level", "warn", "--ui-disable-news-fetch",
+		"--namespace", Namespace, "--ui-disable-news-fetch",
 	}
+	argv = append(argv, TemporalFlags()...)
 	for _, name := range searchAttributes() {
 		argv = append(argv, "--search-attribute", name+"=Keyword")
-	}
-	for _, setting := range temporalSettings() {
-		argv = append(argv, "--dynamic-config-value", setting)
 	}
 	frontend, ui := supervise.TCPReady(s.access.TemporalAddress), supervise.HTTPReady(s.access.TemporalUI)
 	return s.serverProcess(ServerTemporal, argv, nil, func(ctx context.Context) error {
