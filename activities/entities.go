@@ -16,6 +16,8 @@ import (
 // Entities reaches the workflows that live for ever, through Temporal itself.
 type Entities struct {
 	Temporal client.Client
+
+	asks asks
 }
 
 var _ models.Entities = (*Entities)(nil)

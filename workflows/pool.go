@@ -33,6 +33,9 @@ func GPUPool(ctx workflow.Context, state models.PoolState) error {
 	if err := p.takeOrders(ctx); err != nil {
 		return err
 	}
+	if err := p.takeQuestions(ctx); err != nil {
+		return err
+	}
 	return p.run(ctx)
 }
 

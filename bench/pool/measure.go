@@ -47,6 +47,7 @@ func measure(ctx context.Context, c client.Client, conf config, hosts int) (meas
 	if err != nil {
 		return m, err
 	}
+	debugHistory(ctx, c, models.PoolID(pool)); debugHistory(ctx, c, pool+"/borrower-3")
 	m.summarise(waits, conf.seconds)
 	return m, m.noteRuns(ctx, c, pool)
 }
