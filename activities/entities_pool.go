@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,13 +110,15 @@ func signalOf(m models.PoolMessage) (name string, body any) {
 }
 
 const (
-	// askWithin bounds the wait for an answer at once.
-	askWithin = 2 * time.Second
-	// asksAtOnce stays below what a Temporal server lets one workflow have in
+	// askWithin bounds the wait for an answer at once; a pool that continues as
+	// new just then is asked again.
+	askWithin   = time.Second
+	askAttempts = 2
+	// defaultAsks stays below what a Temporal server lets one workflow have in
 	// flight, 10 by default.
-	asksAtOnce = 8
+	defaultAsks = 8
 	// signalsFor is how long a pool is told by signal after it did not answer.
-	signalsFor = 30 * time.Second
+	signalsFor = 5 * time.Second
 )
 
 // asks is how this process speaks to pools.
@@ -130,24 +133,28 @@ type asks struct {
 // on a server that is short of updates, it signals.
 func (e *Entities) TellPool(ctx context.Context, request models.TellPoolRequest) (models.TellPoolResult, error) {
 	if time.Now().UnixNano() > e.asks.signalUntil.Load() {
-		result, err := e.askPool(ctx, request)
-		if err == nil {
-			return result, nil
+		var last error
+		for range askAttempts {
+			result, err := e.askPool(ctx, request)
+			if err == nil {
+				return result, nil
+			}
+			if absent := poolAbsent(request.Pool, err); absent != nil {
+				return models.TellPoolResult{}, absent
+			}
+			if ctx.Err() != nil {
+				return models.TellPoolResult{}, ctx.Err()
+			}
+			last = err
 		}
-		if absent := poolAbsent(request.Pool, err); absent != nil {
-			return models.TellPoolResult{}, absent
-		}
-		if ctx.Err() != nil {
-			return models.TellPoolResult{}, ctx.Err()
-		}
-		slog.Info("pool does not answer at once; it is signalled", "pool", request.Pool, "error", err)
+		slog.Info("pool does not answer at once; it is signalled", "pool", request.Pool, "error", last)
 		e.asks.signalUntil.Store(time.Now().Add(signalsFor).UnixNano())
 	}
 	return models.TellPoolResult{}, e.signalPool(ctx, request)
 }
 
 func (e *Entities) askPool(ctx context.Context, request models.TellPoolRequest) (result models.TellPoolResult, err error) {
-	e.asks.once.Do(func() { e.asks.places = make(chan struct{}, asksAtOnce) })
+	e.asks.once.Do(func() { e.asks.places = make(chan struct{}, cmp.Or(e.AsksAtOnce, defaultAsks)) })
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	select {

@@ -44,6 +44,7 @@ type config struct {
 	requesters int
 	seconds    float64
 	hosts      int
+	asks       int
 	profile    string
 }
 
@@ -74,6 +75,7 @@ func main() {
 	flag.IntVar(&c.requesters, "requesters", 64, "concurrent requesters")
 	flag.Float64Var(&c.seconds, "seconds", 15, "how long each measurement takes, after two seconds of warming up")
 	flag.IntVar(&c.hosts, "hosts", 1000, "hosts of 8 devices in the second measurement; 0 leaves it out")
+	flag.IntVar(&c.asks, "asks", 32, "questions in flight at the pool, as MAINSPRING_POOL_ASKS in a dev stack")
 	flag.StringVar(&c.profile, "cpuprofile", "", "write a CPU profile of this process")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

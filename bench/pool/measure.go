@@ -29,7 +29,7 @@ func measure(ctx context.Context, c client.Client, conf config, hosts int) (meas
 	w := sdkworker.New(c, models.TaskQueue, worker.Options())
 	workflows.Register(w)
 	w.RegisterWorkflowWithOptions(workflows.BorrowLeases, workflow.RegisterOptions{Name: borrow})
-	w.RegisterActivity(&activities.Entities{Temporal: c})
+	w.RegisterActivity(&activities.Entities{Temporal: c, AsksAtOnce: conf.asks})
 	if err := w.Start(); err != nil {
 		return m, err
 	}
@@ -47,7 +47,6 @@ func measure(ctx context.Context, c client.Client, conf config, hosts int) (meas
 	if err != nil {
 		return m, err
 	}
-	debugHistory(ctx, c, models.PoolID(pool)); debugHistory(ctx, c, pool+"/borrower-3")
 	m.summarise(waits, conf.seconds)
 	return m, m.noteRuns(ctx, c, pool)
 }

@@ -25,6 +25,7 @@ func temporalSettings() []string {
 	return []string{
 		`history.transferProcessorMaxPollRPS=100`,
 		`history.timerProcessorMaxTimeShift="1ms"`,
+		`history.maxInFlightUpdates=200`,
 		`history.longPollExpirationInterval="2s"`,
 		`system.enableCancelActivityWorkerCommand=true`,
 		`frontend.WorkerCommandsEnabled=true`,
