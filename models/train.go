@@ -32,6 +32,8 @@ type TrainResult struct {
 	Account GPUAccount `json:"account"`
 	// Attempts tells each attempt's end, oldest first, at most the last 20.
 	Attempts []AttemptSummary `json:"attempts,omitempty"`
+	// Skipped are checkpoints that did not verify and were not resumed from.
+	Skipped []string `json:"skipped,omitempty"`
 }
 
 // GPUAccount splits a training's GPU-seconds: a device leased for a second is
@@ -61,6 +63,7 @@ type AttemptSummary struct {
 	Attempt int        `json:"attempt"` // 1 for the first
 	Token   int64      `json:"token"`
 	Nodes   []string   `json:"nodes"`
+	GPUs    float64    `json:"gpus"`  // devices leased; a share counts as that share
 	Began   time.Time  `json:"began"` // lease granted
 	Ended   time.Time  `json:"ended"`
 	From    int64      `json:"from"`   // step it resumed from
@@ -150,6 +153,8 @@ type TrainStatus struct {
 	// Budget is what may be used in all, in GPU-seconds; 0: no limit.
 	Budget   int64            `json:"budget_gpu_seconds,omitempty"`
 	Attempts []AttemptSummary `json:"attempts,omitempty"`
+	// Skipped are checkpoints that did not verify and were not resumed from.
+	Skipped []string `json:"skipped,omitempty"`
 }
 
 // TrainState is where a training stands.
@@ -162,6 +167,8 @@ const (
 	TrainRunning   TrainState = "running"
 	TrainPaused    TrainState = "paused: the budget is used up"
 	TrainFinished  TrainState = "finished"
+	TrainFailed    TrainState = "failed"
+	TrainCancelled TrainState = "cancelled"
 )
 
 // CreateRunRequest asks for the lifecycle's one MLflow run. Key is the
@@ -194,9 +201,18 @@ type FinishRunRequest struct {
 	Tags    map[string]string  `json:"tags,omitempty"`
 }
 
+// AnnotateRunRequest adds figures and facts to a run and leaves it open.
+type AnnotateRunRequest struct {
+	RunID   string             `json:"run_id"`
+	At      time.Time          `json:"at"` // of the metrics; repeating them changes nothing
+	Metrics map[string]float64 `json:"metrics,omitempty"`
+	Tags    map[string]string  `json:"tags,omitempty"`
+}
+
 // Tracking records runs in MLflow.
 type Tracking interface {
 	CreateRun(context.Context, CreateRunRequest) (Run, error)
+	AnnotateRun(context.Context, AnnotateRunRequest) error
 	FinishRun(context.Context, FinishRunRequest) error
 }
 
