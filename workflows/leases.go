@@ -55,7 +55,8 @@ func hear[T requestMessage](ctx workflow.Context, d *leaseDesk, signal string, n
 			}
 			file := d.open[requestOf(message)]
 			if file == nil {
-				continue // handed back meanwhile
+				d.refuse(ctx, message)
+				continue
 			}
 			before := file.waiting
 			note(file, message)
@@ -64,6 +65,14 @@ func hear[T requestMessage](ctx workflow.Context, d *leaseDesk, signal string, n
 			}
 		}
 	})
+}
+
+// refuse gives a lease back that nobody here waits for any more: a request may
+// reach the pool late, or twice, and then nobody else would.
+func (d *leaseDesk) refuse(ctx workflow.Context, message any) {
+	if lease, ok := message.(models.Lease); ok {
+		d.release(ctx, lease.LeaseRequest)
+	}
 }
 
 // requestMessage is what a pool says about one request.
@@ -112,8 +121,8 @@ func (d *leaseDesk) acquire(ctx workflow.Context, request models.LeaseRequest) (
 	file := &leaseFile{waiting: "the pool has not answered yet"}
 	d.open[request.RequestID] = file
 	err := d.ask(ctx, question{
-		pool: request.Resources.Pool, signal: models.SignalRequestLease, message: request,
-		limit: request.Resources.MaxWait.Std(), purpose: request.Purpose,
+		TellPoolRequest: models.TellPoolRequest{Pool: request.Resources.Pool, Request: &request},
+		limit:           request.Resources.MaxWait.Std(), purpose: request.Purpose,
 	}, file, func() bool { return file.granted != nil })
 	if err != nil {
 		d.release(ctx, request)
@@ -129,8 +138,8 @@ func (d *leaseDesk) hosts(ctx workflow.Context, request models.HostsRequest) ([]
 	d.open[request.RequestID] = file
 	defer delete(d.open, request.RequestID)
 	err := d.ask(ctx, question{
-		pool: request.Resources.Pool, signal: models.SignalRequestHosts, message: request,
-		limit: request.Resources.MaxWait.Std(), purpose: "hosts for " + request.Holder,
+		TellPoolRequest: models.TellPoolRequest{Pool: request.Resources.Pool, Hosts: &request},
+		limit:           request.Resources.MaxWait.Std(), purpose: "hosts for " + request.Holder,
 	}, file, func() bool { return file.named != nil })
 	if err != nil {
 		return nil, err
@@ -140,20 +149,18 @@ func (d *leaseDesk) hosts(ctx workflow.Context, request models.HostsRequest) ([]
 
 // question is what ask repeats until there is an answer.
 type question struct {
-	pool, signal string
-	message      any
-	limit        time.Duration // 0: none
-	purpose      string        // for people
+	models.TellPoolRequest
+	limit   time.Duration // 0: none
+	purpose string        // for people
 }
 
 func (d *leaseDesk) ask(ctx workflow.Context, q question, file *leaseFile, answered func() bool) error {
-	pool, began, pause := models.PoolID(cmp.Or(q.pool, models.DefaultPool)), workflow.Now(ctx), askAgain
+	began, pause := workflow.Now(ctx), askAgain
 	for {
 		wait := pause
-		if err := workflow.SignalExternalWorkflow(ctx, pool, "", q.signal, q.message).Get(ctx, nil); err != nil && ctx.Err() == nil {
-			workflow.GetLogger(ctx).Warn("pool not reached", "pool", pool, "error", err)
+		if err := tellPool(ctx, q.TellPoolRequest); err != nil && ctx.Err() == nil {
 			wait = askUnreached
-			d.note(ctx, file, fmt.Sprintf("workflow %s can't be reached; a worker started with `--pool` keeps it running", pool))
+			d.note(ctx, file, reason(err))
 		} else {
 			pause = min(2*pause, askAgainAtMost)
 		}
@@ -188,12 +195,20 @@ func (d *leaseDesk) release(ctx workflow.Context, request models.LeaseRequest) {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	delete(d.open, request.RequestID)
-	pool := models.PoolID(cmp.Or(request.Resources.Pool, models.DefaultPool))
-	err := workflow.SignalExternalWorkflow(ctx, pool, "",
-		models.SignalReleaseLease, models.LeaseRelease{RequestID: request.RequestID}).Get(ctx, nil)
+	err := tellPool(ctx, models.TellPoolRequest{
+		Pool: request.Resources.Pool, Release: &models.LeaseRelease{RequestID: request.RequestID},
+	})
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("lease not given back; the pool will notice", "request", request.RequestID, "error", err)
 	}
+}
+
+// tellPool signals a pool from within the holder's own workflow task. That
+// costs neither an event of its own nor another task, as a signal by command
+// would: with many short leases it is what counts.
+func tellPool(ctx workflow.Context, request models.TellPoolRequest) error {
+	request.Pool = cmp.Or(request.Pool, models.DefaultPool)
+	return aside(ctx, models.Entities.TellPool, request)
 }
 
 // lossOf says whether the pool has declared the lease void, and why.

@@ -20,7 +20,7 @@ func Node(ctx workflow.Context, info models.NodeInfo) error {
 		return err
 	}
 	for {
-		if err := n.watch(ctx); err != nil {
+		if err := n.follow(ctx); err != nil {
 			return err
 		}
 		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
@@ -32,27 +32,44 @@ func Node(ctx workflow.Context, info models.NodeInfo) error {
 
 type node struct{ status models.NodeStatus }
 
-// watch follows the agent until it is gone or a newer boot announces itself.
-func (n *node) watch(ctx workflow.Context) error {
-	if n.takeInventory(ctx) || !n.status.Up {
-		n.tellPool(ctx, models.SignalNodeUp, n.status.Info)
-	}
-	n.status.Up, n.status.Reason = true, ""
-	n.show(ctx)
-
+// follow is one boot of the agent: watch it until it is gone, or until a newer
+// boot announces itself or the history is long enough.
+func (n *node) follow(ctx workflow.Context) error {
+	n.takeInventory(ctx)
+	n.joined(ctx)
 	watching, cancel := workflow.WithCancel(ctx)
-	defer cancel()
+	defer cancel() // ends an older boot's activity
+	boot := n.status.Info.Boot
 	gone := workflow.ExecuteActivity(n.options(watching), models.Hosts.WatchNode,
-		models.WatchNodeRequest{Node: n.status.Info.Node, Boot: n.status.Info.Boot})
+		models.WatchNodeRequest{Node: n.status.Info.Node, Boot: boot})
 	announced := workflow.GetSignalChannel(ctx, models.SignalInventory)
-	err := workflow.Await(ctx, func() bool { return gone.IsReady() || announced.Len() > 0 })
-	if err != nil {
-		return err
+	for {
+		if err := workflow.Await(ctx, func() bool { return gone.IsReady() || announced.Len() > 0 }); err != nil {
+			return err
+		}
+		if gone.IsReady() && announced.Len() == 0 {
+			return n.lose(ctx, gone.Get(ctx, nil))
+		}
+		// A fault or a change of devices is news for the pool, and no reason to
+		// stop watching.
+		n.takeInventory(ctx)
+		if gone.IsReady() || n.status.Info.Boot != boot {
+			return nil // joined tells the pool
+		}
+		n.joined(ctx)
+		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			return nil
+		}
 	}
-	if announced.Len() > 0 {
-		return nil // the deferred cancel ends the old boot's activity
-	}
-	return n.lose(ctx, gone.Get(ctx, nil))
+}
+
+// joined tells the pool what the host has. It does so whenever the agent
+// speaks, and after continue-as-new: telling twice does no harm.
+func (n *node) joined(ctx workflow.Context) {
+	n.status.Up, n.status.Reason = true, ""
+	n.status.Info.At = workflow.Now(ctx)
+	n.tellPool(ctx, models.SignalNodeUp, n.status.Info)
+	n.show(ctx)
 }
 
 // lose reports the node down and waits for the next agent.
@@ -61,16 +78,15 @@ func (n *node) lose(ctx workflow.Context, cause error) error {
 	if cause != nil {
 		n.status.Reason = "its agent went silent: " + reason(cause)
 	}
-	n.tellPool(ctx, models.SignalNodeDown, models.NodeDown{Node: n.status.Info.Node, Reason: n.status.Reason})
 	n.show(ctx)
+	n.tellPool(ctx, models.SignalNodeDown, models.NodeDown{Node: n.status.Info.Node, Reason: n.status.Reason, At: workflow.Now(ctx)})
 	announced := workflow.GetSignalChannel(ctx, models.SignalInventory)
 	return workflow.Await(ctx, func() bool { return announced.Len() > 0 })
 }
 
-// takeInventory takes the newest announcement, if there is one.
-func (n *node) takeInventory(ctx workflow.Context) (found bool) {
-	drain(ctx, models.SignalInventory, func(info models.NodeInfo) { n.status.Info, found = info, true })
-	return found
+// takeInventory takes the newest announcement.
+func (n *node) takeInventory(ctx workflow.Context) {
+	drain(ctx, models.SignalInventory, func(info models.NodeInfo) { n.status.Info = info })
 }
 
 // options: the agent's silence is noticed after agentLost; an agent that is
@@ -107,9 +123,13 @@ func (n *node) show(ctx workflow.Context) {
 		state = "**down**: " + n.status.Reason
 	}
 	p.linef("Host **%s** (%s) of pool %s: %s", n.status.Info.Node, n.status.Info.Address, n.status.Info.Pool, state)
-	p.header("device", "model", "memory")
+	p.header("device", "model", "memory", "fault")
 	for _, d := range n.status.Info.Devices {
-		p.row(d.UUID, d.Model, fmt.Sprintf("%d MiB", d.MemoryMiB))
+		fault := ""
+		if d.Fault != nil {
+			fault = fmt.Sprintf("%s: %s (%s)", d.Fault.Code, d.Fault.Reason, d.Fault.Action)
+		}
+		p.row(d.UUID, d.Model, fmt.Sprintf("%d MiB", d.MemoryMiB), fault)
 	}
 	p.show(ctx)
 }

@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ func TestPoolGrantsWholeGangsInOrder(t *testing.T) {
 		s := status[models.PoolStatus](t, h)
 		require.Len(t, s.Leases, 1)
 		require.Len(t, s.Waiting, 1)
-		require.Contains(t, s.Reasons["second"], "train first")
+		require.NotEmpty(t, s.Reasons["second"])
 	}, 6*time.Second)
 	h.at(7*time.Second, models.SignalReleaseLease, models.LeaseRelease{RequestID: "first"})
 	h.at(8*time.Second, models.SignalReleaseLease, models.LeaseRelease{RequestID: "first"}) // twice is success
@@ -116,8 +117,9 @@ func TestPoolContinuesAsNewWithItsLeases(t *testing.T) {
 	second.RegisterDelayedCallback(second.CancelWorkflow, 3*time.Second)
 	second.ExecuteWorkflow(models.GPUPoolWorkflow, carried)
 	granted := leasesGranted(second)
-	require.Len(t, granted, 1)
-	require.Greater(t, granted[0].Token, carried.Leases[0].Token, "tokens go on rising in the second run")
+	require.Len(t, granted, 2)
+	require.Equal(t, "train", granted[0].RequestID, "what the first run had not sent yet is sent")
+	require.Greater(t, granted[1].Token, carried.Leases[0].Token, "tokens go on rising in the second run")
 }
 
 func TestNodeTellsThePoolOfLossAndReturn(t *testing.T) {
@@ -136,4 +138,27 @@ func TestNodeTellsThePoolOfLossAndReturn(t *testing.T) {
 	var back models.NodeInfo
 	decode(ups[1].Arg, &back)
 	require.Len(t, back.Devices, 2)
+}
+
+func TestNodeKeepsItsWatchWhenOnlyTheInventoryChanges(t *testing.T) {
+	h := newHouse(t)
+	watches := 0
+	h.node = func(ctx context.Context) error {
+		watches++
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	faulty := hostWith("a", "A0")
+	faulty.Devices[0].Fault = &models.DeviceFault{Code: "XID 79", Action: models.FaultQuarantine, Reason: "fell off the bus", At: time.Unix(1, 0)}
+	h.RegisterDelayedCallback(func() { h.SignalWorkflow(models.SignalInventory, faulty) }, 0)
+	h.RegisterDelayedCallback(h.CancelWorkflow, 50*time.Millisecond)
+	h.ExecuteWorkflow(models.NodeWorkflow, hostWith("a", "A0"))
+
+	require.Equal(t, 1, watches, "a fault does not end the watch")
+	require.Empty(t, h.sent(models.SignalNodeDown))
+	ups := h.sent(models.SignalNodeUp)
+	var told models.NodeInfo
+	decode(ups[len(ups)-1].Arg, &told)
+	require.NotNil(t, told.Devices[0].Fault)
+	require.False(t, told.At.IsZero(), "the pool can order what it hears")
 }
