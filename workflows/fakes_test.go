@@ -37,6 +37,8 @@ type house struct {
 	stuck       bool // ranks run until they are cancelled
 	checkpoint  models.Checkpoint
 	finished    []models.FinishRunRequest
+	annotated   []models.AnnotateRunRequest
+	prepare     func(models.PrepareEnvironmentRequest) (models.PreparedEnvironment, error)
 	evaluation  models.Evaluation
 
 	registered []models.CreateModelVersionRequest
@@ -50,6 +52,8 @@ type house struct {
 	watch      func(context.Context, models.WatchReplicaRequest) (models.ReplicaExit, error)
 	blocks     func(models.ScoreBlocksRequest) models.ScoredBlocks
 	node       func(context.Context) error
+
+	returns bool // a lost host's agent answers again
 
 	pool    func(signal string, arg any) // plays the pool; nil: answerPool
 	poolErr error                        // of every signal to the pool
@@ -257,12 +261,28 @@ func (h *house) registerTraining() {
 		h.finished = append(h.finished, r)
 		return nil
 	})
+	register(h, "AnnotateRun", func(_ context.Context, r models.AnnotateRunRequest) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.annotated = append(h.annotated, r)
+		return nil
+	})
+	register(h, "PrepareEnvironment", func(_ context.Context, r models.PrepareEnvironmentRequest) (models.PreparedEnvironment, error) {
+		if h.prepare == nil {
+			return models.PreparedEnvironment{}, nil
+		}
+		return h.prepare(r)
+	})
 	register(h, "FindCheckpoint", func(context.Context, models.FindCheckpointRequest) (models.Checkpoint, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return h.checkpoint, nil
 	})
-	register(h, "ReserveMasterPort", func(context.Context, models.ReserveMasterPortRequest) (models.MasterEndpoint, error) {
+	register(h, "ReserveMasterPort", func(ctx context.Context, r models.ReserveMasterPortRequest) (models.MasterEndpoint, error) {
+		if r.RunKey == "" && !h.returns { // nobody listens on the queue of a lost host
+			<-ctx.Done()
+			return models.MasterEndpoint{}, ctx.Err()
+		}
 		return models.MasterEndpoint{Address: "127.0.0.1", Port: 29500}, nil
 	})
 	register(h, "RunRanks", func(ctx context.Context, r models.RunRanksRequest) (models.RanksResult, error) {

@@ -25,7 +25,7 @@ func Train(ctx workflow.Context, input models.TrainInput) (models.TrainResult, e
 	publish(ctx, attributeModel.ValueSet(input.Model), attributeStage.ValueSet(string(models.StageTrain)))
 	t.hearTopUps(ctx)
 	result, err := t.execute(ctx)
-	return result, t.close(ctx, result, err)
+	return result, t.close(ctx, err)
 }
 
 // training is all that a Train workflow knows.
@@ -41,6 +41,7 @@ type training struct {
 	restarts int      // that count against max_restarts
 	avoid    []string // nodes that were lost under an attempt
 	exclude  []string // devices that failed under an attempt
+	devices  []string // of the last lease
 	prepared string   // what was prepared where, for people
 	// asked is the request that is waited for, and askedFor what it asks for;
 	// empty: none is.
@@ -125,9 +126,9 @@ func (t *training) runName() string {
 // close records how the training ended, and what it used, in MLflow. A run that
 // ended well stays open for the evaluation's figures. It returns the
 // training's own error.
-func (t *training) close(ctx workflow.Context, result models.TrainResult, cause error) error {
+func (t *training) close(ctx workflow.Context, cause error) error {
 	t.status.Waiting = ""
-	metrics, tags := t.accountForMLflow(result.Devices)
+	metrics, tags := t.accountForMLflow()
 	if cause == nil {
 		t.status.State = models.TrainFinished
 		t.show(ctx)

@@ -58,7 +58,7 @@ func endedWell(reason models.ExitReason) bool {
 // the model or the last checkpoint, or what it took to notice a failure.
 func (u usage) account() models.GPUAccount {
 	granted := u.summary.Began
-	released := latest(u.summary.Ended, granted)
+	released := later(u.summary.Ended, granted)
 	first := within(u.report.FirstProgress, granted, released, granted)
 	ended := within(u.report.Ended, first, released, released)
 	counted := u.counted(first, ended)
@@ -187,7 +187,7 @@ func within(t, from, to, unknown time.Time) time.Time {
 	}
 }
 
-func latest(a, b time.Time) time.Time {
+func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}

@@ -27,7 +27,7 @@ func (t *training) attempt(ctx workflow.Context) (models.TrainResult, outcome, e
 	if now := workflow.Now(ctx); g.began.IsZero() || g.began.After(now) {
 		g.began = now
 	}
-	t.status.Lease, t.status.State = &lease, models.TrainRunning
+	t.status.Lease, t.status.State, t.devices = &lease, models.TrainRunning, deviceUUIDs(lease)
 	o := t.useLease(ctx, g)
 	t.status.Lease = nil
 	t.learn(g, o)
@@ -147,7 +147,7 @@ func (t *training) resultOf(g *gang) models.TrainResult {
 	first := g.results[0]
 	return models.TrainResult{
 		RunID: t.run.RunID, RunURL: t.run.URL, Artifact: *first.Artifact, OutOfFold: first.OutOfFold,
-		Metrics: first.Metrics, Steps: first.Steps, Curve: first.Curve, Restarts: t.restarts, Devices: deviceUUIDs(g.lease),
+		Metrics: first.Metrics, Steps: first.Steps, Curve: first.Curve, Restarts: t.restarts, Devices: t.devices,
 		Account: t.status.Account, Attempts: t.status.Attempts, Skipped: t.status.Skipped,
 	}
 }

@@ -43,14 +43,11 @@ func failed(o outcome) string {
 // lines of a log.
 func excerpt(text string) string {
 	const longest = 400
-	if len(text) <= longest {
-		return text
-	}
-	return strings.ToValidUTF8(text[:longest], "") + " …"
+	return clip(text, longest)
 }
 
 // accountForMLflow is the account as the run's metrics and tags.
-func (t *training) accountForMLflow(devices []string) (map[string]float64, map[string]string) {
+func (t *training) accountForMLflow() (map[string]float64, map[string]string) {
 	t.settle()
 	a := t.status.Account
 	metrics := map[string]float64{
@@ -72,14 +69,16 @@ func (t *training) accountForMLflow(devices []string) (map[string]float64, map[s
 		"mainspring.restarts":            fmt.Sprint(t.restarts),
 		"mainspring.attempt_ends":        strings.Join(reasons, "; "),
 		"mainspring.account":             accountLine(a),
-		"mainspring.devices":             cut(strings.Join(devices, ","), 4000),
-		"mainspring.skipped_checkpoints": cut(strings.Join(t.status.Skipped, "; "), 4000),
+		"mainspring.devices":             clip(strings.Join(t.devices, ","), tagLimit),
+		"mainspring.skipped_checkpoints": clip(strings.Join(t.status.Skipped, "; "), tagLimit),
 	}
 	return metrics, tags
 }
 
-// cut keeps a tag below MLflow's limit.
-func cut(text string, longest int) string {
+// tagLimit is below the longest tag that MLflow takes.
+const tagLimit = 4000
+
+func clip(text string, longest int) string {
 	if len(text) <= longest {
 		return text
 	}
