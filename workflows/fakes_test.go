@@ -38,7 +38,7 @@ type house struct {
 	checkpoint  models.Checkpoint
 	finished    []models.FinishRunRequest
 	annotated   []models.AnnotateRunRequest
-	prepare     func(models.PrepareEnvironmentRequest) (models.PreparedEnvironment, error)
+	prepare     func(queue string) (models.PreparedEnvironment, error)
 	evaluation  models.Evaluation
 
 	registered []models.CreateModelVersionRequest
@@ -267,21 +267,20 @@ func (h *house) registerTraining() {
 		h.annotated = append(h.annotated, r)
 		return nil
 	})
-	register(h, "PrepareEnvironment", func(_ context.Context, r models.PrepareEnvironmentRequest) (models.PreparedEnvironment, error) {
+	register(h, "PrepareEnvironment", func(ctx context.Context, _ models.PrepareEnvironmentRequest) (models.PreparedEnvironment, error) {
 		if h.prepare == nil {
 			return models.PreparedEnvironment{}, nil
 		}
-		return h.prepare(r)
+		return h.prepare(activity.GetInfo(ctx).TaskQueue)
 	})
 	register(h, "FindCheckpoint", func(context.Context, models.FindCheckpointRequest) (models.Checkpoint, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return h.checkpoint, nil
 	})
-	register(h, "ReserveMasterPort", func(ctx context.Context, r models.ReserveMasterPortRequest) (models.MasterEndpoint, error) {
+	register(h, "ReserveMasterPort", func(_ context.Context, r models.ReserveMasterPortRequest) (models.MasterEndpoint, error) {
 		if r.RunKey == "" && !h.returns { // nobody listens on the queue of a lost host
-			<-ctx.Done()
-			return models.MasterEndpoint{}, ctx.Err()
+			return models.MasterEndpoint{}, activity.ErrResultPending
 		}
 		return models.MasterEndpoint{Address: "127.0.0.1", Port: 29500}, nil
 	})

@@ -48,7 +48,7 @@ func (n *node) follow(ctx workflow.Context) error {
 			return err
 		}
 		if gone.IsReady() && announced.Len() == 0 {
-			return n.lose(ctx, gone.Get(ctx, nil))
+			return n.end(ctx, gone.Get(ctx, nil))
 		}
 		// A fault or a change of devices is news for the pool, and no reason to
 		// stop watching.
@@ -72,7 +72,22 @@ func (n *node) joined(ctx workflow.Context) {
 	n.show(ctx)
 }
 
-// lose reports the node down and waits for the next agent.
+// end is the end of a watch. An agent that said that it leaves has taken care
+// of its jobs, and has some time to be replaced; silence has been long enough.
+func (n *node) end(ctx workflow.Context, cause error) error {
+	announced := workflow.GetSignalChannel(ctx, models.SignalInventory)
+	if kindOf(cause) == agentLeft {
+		n.status.Reason = "its agent leaves; waiting for the next"
+		n.show(ctx)
+		if back, err := workflow.AwaitWithTimeout(ctx, agentAbsent, func() bool { return announced.Len() > 0 }); back || err != nil {
+			return err
+		}
+	}
+	return n.lose(ctx, cause)
+}
+
+// lose reports the node down and waits for an agent: the next one, which
+// announces itself, or the same one, which answers when the network is back.
 func (n *node) lose(ctx workflow.Context, cause error) error {
 	n.status.Up, n.status.Reason = false, "its agent stopped"
 	if cause != nil {
@@ -80,8 +95,16 @@ func (n *node) lose(ctx workflow.Context, cause error) error {
 	}
 	n.show(ctx)
 	n.tellPool(ctx, models.SignalNodeDown, models.NodeDown{Node: n.status.Info.Node, Reason: n.status.Reason, At: workflow.Now(ctx)})
+
+	listening, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	// The lightest call that any agent answers.
+	answered := workflow.ExecuteActivity(workflow.WithActivityOptions(listening, workflow.ActivityOptions{
+		TaskQueue: models.HostQueue(n.status.Info.Node), ScheduleToStartTimeout: tenYears, StartToCloseTimeout: 5 * time.Second,
+		Summary: "Wait for an agent of " + n.status.Info.Node,
+	}), models.Hosts.ReserveMasterPort, models.ReserveMasterPortRequest{})
 	announced := workflow.GetSignalChannel(ctx, models.SignalInventory)
-	return workflow.Await(ctx, func() bool { return announced.Len() > 0 })
+	return workflow.Await(ctx, func() bool { return announced.Len() > 0 || answered.IsReady() })
 }
 
 // takeInventory takes the newest announcement.
@@ -89,30 +112,42 @@ func (n *node) takeInventory(ctx workflow.Context) {
 	drain(ctx, models.SignalInventory, func(info models.NodeInfo) { n.status.Info = info })
 }
 
-// options: the agent's silence is noticed after agentLost; an agent that is
-// replaced in the meantime takes the next attempt, and nothing was lost.
+const (
+	// nodeSilent and nodeAbsent add up to how late the loss of a host is
+	// noticed: its agent has not been heard of for the one, and no other has
+	// taken the watch over for the other.
+	nodeSilent = 5 * time.Second
+	nodeAbsent = 4500 * time.Millisecond
+	// agentLeft is how WatchNode fails when its agent stops and leaves its jobs
+	// to the next.
+	agentLeft = models.KindUnavailable
+)
+
+// options: an agent that is replaced in time takes the next attempt, and
+// nothing was lost.
 func (n *node) options(ctx workflow.Context) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              models.HostQueue(n.status.Info.Node),
-		ScheduleToStartTimeout: agentAbsent,
+		ScheduleToStartTimeout: nodeAbsent,
 		StartToCloseTimeout:    tenYears,
-		HeartbeatTimeout:       agentLost,
-		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 1},
+		HeartbeatTimeout:       nodeSilent,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 1, NonRetryableErrorTypes: []string{string(agentLeft)}},
 		Summary:                "Watch host " + n.status.Info.Node,
 	})
 }
 
 func (n *node) tellPool(ctx workflow.Context, signal string, message any) {
-	pool := models.PoolID(n.status.Info.Pool)
+	pool, pause := models.PoolID(n.status.Info.Pool), 2*time.Second
 	for {
 		err := workflow.SignalExternalWorkflow(ctx, pool, "", signal, message).Get(ctx, nil)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
 		workflow.GetLogger(ctx).Warn("pool not reached", "pool", pool, "error", err)
-		if workflow.Sleep(ctx, 2*time.Second) != nil {
+		if workflow.Sleep(ctx, pause) != nil {
 			return
 		}
+		pause = min(2*pause, time.Minute)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/mainspring-ml/mainspring/models"
@@ -143,15 +145,14 @@ func TestNodeTellsThePoolOfLossAndReturn(t *testing.T) {
 func TestNodeKeepsItsWatchWhenOnlyTheInventoryChanges(t *testing.T) {
 	h := newHouse(t)
 	watches := 0
-	h.node = func(ctx context.Context) error {
+	h.node = func(context.Context) error {
 		watches++
-		<-ctx.Done()
-		return ctx.Err()
+		return activity.ErrResultPending // it goes on
 	}
 	faulty := hostWith("a", "A0")
 	faulty.Devices[0].Fault = &models.DeviceFault{Code: "XID 79", Action: models.FaultQuarantine, Reason: "fell off the bus", At: time.Unix(1, 0)}
-	h.RegisterDelayedCallback(func() { h.SignalWorkflow(models.SignalInventory, faulty) }, 0)
-	h.RegisterDelayedCallback(h.CancelWorkflow, 50*time.Millisecond)
+	h.at(time.Minute, models.SignalInventory, faulty)
+	h.RegisterDelayedCallback(h.CancelWorkflow, time.Hour)
 	h.ExecuteWorkflow(models.NodeWorkflow, hostWith("a", "A0"))
 
 	require.Equal(t, 1, watches, "a fault does not end the watch")
@@ -161,4 +162,38 @@ func TestNodeKeepsItsWatchWhenOnlyTheInventoryChanges(t *testing.T) {
 	decode(ups[len(ups)-1].Arg, &told)
 	require.NotNil(t, told.Devices[0].Fault)
 	require.False(t, told.At.IsZero(), "the pool can order what it hears")
+}
+
+func TestNodeComesBackWithTheSameAgent(t *testing.T) {
+	h := newHouse(t)
+	h.returns = true
+	watches := 0
+	h.node = func(context.Context) error {
+		if watches++; watches == 1 {
+			return fail(models.KindRankLost, "silent")
+		}
+		return activity.ErrResultPending
+	}
+	h.RegisterDelayedCallback(h.CancelWorkflow, time.Minute)
+	h.ExecuteWorkflow(models.NodeWorkflow, hostWith("a", "A0"))
+	require.Len(t, h.sent(models.SignalNodeDown), 1)
+	require.Len(t, h.sent(models.SignalNodeUp), 2, "it did not have to announce itself anew")
+}
+
+func TestNodeGivesALeavingAgentTimeToBeReplaced(t *testing.T) {
+	h := newHouse(t)
+	watches := 0
+	h.node = func(context.Context) error {
+		if watches++; watches == 1 {
+			return temporal.NewNonRetryableApplicationError("the host's agent stops; what it runs goes on", string(models.KindUnavailable), nil)
+		}
+		return activity.ErrResultPending
+	}
+	next := hostWith("a", "A0")
+	next.Boot = "2"
+	h.at(10*time.Second, models.SignalInventory, next)
+	h.RegisterDelayedCallback(h.CancelWorkflow, time.Minute)
+	h.ExecuteWorkflow(models.NodeWorkflow, hostWith("a", "A0"))
+	require.Empty(t, h.sent(models.SignalNodeDown))
+	require.Equal(t, 2, watches)
 }

@@ -16,8 +16,7 @@ type gang struct {
 	began  time.Time
 	gpus   float64
 
-	ctx     workflow.Context // of the ranks; cancelled to end them
-	cancel  workflow.CancelFunc
+	cancel  workflow.CancelFunc  // ends the ranks
 	results []models.RanksResult // by host
 	errs    []error              // by host
 	ended   []int                // hosts in the order in which they ended
@@ -47,8 +46,9 @@ func (g *gang) over() bool { return g.gone() || g.asked != "" }
 // running. A cancelled workflow reaches the ranks without passing through here:
 // their context is a child of ctx.
 func (t *training) runRanks(ctx workflow.Context, g *gang, request func(int) models.RunRanksRequest) {
-	g.ctx, g.cancel = workflow.WithCancel(ctx)
-	defer g.cancel()
+	ranks, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	g.cancel = cancel
 	g.results, g.errs = make([]models.RanksResult, len(g.lease.Nodes)), make([]error, len(g.lease.Nodes))
 	// The agent ends what takes too long and reports on it; the server's own
 	// time-out only stands behind that.
@@ -58,7 +58,7 @@ func (t *training) runRanks(ctx workflow.Context, g *gang, request func(int) mod
 	defer done()
 	for i, node := range g.lease.Nodes {
 		summary := fmt.Sprintf("Ranks on %s: %s, attempt %d", node.Node, t.input.Model, t.status.Attempt)
-		f := start(longOnHost(g.ctx, node.Node, summary, atMost), models.Hosts.RunRanks, request(i))
+		f := start(longOnHost(ranks, node.Node, summary, atMost), models.Hosts.RunRanks, request(i))
 		workflow.Go(waiting, func(ctx workflow.Context) {
 			g.results[i], g.errs[i] = f.get(ctx)
 			g.ended = append(g.ended, i)
@@ -67,9 +67,10 @@ func (t *training) runRanks(ctx workflow.Context, g *gang, request func(int) mod
 			}
 		})
 	}
-	workflow.Go(ctx, func(ctx workflow.Context) { t.watchLease(ctx, g) })
-	workflow.Go(ctx, func(ctx workflow.Context) { t.watchBudget(ctx, g) })
-	workflow.Go(ctx, func(ctx workflow.Context) { t.watchGrowth(ctx, g) })
+	// Whatever ends the gang ends its watchers as well.
+	workflow.Go(ranks, func(ctx workflow.Context) { t.watchLease(ctx, g) })
+	workflow.Go(ranks, func(ctx workflow.Context) { t.watchBudget(ctx, g) })
+	workflow.Go(ranks, func(ctx workflow.Context) { t.watchGrowth(ctx, g) })
 	if err := workflow.Await(waiting, g.gone); err != nil {
 		// waiting is never cancelled before this returns.
 		workflow.GetLogger(ctx).Error("ranks not awaited", "error", err)
@@ -131,7 +132,7 @@ func (t *training) watchGrowth(ctx workflow.Context, g *gang) {
 func (t *training) freshCheckpoint(ctx workflow.Context, g *gang) bool {
 	known := int64(-1)
 	for range growLooks {
-		found, err := call(quick(g.ctx, "Look for a checkpoint to grow at"), models.Checkpoints.FindCheckpoint,
+		found, err := call(quick(ctx, "Look for a checkpoint to grow at"), models.Checkpoints.FindCheckpoint,
 			models.FindCheckpointRequest{RunKey: t.runKey})
 		if err != nil || g.over() {
 			return false
