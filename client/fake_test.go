@@ -30,6 +30,10 @@ type fakeServer struct {
 	startArgs []any
 	startErr  error
 	closed    bool
+
+	updated   sdk.UpdateWorkflowOptions
+	answer    any // of updates
+	updateErr error
 }
 
 // scene is what queries and descriptions answer, by workflow ID.
@@ -153,4 +157,23 @@ func (r fakeRun) Get(ctx context.Context, target any) error {
 		return r.server.failure
 	}
 	return encoded{r.server.result}.Get(target)
+}
+
+// UpdateWorkflow notes the order and answers as the test says.
+func (f *fakeServer) UpdateWorkflow(_ context.Context, options sdk.UpdateWorkflowOptions) (sdk.WorkflowUpdateHandle, error) {
+	f.updated = options
+	return fakeUpdate{answer: f.answer}, f.updateErr
+}
+
+type fakeUpdate struct {
+	sdk.WorkflowUpdateHandle
+	answer any
+}
+
+func (u fakeUpdate) Get(_ context.Context, into any) error {
+	data, err := json.Marshal(u.answer)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, into)
 }
