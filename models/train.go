@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -56,6 +57,19 @@ func (a GPUAccount) Add(b GPUAccount) GPUAccount {
 		Waiting: a.Waiting + b.Waiting, Starting: a.Starting + b.Starting, Computing: a.Computing + b.Computing,
 		Checkpointing: a.Checkpointing + b.Checkpointing, Lost: a.Lost + b.Lost,
 	}
+}
+
+// String writes an account in one line, for people.
+func (a GPUAccount) String() string {
+	leased := a.Leased()
+	part := func(v float64) string {
+		if leased <= 0 {
+			return fmt.Sprintf("%.0f", v)
+		}
+		return fmt.Sprintf("%.0f (%.0f %%)", v, 100*v/leased)
+	}
+	return fmt.Sprintf("%.0f GPU-seconds leased: starting %s, computing %s, checkpointing %s, lost %s; waited for %.0f before",
+		leased, part(a.Starting), part(a.Computing), part(a.Checkpointing), part(a.Lost), a.Waiting)
 }
 
 // AttemptSummary is one attempt of a training.

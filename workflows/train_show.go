@@ -68,7 +68,7 @@ func (t *training) accountForMLflow() (map[string]float64, map[string]string) {
 		"mainspring.attempts":            fmt.Sprint(attempts),
 		"mainspring.restarts":            fmt.Sprint(t.restarts),
 		"mainspring.attempt_ends":        strings.Join(reasons, "; "),
-		"mainspring.account":             accountLine(a),
+		"mainspring.account":             a.String(),
 		"mainspring.devices":             clip(strings.Join(t.devices, ","), tagLimit),
 		"mainspring.skipped_checkpoints": clip(strings.Join(t.status.Skipped, "; "), tagLimit),
 	}
@@ -83,18 +83,6 @@ func clip(text string, longest int) string {
 		return text
 	}
 	return strings.ToValidUTF8(text[:longest], "") + " …"
-}
-
-// accountLine is an account in one line.
-func accountLine(a models.GPUAccount) string {
-	share := func(part float64) string {
-		if a.Leased() <= 0 {
-			return fmt.Sprintf("%.0f", part)
-		}
-		return fmt.Sprintf("%.0f (%.0f %%)", part, 100*part/a.Leased())
-	}
-	return fmt.Sprintf("%.0f GPU-seconds leased: starting %s, computing %s, checkpointing %s, lost %s; waited for %.0f before",
-		a.Leased(), share(a.Starting), share(a.Computing), share(a.Checkpointing), share(a.Lost), a.Waiting)
 }
 
 // show is the workflow's page.
@@ -139,7 +127,7 @@ func (t *training) showAttempts(p *page) {
 				a.Ended.Sub(a.Began).Round(time.Second).String(), why, number(a.Account.Leased()), number(a.Account.Lost))
 		}
 		p.linef("")
-		p.linef("Account: %s", accountLine(t.status.Account))
+		p.linef("Account: %s", t.status.Account)
 	}
 	if t.status.Budget > 0 {
 		p.linef("")
