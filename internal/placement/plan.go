@@ -67,11 +67,11 @@ func (p *Pool) plan(e *Effects, now time.Time) {
 
 func unpromised(w *asked) bool { return len(w.Promised) == 0 }
 
-// survey lists who could be asked to leave.
+// survey lists who could be asked to leave: not who has only just come.
 func (p *Pool) survey(now time.Time) *planning {
 	look := &planning{on: map[string][]int{}, futile: map[futile]bool{}}
 	for _, h := range p.leases {
-		if h.Resources.Preemptible && h.Ending == nil {
+		if h.Resources.Preemptible && h.Ending == nil && h.GrantedAt.Before(now) {
 			since := h.GrantedAt
 			if h.SavedAt.After(since) {
 				since = h.SavedAt
@@ -175,10 +175,7 @@ func (p *Pool) choose(look *planning, w *asked, gang fit.Gang) []int {
 		free[room.Node] = room.Devices
 	}
 	p.open(opened, false)
-	each, enough := gang.PerNode, gang.MinNodes
-	if gang.Total > 0 {
-		each, enough = 1, gang.Total
-	}
+	each, enough := portions(gang)
 	var offers []offer
 	for _, room := range p.roster.Rooms(gang) {
 		at, _ := p.find(room.Node)

@@ -10,10 +10,10 @@ import (
 
 // schedule is what follows every event: first what is due, then who gets what.
 func (p *Pool) schedule(e Effects, now time.Time) Effects {
+	p.order(now)
 	p.forgetNodes(now)
 	p.expire(&e, now)
 	p.prove(&e, now)
-	p.order(now)
 	p.fulfil(&e, now)
 	p.fill(&e, now)
 	p.plan(&e, now)
@@ -35,7 +35,7 @@ func (p *Pool) expire(e *Effects, now time.Time) {
 	})
 	for _, w := range p.waiting {
 		if deadline, has := w.deadline(); has && !now.Before(deadline) {
-			e.refuse(w.Holder, w.RequestID, "it waited for max_wait, "+spell(time.Duration(w.Resources.MaxWait))+": "+p.Explain(w.RequestID, now))
+			e.refuse(w.Holder, w.RequestID, "it waited for max_wait, "+spell(time.Duration(w.Resources.MaxWait))+": "+p.explain(w, now))
 			p.dequeue(w)
 		}
 	}
@@ -135,7 +135,7 @@ func (p *Pool) promise(e *Effects, w *asked, parts []models.LeaseNode, now time.
 	p.unkeep(w)
 	w.Promised = lean(parts)
 	p.cluster.Take(w.Promised)
-	e.wait(w, p.Explain(w.RequestID, now))
+	e.wait(w, p.explain(w, now))
 }
 
 func (p *Pool) breakPromise(w *asked) {
