@@ -32,16 +32,18 @@ type futile struct {
 }
 
 // plan asks preemptible leases back for requests that come before them, at most
-// once in planEvery. What it frees is promised at once.
-func (p *Pool) plan(e *Effects, now time.Time) {
+// once in planEvery. What it frees is promised at once. It reports whether it
+// changed anything.
+func (p *Pool) plan(e *Effects, now time.Time) bool {
 	if now.Sub(p.rest.PlannedAt) < planEvery || !slices.ContainsFunc(p.waiting, unpromised) {
-		return
+		return false
 	}
 	look := p.survey(now)
 	if !slices.ContainsFunc(look.victims, func(v victim) bool { return !v.protected || p.backfilled(v.held) }) {
-		return
+		return false
 	}
 	p.rest.PlannedAt = now
+	freed := p.freed
 	for _, w := range p.waiting {
 		if !unpromised(w) {
 			continue
@@ -63,6 +65,7 @@ func (p *Pool) plan(e *Effects, now time.Time) {
 		}
 	}
 	p.sweep()
+	return p.freed != freed
 }
 
 func unpromised(w *asked) bool { return len(w.Promised) == 0 }

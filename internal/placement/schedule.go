@@ -16,7 +16,9 @@ func (p *Pool) schedule(e Effects, now time.Time) Effects {
 	p.prove(&e, now)
 	p.fulfil(&e, now)
 	p.fill(&e, now)
-	p.plan(&e, now)
+	if p.plan(&e, now) {
+		p.fill(&e, now)
+	}
 	p.reserve(&e, now)
 	p.grow(&e)
 	p.forgetTenants(now)
@@ -91,14 +93,18 @@ func (p *Pool) fulfil(e *Effects, now time.Time) {
 	p.sweep()
 }
 
-// fill serves the queue in order, each request that fits.
+// fill serves the queue in order, each request that fits; and again when that
+// ended a reservation, since others may use its hosts then.
 func (p *Pool) fill(e *Effects, now time.Time) {
-	for _, w := range p.waiting {
-		if len(w.Promised) > 0 {
-			continue
-		}
-		if gang, parts, ok := p.try(w); ok {
-			p.serve(e, w, gang, parts, now)
+	for freed := p.freed - 1; freed != p.freed; {
+		freed = p.freed
+		for _, w := range p.waiting {
+			if w.done || len(w.Promised) > 0 {
+				continue
+			}
+			if gang, parts, ok := p.try(w); ok {
+				p.serve(e, w, gang, parts, now)
+			}
 		}
 	}
 	p.sweep()
