@@ -49,7 +49,7 @@ func TestImpossible(t *testing.T) {
 	c.up(host("a", 1))
 	c.expect(c.request(ask("none", -1, 1)), "refuse none: needs -1 nodes × 1 device: no pool can give that; ask for at least 1 node × 1 device, with 1 to 1000 thousandths of each")
 	c.expect(c.after(19 * time.Second))
-	c.expect(c.after(time.Second), "refuse early: needs 3 nodes × 1 device; pool default can't hold that even when idle: no set of this pool's hosts has what it needs; add hosts, or ask for less")
-	c.expect(c.request(ask("huge", 1, 2)), "refuse huge: needs 1 node × 2 device; pool default can't hold that even when idle: no set of this pool's hosts has what it needs; add hosts, or ask for less")
+	c.expect(c.after(time.Second), "refuse early: needs 3 nodes × 1 device; pool default can't hold that even when idle: needs 3 nodes × 1 devices; 1 node of the pool could hold one: a 1; add hosts, or ask for less")
+	c.expect(c.request(ask("huge", 1, 2)), "refuse huge: needs 1 node × 2 device; pool default can't hold that even when idle: needs 1 node × 2 devices; 0 nodes of the pool could hold one: a 1; add hosts, or ask for less")
 	_ = models.PoolState{}
 }

@@ -31,6 +31,7 @@ func (p *Pool) Request(request models.LeaseRequest, now time.Time) (e Effects) {
 			p.sweep()
 			return e
 		}
+		p.observe(w)
 		e = p.schedule(e, now)
 	}
 	p.order(now)

@@ -220,15 +220,6 @@ func (p *Pool) index(n models.PoolNode) {
 	p.roster.Upsert(fit.Host{NodeInfo: n.NodeInfo})
 }
 
-// reindex tells the cluster whether a node is kept.
-func (p *Pool) reindex(name string) {
-	if at, known := p.find(name); known {
-		host := hostOf(p.rest.Nodes[at])
-		host.Closed = host.Closed || p.kept[name] != nil
-		p.cluster.Upsert(host)
-	}
-}
-
 func hostOf(n models.PoolNode) fit.Host {
 	host := fit.Host{NodeInfo: n.NodeInfo, Closed: !usable(n)}
 	for _, q := range n.Quarantined {

@@ -25,7 +25,8 @@ type Pool struct {
 	kept    map[string]*asked // by node: for whom the host is kept
 
 	// cluster is what will be free once every ending lease has ended and every
-	// promise is kept; roster is all hosts idle and in use.
+	// promise is kept. roster is all hosts idle and in use; it counts the shapes
+	// of requests, which cluster learns in steps.
 	cluster, roster *fit.Cluster
 	// inUse is what leases really hold, ending ones included: device shares by
 	// UUID, cores and memory by node.
@@ -67,6 +68,8 @@ func New(state models.PoolState) *Pool {
 	}
 	p.rest.Nodes = slices.Clone(state.Nodes)
 	p.rest.Leases, p.rest.Waiting, p.rest.Tenants = nil, nil, nil
+	p.roster.Learn(state.Shapes)
+	p.cluster.Learn(state.Learned)
 	for _, t := range state.Tenants {
 		p.tenants = append(p.tenants, &tenant{Tenant: t})
 	}
@@ -85,7 +88,7 @@ func New(state models.PoolState) *Pool {
 // State is everything the pool knows. The caller must not change it.
 func (p *Pool) State() models.PoolState {
 	state := p.rest
-	state.Nodes = slices.Clone(p.rest.Nodes)
+	state.Nodes, state.Shapes = slices.Clone(p.rest.Nodes), p.roster.Shapes()
 	for _, l := range p.leases {
 		state.Leases = append(state.Leases, l.Lease)
 	}
@@ -151,6 +154,25 @@ func (p *Pool) shape(w *asked) {
 		p.shapes[key] = shape
 	}
 	w.shape = shape
+}
+
+// observe counts a new request among the shapes, and lets placement follow once
+// the count has changed by a tenth.
+func (p *Pool) observe(w *asked) {
+	p.roster.Observe(w.gang)
+	shapes := p.roster.Shapes()
+	was, is := total(p.rest.Learned), total(shapes)
+	if is > was*1.1 || is < was {
+		p.rest.Learned = shapes
+		p.cluster.Learn(shapes)
+	}
+}
+
+func total(shapes []models.ShapeCount) (sum float64) {
+	for _, s := range shapes {
+		sum += s.Weight
+	}
+	return sum
 }
 
 // leastMilli is the least that a gang takes, in thousandths of a device.
