@@ -32,10 +32,10 @@ func (p *Pool) explain(w *asked, now time.Time) string {
 		return strings.Join(append(said, p.promisedTo(w)), "; ")
 	}
 	if !w.Proven {
-		if reason := p.roster.Possible(w.gang); reason != "" {
+		if reason := p.whyImpossible(w); reason != "" {
 			return strings.Join(append(said, reason, "waits "+spell(p.rest.JoinedAt.Add(settleAfter).Sub(now))+" for more hosts to join"), "; ")
 		}
-	} else if reason := p.roster.Possible(w.gang); reason != "" {
+	} else if reason := p.whyImpossible(w); reason != "" {
 		return strings.Join(append(said, "no longer possible: "+reason, "waits for hosts or devices to come back: add some, or withdraw it"), "; ")
 	}
 	if t := p.tenant(w.Resources.Tenant); w.milli > t.room() {

@@ -150,6 +150,8 @@ func (p *Pool) void(e *Effects, node string, now time.Time, why func(models.Devi
 func (p *Pool) inventoryChanged() {
 	p.checked = false
 	p.freed++
+	clear(p.possible)
+	clear(p.idle)
 	for _, w := range p.waiting {
 		if len(w.ReservedOn) > 0 && !p.stillHold(w) {
 			p.unkeep(w) // and other hosts are chosen

@@ -39,6 +39,9 @@ type Pool struct {
 	freed   int64
 	failed  map[trial]int64
 	checked bool // the possibility of every waiting request, since hosts changed
+	// possible and idle are what roster said of a shape, until hosts change.
+	possible map[int]string
+	idle     map[int][]fit.Room
 }
 
 type hostUse struct{ cpuMilli, memoryMiB int64 }
@@ -64,7 +67,7 @@ func New(state models.PoolState) *Pool {
 	p := &Pool{
 		rest: state, heldBy: map[string]*held{}, askedBy: map[string]*asked{}, kept: map[string]*asked{},
 		cluster: fit.New(), roster: fit.New(), inUse: map[string]int64{}, hostInUse: map[string]hostUse{},
-		shapes: map[string]int{}, failed: map[trial]int64{},
+		shapes: map[string]int{}, failed: map[trial]int64{}, possible: map[int]string{}, idle: map[int][]fit.Room{},
 	}
 	p.rest.Nodes = slices.Clone(state.Nodes)
 	p.rest.Leases, p.rest.Waiting, p.rest.Tenants = nil, nil, nil
@@ -154,6 +157,26 @@ func (p *Pool) shape(w *asked) {
 		p.shapes[key] = shape
 	}
 	w.shape = shape
+}
+
+// whyImpossible says why the pool could never hold a request; "": it could.
+func (p *Pool) whyImpossible(w *asked) string {
+	reason, known := p.possible[w.shape]
+	if !known {
+		reason = p.roster.Possible(w.gang)
+		p.possible[w.shape] = reason
+	}
+	return reason
+}
+
+// idleRooms is what each host could give a request with nothing in use.
+func (p *Pool) idleRooms(w *asked) []fit.Room {
+	rooms, known := p.idle[w.shape]
+	if !known {
+		rooms = p.roster.Rooms(w.gang)
+		p.idle[w.shape] = rooms
+	}
+	return rooms
 }
 
 // observe counts a new request among the shapes, and lets placement follow once
