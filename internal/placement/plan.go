@@ -43,7 +43,7 @@ func (p *Pool) plan(e *Effects, now time.Time) bool {
 		return false
 	}
 	p.rest.PlannedAt = now
-	freed, tries := p.freed, planTries
+	freed, tries, rooms := p.freed, planTries, planRooms
 	for _, w := range p.waiting {
 		if !unpromised(w) {
 			continue
@@ -64,8 +64,12 @@ func (p *Pool) plan(e *Effects, now time.Time) bool {
 			}
 			if !p.makeRoom(e, look, w, gang, now) {
 				look.futile[key] = true
-			} else {
-				tries++
+				continue
+			}
+			tries++
+			if rooms--; rooms == 0 { // go on at once, as a decision of its own
+				p.rest.PlannedAt = now.Add(shortest - planEvery)
+				break
 			}
 		}
 	}

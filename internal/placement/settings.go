@@ -23,6 +23,9 @@ const (
 	// planTries is how many unlike requests room is sought for in vain each time;
 	// it bounds how long a decision takes.
 	planTries = 32
+	// planRooms is for how many requests room is made at a time, likewise; the
+	// next are a second later.
+	planRooms = 48
 	// protectedPart of what a job has used so far is what each of its leases may
 	// use undisturbed, as far as that is longer than its MinRuntime. It bounds
 	// how often one job is preempted by the logarithm of its length.
