@@ -184,3 +184,27 @@ func TestHosts(t *testing.T) {
 	c.expect(name(1, 2), "hosts h [b]") // busy
 	c.expect(name(2, 2), "refuse h: needs 2 nodes × 2 devices; pool default can't hold that even when idle: needs 2 nodes × 2 devices; 1 node of the pool could hold one: b 2, a 1; add hosts, or ask for less")
 }
+
+// A pool in which nothing can be done wakes about once a minute, and not at all
+// when nobody waits.
+func TestWakeDoesNotSpin(t *testing.T) {
+	c := begin(t, host("a", 2), host("b", 2))
+	if at, needed := c.pool.Wake(c.now); needed {
+		t.Errorf("an idle pool wakes at %s", at)
+	}
+	c.request(ask("fixed", 1, 2))
+	c.request(ask("long", 1, 2, preemptible))
+	c.request(ask("gang", 2, 2))
+	wakes := 0
+	for end := c.now.Add(5 * time.Hour); c.now.Before(end); wakes++ {
+		at, needed := c.pool.Wake(c.now)
+		if !needed {
+			break
+		}
+		c.now = at
+		c.expect(c.say(c.pool.Tick(at)))
+	}
+	if wakes < 1 || wakes > 5*60 {
+		t.Errorf("woke %d times in five hours", wakes)
+	}
+}
