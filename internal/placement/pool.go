@@ -125,9 +125,7 @@ func (p *Pool) enqueue(r models.PoolRequest) *asked {
 	p.waiting = append(p.waiting, w)
 	p.askedBy[w.RequestID] = w
 	p.checked = false
-	if len(w.Promised) > 0 {
-		p.cluster.Take(w.Promised)
-	}
+	p.enterPromise(w)
 	p.keep(w)
 	return w
 }
@@ -212,12 +210,7 @@ func leastMilli(g fit.Gang) int64 {
 
 // hold enters a lease. An ending one is not in the cluster: see Pool.cluster.
 func (p *Pool) hold(lease models.Lease) *held {
-	h := &held{Lease: lease}
-	for _, part := range lease.Nodes {
-		for _, d := range part.Devices {
-			h.milli += d.Share()
-		}
-	}
+	h := &held{Lease: lease, milli: milliIn(lease.Nodes)}
 	p.leases = append(p.leases, h)
 	p.heldBy[h.RequestID] = h
 	p.enter(h.Resources.Tenant).held += h.milli
@@ -226,6 +219,16 @@ func (p *Pool) hold(lease models.Lease) *held {
 		p.cluster.Take(h.Nodes)
 	}
 	return h
+}
+
+// milliIn sums the shares of devices, in thousandths.
+func milliIn(parts []models.LeaseNode) (milli int64) {
+	for _, part := range parts {
+		for _, d := range part.Devices {
+			milli += d.Share()
+		}
+	}
+	return milli
 }
 
 // drop ends leases for good.

@@ -135,13 +135,21 @@ func (p *Pool) grant(e *Effects, w *asked, parts []models.LeaseNode, now time.Ti
 func (p *Pool) promise(e *Effects, w *asked, parts []models.LeaseNode, now time.Time) {
 	p.unkeep(w)
 	w.Promised = lean(parts)
-	p.cluster.Take(w.Promised)
+	p.enterPromise(w)
 	e.wait(w, p.explain(w, now))
+}
+
+func (p *Pool) enterPromise(w *asked) {
+	if len(w.Promised) > 0 {
+		p.cluster.Take(w.Promised)
+		p.enter(w.Resources.Tenant).promised += milliIn(w.Promised)
+	}
 }
 
 func (p *Pool) breakPromise(w *asked) {
 	if len(w.Promised) > 0 {
 		p.cluster.Give(w.Promised)
+		p.enter(w.Resources.Tenant).promised -= milliIn(w.Promised)
 		w.Promised = nil
 		p.freed++
 	}
@@ -183,7 +191,7 @@ func (p *Pool) try(w *asked) (fit.Gang, []models.LeaseNode, bool) {
 // withinQuota cuts a gang to what its tenant may have; false: it may not have
 // even the least.
 func (p *Pool) withinQuota(w *asked) (fit.Gang, bool) {
-	gang, room := w.gang, p.tenant(w.Resources.Tenant).room()-p.promised(w.Resources.Tenant)
+	gang, room := w.gang, p.tenant(w.Resources.Tenant).room()
 	if w.milli > room {
 		return gang, false
 	}
@@ -191,23 +199,6 @@ func (p *Pool) withinQuota(w *asked) (fit.Gang, bool) {
 		gang.MaxNodes = int(room / each)
 	}
 	return gang, true
-}
-
-// promised is what a tenant will hold besides its leases.
-func (p *Pool) promised(tenant string) (milli int64) {
-	if p.tenant(tenant).QuotaMilli == 0 {
-		return 0 // nobody asks
-	}
-	for _, w := range p.waiting {
-		if w.Resources.Tenant == tenant && !w.done {
-			for _, part := range w.Promised {
-				for _, d := range part.Devices {
-					milli += d.Share()
-				}
-			}
-		}
-	}
-	return milli
 }
 
 // pick chooses devices on the hosts that are not kept for others, and only then
