@@ -31,11 +31,13 @@ func (p *Pool) Request(request models.LeaseRequest, now time.Time) (e Effects) {
 			p.sweep()
 			return e
 		}
+		p.observe(w)
 		e = p.schedule(e, now)
 	}
+	p.order(now)
 	told := func(m Message[models.LeaseWaiting]) bool { return m.Body.RequestID == w.RequestID }
 	if !w.done && !slices.ContainsFunc(e.Waits, told) {
-		e.wait(w, p.Explain(w.RequestID, now))
+		e.wait(w, p.explain(w, now))
 	}
 	return e
 }
@@ -97,7 +99,7 @@ func (p *Pool) Hosts(request models.HostsRequest, now time.Time) (e Effects) {
 	p.shape(w)
 	reason := p.unreasonable(w)
 	if reason == "" {
-		if why := p.roster.Possible(w.gang); why != "" {
+		if why := p.whyImpossible(w); why != "" {
 			reason = p.impossible(w, why)
 			if !p.settled(now) {
 				return e
@@ -127,7 +129,7 @@ func (p *Pool) likely(w *asked) []string {
 		return hosts
 	}
 	var names []string
-	for _, room := range p.roster.Rooms(w.gang) {
+	for _, room := range p.idleRooms(w) {
 		if len(names) < max(w.gang.MaxNodes, 1) {
 			names = append(names, room.Node)
 		}

@@ -10,13 +10,15 @@ import (
 
 // schedule is what follows every event: first what is due, then who gets what.
 func (p *Pool) schedule(e Effects, now time.Time) Effects {
+	p.order(now)
 	p.forgetNodes(now)
 	p.expire(&e, now)
 	p.prove(&e, now)
-	p.order(now)
 	p.fulfil(&e, now)
 	p.fill(&e, now)
-	p.plan(&e, now)
+	if p.plan(&e, now) {
+		p.fill(&e, now)
+	}
 	p.reserve(&e, now)
 	p.grow(&e)
 	p.forgetTenants(now)
@@ -35,7 +37,7 @@ func (p *Pool) expire(e *Effects, now time.Time) {
 	})
 	for _, w := range p.waiting {
 		if deadline, has := w.deadline(); has && !now.Before(deadline) {
-			e.refuse(w.Holder, w.RequestID, "it waited for max_wait, "+spell(time.Duration(w.Resources.MaxWait))+": "+p.Explain(w.RequestID, now))
+			e.refuse(w.Holder, w.RequestID, "it waited for max_wait, "+spell(time.Duration(w.Resources.MaxWait))+": "+p.explain(w, now))
 			p.dequeue(w)
 		}
 	}
@@ -58,16 +60,11 @@ func (p *Pool) prove(e *Effects, now time.Time) {
 		return
 	}
 	p.checked = true
-	why := map[int]string{}
 	for _, w := range p.waiting {
 		if w.Proven {
 			continue
 		}
-		reason, known := why[w.shape]
-		if !known {
-			reason = p.roster.Possible(w.gang)
-			why[w.shape] = reason
-		}
+		reason := p.whyImpossible(w)
 		if reason != "" {
 			e.refuse(w.Holder, w.RequestID, p.impossible(w, reason))
 			p.dequeue(w)
@@ -91,14 +88,18 @@ func (p *Pool) fulfil(e *Effects, now time.Time) {
 	p.sweep()
 }
 
-// fill serves the queue in order, each request that fits.
+// fill serves the queue in order, each request that fits; and again when that
+// ended a reservation, since others may use its hosts then.
 func (p *Pool) fill(e *Effects, now time.Time) {
-	for _, w := range p.waiting {
-		if len(w.Promised) > 0 {
-			continue
-		}
-		if gang, parts, ok := p.try(w); ok {
-			p.serve(e, w, gang, parts, now)
+	for freed := p.freed - 1; freed != p.freed; {
+		freed = p.freed
+		for _, w := range p.waiting {
+			if w.done || len(w.Promised) > 0 {
+				continue
+			}
+			if gang, parts, ok := p.try(w); ok {
+				p.serve(e, w, gang, parts, now)
+			}
 		}
 	}
 	p.sweep()
@@ -134,13 +135,21 @@ func (p *Pool) grant(e *Effects, w *asked, parts []models.LeaseNode, now time.Ti
 func (p *Pool) promise(e *Effects, w *asked, parts []models.LeaseNode, now time.Time) {
 	p.unkeep(w)
 	w.Promised = lean(parts)
-	p.cluster.Take(w.Promised)
-	e.wait(w, p.Explain(w.RequestID, now))
+	p.enterPromise(w)
+	e.wait(w, p.explain(w, now))
+}
+
+func (p *Pool) enterPromise(w *asked) {
+	if len(w.Promised) > 0 {
+		p.cluster.Take(w.Promised)
+		p.enter(w.Resources.Tenant).promised += milliIn(w.Promised)
+	}
 }
 
 func (p *Pool) breakPromise(w *asked) {
 	if len(w.Promised) > 0 {
 		p.cluster.Give(w.Promised)
+		p.enter(w.Resources.Tenant).promised -= milliIn(w.Promised)
 		w.Promised = nil
 		p.freed++
 	}
@@ -182,7 +191,7 @@ func (p *Pool) try(w *asked) (fit.Gang, []models.LeaseNode, bool) {
 // withinQuota cuts a gang to what its tenant may have; false: it may not have
 // even the least.
 func (p *Pool) withinQuota(w *asked) (fit.Gang, bool) {
-	gang, room := w.gang, p.tenant(w.Resources.Tenant).room()-p.promised(w.Resources.Tenant)
+	gang, room := w.gang, p.tenant(w.Resources.Tenant).room()
 	if w.milli > room {
 		return gang, false
 	}
@@ -190,23 +199,6 @@ func (p *Pool) withinQuota(w *asked) (fit.Gang, bool) {
 		gang.MaxNodes = int(room / each)
 	}
 	return gang, true
-}
-
-// promised is what a tenant will hold besides its leases.
-func (p *Pool) promised(tenant string) (milli int64) {
-	if p.tenant(tenant).QuotaMilli == 0 {
-		return 0 // nobody asks
-	}
-	for _, w := range p.waiting {
-		if w.Resources.Tenant == tenant && !w.done {
-			for _, part := range w.Promised {
-				for _, d := range part.Devices {
-					milli += d.Share()
-				}
-			}
-		}
-	}
-	return milli
 }
 
 // pick chooses devices on the hosts that are not kept for others, and only then

@@ -12,7 +12,8 @@ import (
 // tenant is who pays, and what it holds.
 type tenant struct {
 	models.Tenant
-	held int64 // thousandths of a device, in leases
+	// held is in leases, promised comes besides: thousandths of a device.
+	held, promised int64
 	// standing is the share as of at, so that a pass works it out once.
 	standing float64
 	at       time.Time
@@ -82,7 +83,7 @@ func decay(d time.Duration) float64 {
 // and next to nothing used.
 func (p *Pool) forgetTenants(now time.Time) {
 	p.tenants = slices.DeleteFunc(p.tenants, func(t *tenant) bool {
-		return t.held == 0 && t.Weight == 0 && t.QuotaMilli == 0 && t.used(now) < 1
+		return t.held == 0 && t.promised == 0 && t.Weight == 0 && t.QuotaMilli == 0 && t.used(now) < 1
 	})
 }
 
@@ -91,5 +92,5 @@ func (t *tenant) room() int64 {
 	if t.QuotaMilli == 0 {
 		return math.MaxInt64
 	}
-	return t.QuotaMilli - t.held
+	return t.QuotaMilli - t.held - t.promised
 }
