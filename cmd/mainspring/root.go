@@ -49,6 +49,7 @@ func newRootCommand() *cobra.Command {
 		newGatewayCommand(),
 		newServeCommand(),
 		newShimCommand(),
+		newPoolCommand(),
 		newDevicesCommand(),
 		newVersionCommand(),
 	)
