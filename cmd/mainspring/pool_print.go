@@ -61,7 +61,7 @@ func printHosts(w io.Writer, s models.PoolStatus, _ time.Time) error {
 		free, taken := 0, int64(0)
 		for _, d := range n.Devices {
 			taken += used[d.UUID]
-			if used[d.UUID] == 0 && !quarantined(n, d.UUID) {
+			if used[d.UUID] == 0 && n.Down == "" && n.Cordoned == "" && !quarantined(n, d.UUID) {
 				free++
 			}
 		}
