@@ -14,7 +14,7 @@ import (
 // printPool writes a pool as an operator reads it: what is there, who has it,
 // who waits and why, who has used how much.
 func printPool(w io.Writer, s models.PoolStatus, now time.Time) error {
-	fmt.Fprintf(w, "Pool %s: %d hosts (%d down), %d devices (%d quarantined), %s leased; %d leases, %d waiting\n", s.Pool,
+	fmt.Fprintf(w, "Pool %s: %d hosts (%d down), %d devices (%d quarantined), %s in use; leases: %d, waiting: %d\n", s.Pool,
 		s.Counts.Nodes, s.Counts.NodesDown, s.Counts.Devices, s.Counts.Quarantined, devices(s.Counts.LeasedMilli), s.Counts.Leases, s.Counts.Waiting)
 	if s.Counts.Nodes == 0 {
 		fmt.Fprintf(w, "\nNo host has joined yet: start `mainspring agent --pool %s` where the devices are.\n", s.Pool)
