@@ -116,22 +116,3 @@ func TestPoolContinuesAsNewInTheMiddleOfEverything(t *testing.T) {
 	require.Equal(t, "three", granted[len(granted)-1].RequestID)
 	require.Empty(t, status[models.PoolStatus](t, second).Waiting)
 }
-
-func TestPoolTakesNewsOfAHostInTheOrderOfItsClock(t *testing.T) {
-	h := newHouse(t)
-	h.RegisterDelayedCallback(func() {
-		up, down := hostWith("a", "A0"), models.NodeDown{Node: "a", Reason: "silent"}
-		up.At, down.At = time.Unix(100, 0), time.Unix(200, 0)
-		h.SignalWorkflow(models.SignalNodeUp, up)
-		h.SignalWorkflow(models.SignalNodeDown, down)
-		other, gone := hostWith("b", "B0"), models.NodeDown{Node: "b", Reason: "silent"}
-		gone.At, other.At = time.Unix(100, 0), time.Unix(200, 0)
-		h.SignalWorkflow(models.SignalNodeDown, gone)
-		h.SignalWorkflow(models.SignalNodeUp, other)
-	}, time.Second)
-	h.RegisterDelayedCallback(h.CancelWorkflow, 10*time.Second)
-	h.ExecuteWorkflow(models.GPUPoolWorkflow, models.PoolState{Pool: "default"})
-	nodes := status[models.PoolStatus](t, h).Nodes
-	require.Equal(t, "silent", nodes[0].Down)
-	require.Empty(t, nodes[1].Down)
-}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/mainspring-ml/mainspring/internal/placement"
 	"github.com/mainspring-ml/mainspring/models"
@@ -59,4 +61,28 @@ func TestSweepsGoRound(t *testing.T) {
 	require.Equal(t, []string{"e"}, nextAfter(names, "d", 2))
 	require.Equal(t, []string{"a", "b"}, nextAfter(names, "e", 2))
 	require.Equal(t, []string{"d", "e"}, nextAfter(names, "bb, gone", 9)[1:], "one that has gone leaves its place")
+}
+
+func TestNewsOfAHostIsTakenInTheOrderOfItsClock(t *testing.T) {
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	var order []string
+	env.RegisterWorkflowWithOptions(func(ctx workflow.Context) error {
+		in := openInbox(ctx)
+		if err := workflow.Sleep(ctx, time.Minute); err != nil { // all of it in one burst
+			return err
+		}
+		in.nodes(func(m models.NodeInfo) { order = append(order, "up "+m.Node) }, func(m models.NodeDown) { order = append(order, "down "+m.Node) })
+		return nil
+	}, workflow.RegisterOptions{Name: "burst"})
+	at := func(seconds int64) time.Time { return time.Unix(seconds, 0) }
+	env.RegisterDelayedCallback(func() {
+		env.SignalWorkflow(models.SignalNodeUp, models.NodeInfo{Node: "a", At: at(1)})
+		env.SignalWorkflow(models.SignalNodeUp, models.NodeInfo{Node: "b", At: at(4)})
+		env.SignalWorkflow(models.SignalNodeDown, models.NodeDown{Node: "a", At: at(2)})
+		env.SignalWorkflow(models.SignalNodeDown, models.NodeDown{Node: "b", At: at(3)})
+	}, time.Second)
+	env.ExecuteWorkflow("burst")
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, []string{"up a", "down a", "down b", "up b"}, order)
 }
