@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"go.temporal.io/api/common/v1"
+	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
@@ -31,9 +32,16 @@ type fakeServer struct {
 	startErr  error
 	closed    bool
 
+	signalled []sentSignal
+
 	updated   sdk.UpdateWorkflowOptions
 	answer    any // of updates
 	updateErr error
+}
+
+type sentSignal struct {
+	to, name string
+	arg      any
 }
 
 // scene is what queries and descriptions answer, by workflow ID.
@@ -43,6 +51,8 @@ type scene struct {
 	failing map[string]string // last failure of a pending ScoreModel, by workflow ID
 	err     error             // of every query
 	typed   string            // workflow type; empty: Lifecycle
+	types   map[string]string // of some workflow IDs
+	ended   bool              // no workflow runs any more
 	missing bool
 }
 
@@ -101,8 +111,15 @@ func (f *fakeServer) DescribeWorkflowExecution(_ context.Context, id, _ string) 
 	if typed == "" {
 		typed = "Lifecycle"
 	}
+	if one, ok := now.types[id]; ok {
+		typed = one
+	}
+	status := enums.WORKFLOW_EXECUTION_STATUS_RUNNING
+	if now.ended {
+		status = enums.WORKFLOW_EXECUTION_STATUS_COMPLETED
+	}
 	description := &workflowservice.DescribeWorkflowExecutionResponse{
-		WorkflowExecutionInfo: &workflow.WorkflowExecutionInfo{Type: &common.WorkflowType{Name: typed}},
+		WorkflowExecutionInfo: &workflow.WorkflowExecutionInfo{Type: &common.WorkflowType{Name: typed}, Status: status},
 	}
 	if details, ok := now.ranks[id]; ok {
 		payloads, err := converter.GetDefaultDataConverter().ToPayloads(details)
@@ -124,6 +141,11 @@ func (f *fakeServer) DescribeWorkflowExecution(_ context.Context, id, _ string) 
 			ActivityType: &common.ActivityType{Name: "ScoreModel"}, LastFailure: &failure.Failure{Message: message}})
 	}
 	return description, nil
+}
+
+func (f *fakeServer) SignalWorkflow(_ context.Context, id, _, name string, arg any) error {
+	f.signalled = append(f.signalled, sentSignal{id, name, arg})
+	return nil
 }
 
 func (f *fakeServer) Close() { f.closed = true }

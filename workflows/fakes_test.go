@@ -37,6 +37,8 @@ type house struct {
 	stuck       bool // ranks run until they are cancelled
 	checkpoint  models.Checkpoint
 	finished    []models.FinishRunRequest
+	annotated   []models.AnnotateRunRequest
+	prepare     func(queue string) (models.PreparedEnvironment, error)
 	evaluation  models.Evaluation
 
 	registered []models.CreateModelVersionRequest
@@ -270,6 +272,18 @@ func (h *house) registerTraining() {
 		defer h.mu.Unlock()
 		h.finished = append(h.finished, r)
 		return nil
+	})
+	register(h, "AnnotateRun", func(_ context.Context, r models.AnnotateRunRequest) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.annotated = append(h.annotated, r)
+		return nil
+	})
+	register(h, "PrepareEnvironment", func(ctx context.Context, _ models.PrepareEnvironmentRequest) (models.PreparedEnvironment, error) {
+		if h.prepare == nil {
+			return models.PreparedEnvironment{}, nil
+		}
+		return h.prepare(activity.GetInfo(ctx).TaskQueue)
 	})
 	register(h, "FindCheckpoint", func(context.Context, models.FindCheckpointRequest) (models.Checkpoint, error) {
 		h.mu.Lock()
