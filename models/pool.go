@@ -114,13 +114,15 @@ type LeaseLost struct {
 
 // PoolState is everything a pool knows; it survives continue-as-new.
 type PoolState struct {
-	Pool      string        `json:"pool"`
-	Nodes     []PoolNode    `json:"nodes,omitempty"`   // sorted by node
-	Leases    []Lease       `json:"leases,omitempty"`  // in order of token
-	Waiting   []PoolRequest `json:"waiting,omitempty"` // in order of arrival
-	Tenants   []Tenant      `json:"tenants,omitempty"` // sorted by name
-	Shapes    []ShapeCount  `json:"shapes,omitempty"`  // sorted by key
-	NextToken int64         `json:"next_token"`
+	Pool    string        `json:"pool"`
+	Nodes   []PoolNode    `json:"nodes,omitempty"`   // sorted by node
+	Leases  []Lease       `json:"leases,omitempty"`  // in order of token
+	Waiting []PoolRequest `json:"waiting,omitempty"` // in order of arrival
+	Tenants []Tenant      `json:"tenants,omitempty"` // sorted by name
+	Shapes  []ShapeCount  `json:"shapes,omitempty"`  // sorted by key
+	// Learned are the shapes as placement last learned them: it follows in steps.
+	Learned   []ShapeCount `json:"learned,omitempty"`
+	NextToken int64        `json:"next_token"`
 	// Arrivals counts requests, to keep their order.
 	Arrivals int64 `json:"arrivals,omitempty"`
 	// JoinedAt is when a node was last seen for the first time.

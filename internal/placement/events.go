@@ -31,6 +31,7 @@ func (p *Pool) Request(request models.LeaseRequest, now time.Time) (e Effects) {
 			p.sweep()
 			return e
 		}
+		p.observe(w)
 		e = p.schedule(e, now)
 	}
 	p.order(now)
@@ -98,7 +99,7 @@ func (p *Pool) Hosts(request models.HostsRequest, now time.Time) (e Effects) {
 	p.shape(w)
 	reason := p.unreasonable(w)
 	if reason == "" {
-		if why := p.roster.Possible(w.gang); why != "" {
+		if why := p.whyImpossible(w); why != "" {
 			reason = p.impossible(w, why)
 			if !p.settled(now) {
 				return e
@@ -128,7 +129,7 @@ func (p *Pool) likely(w *asked) []string {
 		return hosts
 	}
 	var names []string
-	for _, room := range p.roster.Rooms(w.gang) {
+	for _, room := range p.idleRooms(w) {
 		if len(names) < max(w.gang.MaxNodes, 1) {
 			names = append(names, room.Node)
 		}

@@ -32,10 +32,10 @@ func (p *Pool) explain(w *asked, now time.Time) string {
 		return strings.Join(append(said, p.promisedTo(w)), "; ")
 	}
 	if !w.Proven {
-		if reason := p.roster.Possible(w.gang); reason != "" {
+		if reason := p.whyImpossible(w); reason != "" {
 			return strings.Join(append(said, reason, "waits "+spell(p.rest.JoinedAt.Add(settleAfter).Sub(now))+" for more hosts to join"), "; ")
 		}
-	} else if reason := p.roster.Possible(w.gang); reason != "" {
+	} else if reason := p.whyImpossible(w); reason != "" {
 		return strings.Join(append(said, "no longer possible: "+reason, "waits for hosts or devices to come back: add some, or withdraw it"), "; ")
 	}
 	if t := p.tenant(w.Resources.Tenant); w.milli > t.room() {
@@ -192,11 +192,9 @@ func describe(r models.Resources) string {
 	case r.GPUs > 0:
 		words = fmt.Sprintf("%d × %s in all (%s)", r.GPUs, kind, cmp.Or(r.Placement, models.PlacementPack))
 	case r.MinNodes < r.Nodes:
-		words = fmt.Sprintf("%d to %d nodes × %d %s", r.MinNodes, r.Nodes, r.GPUsPerNode, kind)
-	case r.Nodes == 1:
-		words = fmt.Sprintf("1 node × %d %s", r.GPUsPerNode, kind)
+		words = fmt.Sprintf("%d to %s × %s", r.MinNodes, count(r.Nodes, "node"), count(r.GPUsPerNode, kind))
 	default:
-		words = fmt.Sprintf("%d nodes × %d %s", r.Nodes, r.GPUsPerNode, kind)
+		words = fmt.Sprintf("%s × %s", count(r.Nodes, "node"), count(r.GPUsPerNode, kind))
 	}
 	if len(r.DeviceModels) > 0 && kind == "device" {
 		words += " of model " + strings.Join(slices.Concat(strip(r.DeviceModel), r.DeviceModels), " or ")
@@ -217,6 +215,14 @@ func describe(r models.Resources) string {
 		words += ", " + r.MemoryPerGPU.String() + " of host memory with each"
 	}
 	return words
+}
+
+// count writes a number of things; models have no plural.
+func count(n int, thing string) string {
+	if n != 1 && (thing == "node" || thing == "device") {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 func strip(model string) []string {

@@ -150,6 +150,8 @@ func (p *Pool) void(e *Effects, node string, now time.Time, why func(models.Devi
 func (p *Pool) inventoryChanged() {
 	p.checked = false
 	p.freed++
+	clear(p.possible)
+	clear(p.idle)
 	for _, w := range p.waiting {
 		if len(w.ReservedOn) > 0 && !p.stillHold(w) {
 			p.unkeep(w) // and other hosts are chosen
@@ -218,15 +220,6 @@ func (p *Pool) index(n models.PoolNode) {
 	host.Closed = host.Closed || p.kept[n.Node] != nil
 	p.cluster.Upsert(host)
 	p.roster.Upsert(fit.Host{NodeInfo: n.NodeInfo})
-}
-
-// reindex tells the cluster whether a node is kept.
-func (p *Pool) reindex(name string) {
-	if at, known := p.find(name); known {
-		host := hostOf(p.rest.Nodes[at])
-		host.Closed = host.Closed || p.kept[name] != nil
-		p.cluster.Upsert(host)
-	}
 }
 
 func hostOf(n models.PoolNode) fit.Host {

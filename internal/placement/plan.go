@@ -43,7 +43,7 @@ func (p *Pool) plan(e *Effects, now time.Time) bool {
 		return false
 	}
 	p.rest.PlannedAt = now
-	freed := p.freed
+	freed, tries, rooms := p.freed, planTries, planRooms
 	for _, w := range p.waiting {
 		if !unpromised(w) {
 			continue
@@ -59,8 +59,17 @@ func (p *Pool) plan(e *Effects, now time.Time) bool {
 			}
 		}
 		if key := (futile{w.shape, w.place}); len(w.ReservedOn) > 0 || !look.futile[key] {
+			if tries--; tries < 0 {
+				break
+			}
 			if !p.makeRoom(e, look, w, gang, now) {
 				look.futile[key] = true
+				continue
+			}
+			tries++
+			if rooms--; rooms == 0 { // go on at once, as a decision of its own
+				p.rest.PlannedAt = now.Add(shortest - planEvery)
+				break
 			}
 		}
 	}
@@ -180,7 +189,7 @@ func (p *Pool) choose(look *planning, w *asked, gang fit.Gang) []int {
 	p.open(opened, false)
 	each, enough := portions(gang)
 	var offers []offer
-	for _, room := range p.roster.Rooms(gang) {
+	for _, room := range p.idleRooms(w) {
 		at, _ := p.find(room.Node)
 		if !usable(p.rest.Nodes[at]) || p.kept[room.Node] != nil && !slices.Contains(opened, room.Node) {
 			continue

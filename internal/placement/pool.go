@@ -25,7 +25,8 @@ type Pool struct {
 	kept    map[string]*asked // by node: for whom the host is kept
 
 	// cluster is what will be free once every ending lease has ended and every
-	// promise is kept; roster is all hosts idle and in use.
+	// promise is kept. roster is all hosts idle and in use; it counts the shapes
+	// of requests, which cluster learns in steps.
 	cluster, roster *fit.Cluster
 	// inUse is what leases really hold, ending ones included: device shares by
 	// UUID, cores and memory by node.
@@ -38,6 +39,9 @@ type Pool struct {
 	freed   int64
 	failed  map[trial]int64
 	checked bool // the possibility of every waiting request, since hosts changed
+	// possible and idle are what roster said of a shape, until hosts change.
+	possible map[int]string
+	idle     map[int][]fit.Room
 }
 
 type hostUse struct{ cpuMilli, memoryMiB int64 }
@@ -63,10 +67,12 @@ func New(state models.PoolState) *Pool {
 	p := &Pool{
 		rest: state, heldBy: map[string]*held{}, askedBy: map[string]*asked{}, kept: map[string]*asked{},
 		cluster: fit.New(), roster: fit.New(), inUse: map[string]int64{}, hostInUse: map[string]hostUse{},
-		shapes: map[string]int{}, failed: map[trial]int64{},
+		shapes: map[string]int{}, failed: map[trial]int64{}, possible: map[int]string{}, idle: map[int][]fit.Room{},
 	}
 	p.rest.Nodes = slices.Clone(state.Nodes)
 	p.rest.Leases, p.rest.Waiting, p.rest.Tenants = nil, nil, nil
+	p.roster.Learn(state.Shapes)
+	p.cluster.Learn(state.Learned)
 	for _, t := range state.Tenants {
 		p.tenants = append(p.tenants, &tenant{Tenant: t})
 	}
@@ -85,7 +91,7 @@ func New(state models.PoolState) *Pool {
 // State is everything the pool knows. The caller must not change it.
 func (p *Pool) State() models.PoolState {
 	state := p.rest
-	state.Nodes = slices.Clone(p.rest.Nodes)
+	state.Nodes, state.Shapes = slices.Clone(p.rest.Nodes), p.roster.Shapes()
 	for _, l := range p.leases {
 		state.Leases = append(state.Leases, l.Lease)
 	}
@@ -151,6 +157,45 @@ func (p *Pool) shape(w *asked) {
 		p.shapes[key] = shape
 	}
 	w.shape = shape
+}
+
+// whyImpossible says why the pool could never hold a request; "": it could.
+func (p *Pool) whyImpossible(w *asked) string {
+	reason, known := p.possible[w.shape]
+	if !known {
+		reason = p.roster.Possible(w.gang)
+		p.possible[w.shape] = reason
+	}
+	return reason
+}
+
+// idleRooms is what each host could give a request with nothing in use.
+func (p *Pool) idleRooms(w *asked) []fit.Room {
+	rooms, known := p.idle[w.shape]
+	if !known {
+		rooms = p.roster.Rooms(w.gang)
+		p.idle[w.shape] = rooms
+	}
+	return rooms
+}
+
+// observe counts a new request among the shapes, and lets placement follow once
+// the count has changed by a tenth.
+func (p *Pool) observe(w *asked) {
+	p.roster.Observe(w.gang)
+	shapes := p.roster.Shapes()
+	was, is := total(p.rest.Learned), total(shapes)
+	if is > was*1.1 || is < was {
+		p.rest.Learned = shapes
+		p.cluster.Learn(shapes)
+	}
+}
+
+func total(shapes []models.ShapeCount) (sum float64) {
+	for _, s := range shapes {
+		sum += s.Weight
+	}
+	return sum
 }
 
 // leastMilli is the least that a gang takes, in thousandths of a device.

@@ -385,7 +385,7 @@ func (w *world) endWell(t *rapid.T) {
 	}
 	for _, r := range w.pool.State().Waiting {
 		if w.pool.roster.Possible(w.pool.askedBy[r.RequestID].gang) == "" {
-			t.Fatalf("%s is possible and waits: %s", r.RequestID, w.pool.Explain(r.RequestID, w.now))
+			t.Fatalf("%s is possible and waits: %s\n%s", r.RequestID, w.pool.Explain(r.RequestID, w.now), asJSON(w.pool.Status(w.now, 10)))
 		}
 	}
 }

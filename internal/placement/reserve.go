@@ -45,12 +45,12 @@ func (p *Pool) reserve(e *Effects, now time.Time) {
 // target chooses hosts that could hold a gang when idle, those first where the
 // least is missing; none: no set of hosts that is not kept already would do.
 func (p *Pool) target(w *asked) []string {
+	if len(w.gang.UUIDs) > 0 {
+		return p.homes(w, nil)
+	}
 	free := map[string]int{}
 	for _, room := range p.cluster.Rooms(w.gang) {
 		free[room.Node] = room.Devices
-	}
-	if len(w.gang.UUIDs) > 0 {
-		return p.homes(w.gang.UUIDs, nil)
 	}
 	rooms := p.capacity(w, nil)
 	each, _ := portions(w.gang)
@@ -63,7 +63,7 @@ func (p *Pool) target(w *asked) []string {
 // stillHold reports whether the hosts that are kept for a request would do.
 func (p *Pool) stillHold(w *asked) bool {
 	if len(w.gang.UUIDs) > 0 {
-		return slices.Equal(p.homes(w.gang.UUIDs, w), w.ReservedOn)
+		return slices.Equal(p.homes(w, w), w.ReservedOn)
 	}
 	rooms := slices.DeleteFunc(p.capacity(w, w), func(r fit.Room) bool { return !slices.Contains(w.ReservedOn, r.Node) })
 	return len(gather(rooms, w.gang)) > 0
@@ -73,7 +73,7 @@ func (p *Pool) stillHold(w *asked) bool {
 // that are kept for others than owner are left out.
 func (p *Pool) capacity(w, owner *asked) []fit.Room {
 	var rooms []fit.Room
-	for _, room := range p.roster.Rooms(w.gang) {
+	for _, room := range p.idleRooms(w) {
 		at, _ := p.find(room.Node)
 		room.Devices -= len(p.rest.Nodes[at].Quarantined)
 		if kept := p.kept[room.Node]; (kept == nil || kept == owner) && usable(p.rest.Nodes[at]) && room.Devices > 0 {
@@ -115,11 +115,14 @@ func gather(rooms []fit.Room, gang fit.Gang) []string {
 
 // homes are the hosts of devices, when all are usable and none is kept for
 // others than owner.
-func (p *Pool) homes(uuids []string, owner *asked) []string {
+func (p *Pool) homes(w, owner *asked) []string {
+	if p.whyImpossible(w) != "" {
+		return nil // not on these, as they are now
+	}
 	var hosts []string
 	for _, n := range p.rest.Nodes {
 		for _, d := range n.Devices {
-			if !slices.Contains(uuids, d.UUID) {
+			if !slices.Contains(w.gang.UUIDs, d.UUID) {
 				continue
 			}
 			if kept := p.kept[n.Node]; !usable(n) || kept != nil && kept != owner {
@@ -135,8 +138,8 @@ func (p *Pool) homes(uuids []string, owner *asked) []string {
 func (p *Pool) keep(w *asked) {
 	for _, host := range w.ReservedOn {
 		p.kept[host] = w
-		p.reindex(host)
 	}
+	p.open(w.ReservedOn, false)
 }
 
 // unkeep ends a reservation.
@@ -148,8 +151,8 @@ func (p *Pool) unkeep(w *asked) {
 	w.ReservedOn, w.ReservedAt = nil, time.Time{}
 	for _, host := range hosts {
 		delete(p.kept, host)
-		p.reindex(host)
 	}
+	p.open(hosts, true)
 	p.freed++
 }
 
@@ -176,9 +179,7 @@ func (w *asked) backfills(other *asked) bool {
 func (p *Pool) open(hosts []string, open bool) {
 	for _, name := range hosts {
 		if at, known := p.find(name); known {
-			host := hostOf(p.rest.Nodes[at])
-			host.Closed = host.Closed || !open
-			p.cluster.Upsert(host)
+			p.cluster.Close(name, !open || !usable(p.rest.Nodes[at]))
 		}
 	}
 }

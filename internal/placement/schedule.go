@@ -60,16 +60,11 @@ func (p *Pool) prove(e *Effects, now time.Time) {
 		return
 	}
 	p.checked = true
-	why := map[int]string{}
 	for _, w := range p.waiting {
 		if w.Proven {
 			continue
 		}
-		reason, known := why[w.shape]
-		if !known {
-			reason = p.roster.Possible(w.gang)
-			why[w.shape] = reason
-		}
+		reason := p.whyImpossible(w)
 		if reason != "" {
 			e.refuse(w.Holder, w.RequestID, p.impossible(w, reason))
 			p.dequeue(w)

@@ -20,6 +20,12 @@ const (
 	// planEvery is how often preemption is considered: a burst of requests is
 	// then one decision.
 	planEvery = time.Minute
+	// planTries is how many unlike requests room is sought for in vain each time;
+	// it bounds how long a decision takes.
+	planTries = 32
+	// planRooms is for how many requests room is made at a time, likewise; the
+	// next are a second later.
+	planRooms = 48
 	// protectedPart of what a job has used so far is what each of its leases may
 	// use undisturbed, as far as that is longer than its MinRuntime. It bounds
 	// how often one job is preempted by the logarithm of its length.
