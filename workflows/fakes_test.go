@@ -53,8 +53,12 @@ type house struct {
 	blocks     func(models.ScoreBlocksRequest) models.ScoredBlocks
 	node       func(context.Context) error
 
+	calls   int  // at a lost host
+	answers bool // the second such call is answered
 	returns bool // a lost host's agent answers again
 
+	slow    time.Duration                // that TellHolders takes
+	borrow  func() error                 // see borrower
 	pool    func(signal string, arg any) // plays the pool; nil: answerPool
 	poolErr error                        // of every signal to the pool
 }
@@ -72,6 +76,7 @@ func newHouse(t *testing.T) *house {
 	h := &house{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), aliases: map[string]string{}}
 	h.SetTestTimeout(30 * time.Second)
 	workflows.Register(h)
+	h.RegisterWorkflowWithOptions(workflows.BorrowLeases, workflow.RegisterOptions{Name: "BorrowLeases"})
 	h.registerData()
 	h.registerTraining()
 	h.registerRelease()
@@ -138,6 +143,7 @@ func (h *house) registerPool() {
 		return models.TellPoolResult{}, h.hearPool(r)
 	})
 	register(h, "TellHolders", func(_ context.Context, r models.TellHoldersRequest) error {
+		time.Sleep(h.slow)
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		for _, m := range r.Messages {
@@ -285,8 +291,12 @@ func (h *house) registerTraining() {
 		return h.checkpoint, nil
 	})
 	register(h, "ReserveMasterPort", func(_ context.Context, r models.ReserveMasterPortRequest) (models.MasterEndpoint, error) {
-		if r.RunKey == "" && !h.returns { // nobody listens on the queue of a lost host
-			return models.MasterEndpoint{}, activity.ErrResultPending
+		if r.RunKey == "" { // a lost host is called
+			if h.calls++; !h.returns && h.calls == 1 {
+				return models.MasterEndpoint{}, fail(models.KindRankLost, "nobody answers")
+			} else if !h.returns && !h.answers {
+				return models.MasterEndpoint{}, activity.ErrResultPending
+			}
 		}
 		return models.MasterEndpoint{Address: "127.0.0.1", Port: 29500}, nil
 	})

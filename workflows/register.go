@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -30,8 +31,9 @@ func Register(registry worker.WorkflowRegistry) {
 
 // Replay runs one recorded history, as `temporal workflow show --output json`
 // writes it, against the present code. It fails when the code would go on
-// differently than the run did.
-func Replay(path string) error {
+// differently than the run did. Payloads is the converter of the workers that
+// made it; nil: Temporal's own.
+func Replay(path string, payloads converter.DataConverter) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -46,7 +48,10 @@ func Replay(path string) error {
 	}
 	// Children and signals are named after the workflow's own ID.
 	started := recorded.GetEvents()[0].GetWorkflowExecutionStartedEventAttributes()
-	replayer := worker.NewWorkflowReplayer()
+	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{DataConverter: payloads})
+	if err != nil {
+		return fmt.Errorf("make a replayer: %w", err)
+	}
 	Register(replayer)
 	return replayer.ReplayWorkflowHistoryWithOptions(nil, recorded, worker.ReplayWorkflowHistoryOptions{
 		OriginalExecution: workflow.Execution{ID: started.GetWorkflowId(), RunID: started.GetOriginalExecutionRunId()},

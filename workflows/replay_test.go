@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mainspring-ml/mainspring/internal/claimcheck"
 	"github.com/mainspring-ml/mainspring/workflows"
 )
 
@@ -20,7 +21,7 @@ func TestReplay(t *testing.T) {
 	types := map[string]bool{}
 	for _, path := range paths {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".json"), func(t *testing.T) {
-			require.NoError(t, workflows.Replay(path))
+			require.NoError(t, workflows.Replay(path, claimcheck.Converter(&claimcheck.Codec{})))
 		})
 		types[strings.SplitN(filepath.Base(path), "-", 2)[0]] = true
 	}
@@ -36,7 +37,7 @@ func TestReplayNoticesAChange(t *testing.T) {
 	require.NotEqual(t, string(data), changed)
 	path := filepath.Join(t.TempDir(), "changed.json")
 	require.NoError(t, os.WriteFile(path, []byte(changed), 0o644))
-	require.Error(t, workflows.Replay(path))
+	require.Error(t, workflows.Replay(path, claimcheck.Converter(&claimcheck.Codec{})))
 }
 
 // TestHistoriesCarryNoLargePayload holds promise 7: references and summaries

@@ -205,7 +205,10 @@ func (s *serving) move(ctx workflow.Context, l *life, asked models.LeasePreempte
 	if found, err := workflow.AwaitWithTimeout(ctx, left, func() bool { return taken() || over() }); !found || err != nil || !taken() {
 		return
 	}
-	_ = workflow.Sleep(ctx, min(gatewaysFollow, left)) // until the last gateway has seen the new address
+	// Until the last gateway has seen the new address, and not into the time
+	// that draining needs.
+	left = max(asked.By.Sub(workflow.Now(ctx))-drainWithin/2, 0)
+	_ = workflow.Sleep(ctx, min(gatewaysFollow, left))
 }
 
 // withdraw takes a server's address back, unless its successor's is published

@@ -45,6 +45,7 @@ type config struct {
 	seconds    float64
 	hosts      int
 	asks       int
+	hold       time.Duration
 	profile    string
 }
 
@@ -76,6 +77,7 @@ func main() {
 	flag.Float64Var(&c.seconds, "seconds", 15, "how long each measurement takes, after two seconds of warming up")
 	flag.IntVar(&c.hosts, "hosts", 1000, "hosts of 8 devices in the second measurement; 0 leaves it out")
 	flag.IntVar(&c.asks, "asks", 32, "questions in flight at the pool, as MAINSPRING_POOL_ASKS in a dev stack")
+	flag.DurationVar(&c.hold, "hold", 0, "how long a lease is kept; with any time the requester sleeps on a timer")
 	flag.StringVar(&c.profile, "cpuprofile", "", "write a CPU profile of this process")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -42,7 +42,7 @@ func measure(ctx context.Context, c client.Client, conf config, hosts int) (meas
 	began := time.Now()
 	from := began.Add(warmUp)
 	until := from.Add(time.Duration(conf.seconds * float64(time.Second)))
-	waits, err := borrowAll(ctx, c, conf.requesters, workflows.Borrowing{Until: until,
+	waits, err := borrowAll(ctx, c, conf.requesters, workflows.Borrowing{Until: until, Hold: conf.hold,
 		Resources: models.Resources{Pool: pool, Nodes: 1, GPUsPerNode: 1}}, from)
 	if err != nil {
 		return m, err
