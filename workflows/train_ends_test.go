@@ -230,6 +230,14 @@ func TestTrainAccountsForWhatItUsed(t *testing.T) {
 	require.Equal(t, "VIRT-host-a-0,VIRT-host-b-0", told.Tags["mainspring.devices"])
 }
 
+func TestTrainKeepsItsModelWhenMLflowRefusesTheAccount(t *testing.T) {
+	h := newHouse(t)
+	h.annotateErr = fail(models.KindInvalidSpec, "the run was deleted")
+	h.ExecuteWorkflow(models.TrainWorkflow, trainInput())
+	require.Equal(t, int64(50), trained(t, h).Steps)
+	require.Len(t, h.annotated, 1)
+}
+
 func TestTrainAloneTakesTheDefaults(t *testing.T) {
 	h := newHouse(t)
 	input := trainInput()
