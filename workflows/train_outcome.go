@@ -159,7 +159,7 @@ func exitReason(err error) models.ExitReason {
 	if temporal.IsCanceledError(err) {
 		return models.ExitCancelled
 	}
-	switch kindOf(err) { //nolint:exhaustive // the other kinds do not end ranks
+	switch kindOf(err) {
 	case models.KindRankLost:
 		return models.ExitSignal
 	case models.KindStaleFence:
@@ -179,7 +179,7 @@ func restartable(err error) bool {
 	if errors.As(err, &timeout) {
 		return true
 	}
-	switch kindOf(err) { //nolint:exhaustive // all other kinds are final
+	switch kindOf(err) {
 	case models.KindRankLost, models.KindStaleFence, models.KindUnavailable:
 		return true
 	default:
@@ -238,9 +238,6 @@ func advice(reason models.ExitReason) string {
 		return "look at the host and its `mainspring agent`"
 	case models.ExitLeaseLost, models.ExitFenced:
 		return "`mainspring pool` shows what became of hosts and devices"
-	case models.ExitFinished, models.ExitPreempted, models.ExitPaused, models.ExitCancelled, models.ExitOutOfMemory,
-		models.ExitSignal, models.ExitStatus, models.ExitHang, models.ExitDataError, models.ExitNotStarted, models.ExitTimeout, models.ExitNoModel:
-		return ""
 	default:
 		return ""
 	}
