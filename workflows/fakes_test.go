@@ -56,6 +56,8 @@ type house struct {
 
 	returns bool // a lost host's agent answers again
 
+	slow    time.Duration                // that TellHolders takes
+	borrow  func() error                 // see borrower
 	pool    func(signal string, arg any) // plays the pool; nil: answerPool
 	poolErr error                        // of every signal to the pool
 }
@@ -73,6 +75,7 @@ func newHouse(t *testing.T) *house {
 	h := &house{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), aliases: map[string]string{}}
 	h.SetTestTimeout(30 * time.Second)
 	workflows.Register(h)
+	h.RegisterWorkflowWithOptions(workflows.BorrowLeases, workflow.RegisterOptions{Name: "BorrowLeases"})
 	h.registerData()
 	h.registerTraining()
 	h.registerRelease()
@@ -139,6 +142,7 @@ func (h *house) registerPool() {
 		return models.TellPoolResult{}, h.hearPool(r)
 	})
 	register(h, "TellHolders", func(_ context.Context, r models.TellHoldersRequest) error {
+		time.Sleep(h.slow)
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		for _, m := range r.Messages {

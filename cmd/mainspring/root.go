@@ -50,6 +50,7 @@ func newRootCommand() *cobra.Command {
 		newGatewayCommand(),
 		newServeCommand(),
 		newShimCommand(),
+		newPoolCommand(),
 		newDevicesCommand(),
 		newVersionCommand(),
 	)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -58,6 +59,7 @@ func (a Access) Env() []string {
 		"MAINSPRING_ONNXRUNTIME="+a.ONNXRuntime,
 		"MAINSPRING_UV="+a.UV,
 		"MAINSPRING_TEMPORAL_UI="+a.TemporalUI,
+		"MAINSPRING_POOL_ASKS="+strconv.Itoa(asksAtOnce),
 	)
 }
 

@@ -16,6 +16,11 @@ func searchAttributes() []string {
 	return []string{"MainspringEndpoint", "MainspringModel", "MainspringStage", "MainspringVerdict", "MainspringVersion"}
 }
 
+// asksAtOnce is how many questions a worker may have in flight at a device
+// pool, MAINSPRING_POOL_ASKS. Temporal's default limit is 10 for a workflow;
+// temporalSettings raise it.
+const asksAtOnce = 32
+
 // temporalSettings make a dev server answer in milliseconds: it looks for new
 // tasks 100 times a second rather than 20, fires timers when they are due
 // rather than up to a second later, lets a waiter that missed its wake-up ask
