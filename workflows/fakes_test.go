@@ -54,6 +54,8 @@ type house struct {
 	blocks     func(models.ScoreBlocksRequest) models.ScoredBlocks
 	node       func(context.Context) error
 
+	calls   int  // at a lost host
+	answers bool // the second such call is answered
 	returns bool // a lost host's agent answers again
 
 	slow    time.Duration                // that TellHolders takes
@@ -290,8 +292,12 @@ func (h *house) registerTraining() {
 		return h.checkpoint, nil
 	})
 	register(h, "ReserveMasterPort", func(_ context.Context, r models.ReserveMasterPortRequest) (models.MasterEndpoint, error) {
-		if r.RunKey == "" && !h.returns { // nobody listens on the queue of a lost host
-			return models.MasterEndpoint{}, activity.ErrResultPending
+		if r.RunKey == "" { // a lost host is called
+			if h.calls++; !h.returns && h.calls == 1 {
+				return models.MasterEndpoint{}, fail(models.KindRankLost, "nobody answers")
+			} else if !h.returns && !h.answers {
+				return models.MasterEndpoint{}, activity.ErrResultPending
+			}
 		}
 		return models.MasterEndpoint{Address: "127.0.0.1", Port: 29500}, nil
 	})

@@ -73,17 +73,37 @@ func (n *node) joined(ctx workflow.Context) {
 }
 
 // end is the end of a watch. An agent that said that it leaves has taken care
-// of its jobs, and has some time to be replaced; silence has been long enough.
+// of its jobs, and has some time to be replaced. One that fell silent is called
+// once more; a host is lost when nobody answers.
 func (n *node) end(ctx workflow.Context, cause error) error {
 	announced := workflow.GetSignalChannel(ctx, models.SignalInventory)
-	if kindOf(cause) == agentLeft {
+	switch {
+	case cause == nil: // it said that it ends for good
+		return n.lose(ctx, cause)
+	case kindOf(cause) == agentLeft:
 		n.status.Reason = "its agent leaves; waiting for the next"
 		n.show(ctx)
 		if back, err := workflow.AwaitWithTimeout(ctx, agentAbsent, func() bool { return announced.Len() > 0 }); back || err != nil {
 			return err
 		}
+	default:
+		calling, cancel := workflow.WithCancel(ctx)
+		defer cancel()
+		answered := n.ping(calling, nodeAnswers, &temporal.RetryPolicy{MaximumAttempts: 1})
+		err := workflow.Await(ctx, func() bool { return announced.Len() > 0 || answered.IsReady() })
+		if err != nil || announced.Len() > 0 || answered.Get(ctx, nil) == nil {
+			return err
+		}
 	}
 	return n.lose(ctx, cause)
+}
+
+// ping is the lightest call that any agent of the host answers.
+func (n *node) ping(ctx workflow.Context, within time.Duration, retry *temporal.RetryPolicy) workflow.Future {
+	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue: models.HostQueue(n.status.Info.Node), ScheduleToCloseTimeout: within, StartToCloseTimeout: nodeAnswers,
+		RetryPolicy: retry, Summary: "Call the agent of " + n.status.Info.Node,
+	}), models.Hosts.ReserveMasterPort, models.ReserveMasterPortRequest{})
 }
 
 // lose reports the node down and waits for an agent: the next one, which
@@ -98,11 +118,7 @@ func (n *node) lose(ctx workflow.Context, cause error) error {
 
 	listening, cancel := workflow.WithCancel(ctx)
 	defer cancel()
-	// The lightest call that any agent answers.
-	answered := workflow.ExecuteActivity(workflow.WithActivityOptions(listening, workflow.ActivityOptions{
-		TaskQueue: models.HostQueue(n.status.Info.Node), ScheduleToStartTimeout: tenYears, StartToCloseTimeout: 5 * time.Second,
-		Summary: "Wait for an agent of " + n.status.Info.Node,
-	}), models.Hosts.ReserveMasterPort, models.ReserveMasterPortRequest{})
+	answered := n.ping(listening, tenYears, patiently())
 	announced := workflow.GetSignalChannel(ctx, models.SignalInventory)
 	return workflow.Await(ctx, func() bool { return announced.Len() > 0 || answered.IsReady() })
 }
@@ -113,25 +129,25 @@ func (n *node) takeInventory(ctx workflow.Context) {
 }
 
 const (
-	// nodeSilent and nodeAbsent add up to how late the loss of a host is
-	// noticed: its agent has not been heard of for the one, and no other has
-	// taken the watch over for the other.
-	nodeSilent = 5 * time.Second
-	nodeAbsent = 4500 * time.Millisecond
+	// nodeSilent and nodeAnswers add up to how late the loss of a host is
+	// noticed. There is no second attempt in between: when a host dies, the
+	// server goes on handing tasks to its agent's open polls for a while.
+	nodeSilent  = 5 * time.Second
+	nodeAnswers = 3500 * time.Millisecond
 	// agentLeft is how WatchNode fails when its agent stops and leaves its jobs
 	// to the next.
 	agentLeft = models.KindUnavailable
 )
 
-// options: an agent that is replaced in time takes the next attempt, and
-// nothing was lost.
+// options: an agent polls before it announces itself, so a watch begins at once
+// or its agent is gone.
 func (n *node) options(ctx workflow.Context) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              models.HostQueue(n.status.Info.Node),
-		ScheduleToStartTimeout: nodeAbsent,
+		ScheduleToStartTimeout: nodeSilent,
 		StartToCloseTimeout:    tenYears,
 		HeartbeatTimeout:       nodeSilent,
-		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 1, NonRetryableErrorTypes: []string{string(agentLeft)}},
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
 		Summary:                "Watch host " + n.status.Info.Node,
 	})
 }

@@ -36,7 +36,7 @@ func (p *pool) show(ctx workflow.Context) {
 // drawPool writes a page whose length does not grow with the pool.
 func drawPool(s models.PoolStatus, now time.Time) *page {
 	out := &page{}
-	out.linef("**Pool %s**: %d hosts (%d down), %d devices (%d quarantined), %s leased by %d leases, %d waiting", s.Pool,
+	out.linef("**Pool %s**: %d hosts (%d down), %d devices (%d quarantined), %s in use; leases: %d, waiting: %d", s.Pool,
 		s.Counts.Nodes, s.Counts.NodesDown, s.Counts.Devices, s.Counts.Quarantined, gpus(s.Counts.LeasedMilli), s.Counts.Leases, s.Counts.Waiting)
 	drawHosts(out, s)
 	if len(s.Leases) > 0 {

@@ -163,7 +163,7 @@ func TestNodeKeepsItsWatchWhenOnlyTheInventoryChanges(t *testing.T) {
 	require.False(t, told.At.IsZero(), "the pool can order what it hears")
 }
 
-func TestNodeComesBackWithTheSameAgent(t *testing.T) {
+func TestNodeIsNotLostWhenItsAgentAnswers(t *testing.T) {
 	h := newHouse(t)
 	h.returns = true
 	watches := 0
@@ -175,8 +175,8 @@ func TestNodeComesBackWithTheSameAgent(t *testing.T) {
 	}
 	h.RegisterDelayedCallback(h.CancelWorkflow, time.Minute)
 	h.ExecuteWorkflow(models.NodeWorkflow, hostWith("a", "A0"))
-	require.Len(t, h.sent(models.SignalNodeDown), 1)
-	require.Len(t, h.sent(models.SignalNodeUp), 2, "it did not have to announce itself anew")
+	require.Empty(t, h.sent(models.SignalNodeDown), "it answers when it is called")
+	require.Equal(t, 2, watches)
 }
 
 func TestNodeGivesALeavingAgentTimeToBeReplaced(t *testing.T) {
@@ -195,4 +195,19 @@ func TestNodeGivesALeavingAgentTimeToBeReplaced(t *testing.T) {
 	h.ExecuteWorkflow(models.NodeWorkflow, hostWith("a", "A0"))
 	require.Empty(t, h.sent(models.SignalNodeDown))
 	require.Equal(t, 2, watches)
+}
+
+func TestNodeComesBackWithTheSameAgent(t *testing.T) {
+	h := newHouse(t)
+	h.node = func(context.Context) error {
+		if h.calls == 0 {
+			return fail(models.KindRankLost, "silent")
+		}
+		return activity.ErrResultPending
+	}
+	h.answers = true // the second call: the network is back
+	h.RegisterDelayedCallback(h.CancelWorkflow, time.Minute)
+	h.ExecuteWorkflow(models.NodeWorkflow, hostWith("a", "A0"))
+	require.Len(t, h.sent(models.SignalNodeDown), 1)
+	require.Len(t, h.sent(models.SignalNodeUp), 2, "it did not have to announce itself anew")
 }

@@ -14,7 +14,7 @@ import (
 // printPool writes a pool as an operator reads it: what is there, who has it,
 // who waits and why, who has used how much.
 func printPool(w io.Writer, s models.PoolStatus, now time.Time) error {
-	fmt.Fprintf(w, "Pool %s: %d hosts (%d down), %d devices (%d quarantined), %s leased; %d leases, %d waiting\n", s.Pool,
+	fmt.Fprintf(w, "Pool %s: %d hosts (%d down), %d devices (%d quarantined), %s in use; leases: %d, waiting: %d\n", s.Pool,
 		s.Counts.Nodes, s.Counts.NodesDown, s.Counts.Devices, s.Counts.Quarantined, devices(s.Counts.LeasedMilli), s.Counts.Leases, s.Counts.Waiting)
 	if s.Counts.Nodes == 0 {
 		fmt.Fprintf(w, "\nNo host has joined yet: start `mainspring agent --pool %s` where the devices are.\n", s.Pool)
@@ -61,7 +61,7 @@ func printHosts(w io.Writer, s models.PoolStatus, _ time.Time) error {
 		free, taken := 0, int64(0)
 		for _, d := range n.Devices {
 			taken += used[d.UUID]
-			if used[d.UUID] == 0 && !quarantined(n, d.UUID) {
+			if used[d.UUID] == 0 && n.Down == "" && n.Cordoned == "" && !quarantined(n, d.UUID) {
 				free++
 			}
 		}

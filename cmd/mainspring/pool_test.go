@@ -32,9 +32,9 @@ func TestPoolIsPrintedAsAnOperatorReadsIt(t *testing.T) {
 		Tenants: []models.Tenant{{Name: "research", QuotaMilli: 16_000, UsedGPUSeconds: 7200}},
 	}, now))
 	for _, want := range []string{
-		"Pool default: 2 hosts (1 down), 4 devices (1 quarantined), 0.5 leased; 1 leases, 1 waiting",
+		"Pool default: 2 hosts (1 down), 4 devices (1 quarantined), 0.5 in use; leases: 1, waiting: 1",
 		"a     up                           H200   2        0     0.5   1",
-		"b     down: its agent went silent  H200   2        2     0     0",
+		"b     down: its agent went silent  H200   2        0     0     0",
 		"7      1m30s  train delay  a: A0 (0.5)  lifecycle/delay/1/train",
 		"train big, for 3h0m (h; request r1)\n    needs 2 nodes × 8 H200; best now 1 × 0",
 		"research  1       16     2",
