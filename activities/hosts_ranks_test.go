@@ -11,6 +11,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
@@ -19,6 +20,7 @@ import (
 )
 
 func TestRunRanksLeavesModelMetricsAndCheckpoints(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	req := b.request("steps=6", "every=2", "model=distance", "until="+filepath.Join(b.dir, "go"))
 	done := make(chan error, 1)
@@ -91,6 +93,7 @@ func checkContract(t *testing.T, b *hostBench) {
 }
 
 func TestAnswerThatGotLostIsGivenAgain(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	req := b.request("steps=1", "model=distance")
 	first, err := b.RunRanks(context.Background(), req)
@@ -104,6 +107,7 @@ func TestAnswerThatGotLostIsGivenAgain(t *testing.T) {
 }
 
 func TestNextAttemptAttachesToRunningRanks(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	starts, gate := filepath.Join(b.dir, "starts"), filepath.Join(b.dir, "go")
 	req := b.request("steps=3", "model=distance", "until="+gate)
@@ -143,6 +147,7 @@ func TestNextAttemptAttachesToRunningRanks(t *testing.T) {
 }
 
 func TestCancellationEndsTheGangAndKeepsItsCheckpoint(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	req := b.request("steps=2", "until="+filepath.Join(b.dir, "never"))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -153,8 +158,10 @@ func TestCancellationEndsTheGangAndKeepsItsCheckpoint(t *testing.T) {
 	}()
 	b.eventually("the ranks report", func() bool { return b.metrics.count() == 2 })
 	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+	err := <-done
+	var asked *temporal.CanceledError
+	if !errors.As(err, &asked) {
+		t.Fatalf("got %v", err)
 	}
 	b.noneLeft(req)
 	found, err := (&Checkpoints{Store: b.memory}).FindCheckpoint(context.Background(), models.FindCheckpointRequest{RunKey: "abc123"})
@@ -164,6 +171,7 @@ func TestCancellationEndsTheGangAndKeepsItsCheckpoint(t *testing.T) {
 }
 
 func TestResumeFromTheNewestCheckpointThatVerifies(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	ctx := context.Background()
 	for _, step := range []string{"2", "4"} {
@@ -227,6 +235,7 @@ func TestFailuresSayWhoseFaultItWas(t *testing.T) {
 		}, kind: models.KindInvalidSpec, says: []string{"objects/gone"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			b := newHostBench(t)
 			req := b.request(c.args...)
 			if c.change != nil {
@@ -242,6 +251,7 @@ func TestFailuresSayWhoseFaultItWas(t *testing.T) {
 }
 
 func TestOlderLeaseIsRefused(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	newer := b.request("steps=1", "model=distance")
 	if _, err := b.RunRanks(context.Background(), newer); err != nil {
@@ -254,6 +264,7 @@ func TestOlderLeaseIsRefused(t *testing.T) {
 }
 
 func TestSecretReachesTheProgramAndNoFile(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	file := filepath.Join(b.dir, "secret")
 	if err := os.WriteFile(file, []byte("from-a-file\n"), 0o600); err != nil {
@@ -279,6 +290,7 @@ func TestSecretReachesTheProgramAndNoFile(t *testing.T) {
 }
 
 func TestMLflowBeingDownHoldsNothingUp(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	b.metrics.broken = 2
 	if _, err := b.RunRanks(context.Background(), b.request("steps=4", "model=distance")); err != nil {
@@ -290,6 +302,7 @@ func TestMLflowBeingDownHoldsNothingUp(t *testing.T) {
 }
 
 func TestProgressIsThereForHeartbeats(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	gate := filepath.Join(b.dir, "go")
 	g := newGang(b.Hosts, b.request("steps=100", "every=100", "model=distance", "until="+gate))

@@ -7,14 +7,19 @@
 //     name of its directory, and starting the same key again attaches to it.
 //   - The shim is the job's parent: a small process in a session of its own.
 //     It starts the processes, records how they end, and ends what is left.
-//   - A fence is the highest token seen for a device. Tokens only grow: a job
-//     with a lower token is refused, one with a higher token first ends whatever
-//     older job has the device.
+//   - A fence remembers who has claimed a device: tokens, keys and shares, see
+//     package fencing. Tokens only grow: a job with a lower token is refused
+//     when newer ones leave no room for it, one with a higher token first ends
+//     the older jobs that do not fit beside it. A whole device has one job.
 //   - A stray is a process of a job whose shim is gone.
+//   - Leased cores are a job's alone among the jobs of a root; the shim binds each
+//     process to its part before it runs its program. Leased memory is a limit of
+//     the job's own cgroup, where the host lets one be made.
 //
 // # Files below a root
 //
 //	fences/<device>.json   the fence; <device>.lock is held while a job starts
+//	cores.lock             held while cores are chosen; jobs say which they have
 //	jobs/<key>/job.json    what to run; never an environment, which may hold secrets
 //	jobs/<key>/lock        held by the shim as long as it lives
 //	jobs/<key>/state.json  what the shim has done
@@ -25,9 +30,10 @@
 //
 // Everything may be killed between any two steps:
 //
-//  1. The fence is raised. From here on no older job can start on the device,
-//     because a shim reads the fences after it has taken its lock.
-//  2. Older jobs on the device are found by their held locks, and ended.
+//  1. The fence is raised. From here on no job without a claim can start on the
+//     device, because a shim reads the fences after it has taken its lock.
+//  2. Jobs on the device whose claim is gone are found by their held locks, and
+//     ended.
 //  3. job.json is written, then the shim is started. A shim that another one
 //     beat to the lock, or that finds state.json, leaves at once: a job's
 //     processes are started at most once.

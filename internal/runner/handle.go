@@ -65,7 +65,11 @@ func (h *Handle) recover() (State, bool, error) {
 		return State{}, false, err
 	}
 	defer own.release()
-	killStrays(h.dir)
+	oom := groupOOM(h.job.Cgroup)
+	if err := killAll(func() []int { return strays(h.dir) }, strayLimit); err != nil {
+		return State{}, false, fmt.Errorf("end job %s: %w", h.job.Key, err)
+	}
+	dissolve(h.job.Cgroup)
 	state, _, err := readState(h.dir)
 	if err != nil || state.Finished {
 		return state, state.Finished, err
@@ -75,7 +79,7 @@ func (h *Handle) recover() (State, bool, error) {
 	}
 	for i := range state.Processes {
 		if state.Processes[i].Exit == nil {
-			state.Processes[i].Exit = &Exit{Signal: "killed", At: time.Now().UTC()}
+			state.Processes[i].Exit = &Exit{Signal: "killed", OOM: oom, Lost: true, At: time.Now().UTC()}
 		}
 	}
 	state.Finished, state.Lost = true, true
@@ -103,7 +107,8 @@ func (h *Handle) Wait(ctx context.Context) (State, error) {
 
 // Stop ends the job, SIGTERM first, and returns when it has ended. Stopping an
 // ended job returns its state. A shim that does not obey within the grace
-// period and a little more is killed.
+// period and a little more is killed. ErrStuck says that a process can't be
+// ended at all.
 func (h *Handle) Stop(ctx context.Context, reason string) (State, error) {
 	if state, ended, err := h.Poll(); err != nil || ended {
 		return state, err
