@@ -19,7 +19,8 @@ func (n *narrator) tellTraining(train models.TrainStatus, devices string, now ti
 	}
 	switch {
 	case train.Waiting == "":
-		delete(n.told, "devices") // a second wait for the same is told again
+		delete(n.told, "devices") // a second wait, for the same, is told again
+		delete(n.at, "devices")
 	case train.State == models.TrainPaused:
 		lines = append(lines, n.changed("devices", now, stage, "paused; waiting for "+train.Waiting)...)
 	case devices != "":

@@ -68,6 +68,7 @@ func TestFollowTellsPausesAndFailures(t *testing.T) {
 		look(status, models.TrainStatus{State: models.TrainPaused, Attempt: 2, Waiting: "a top-up: `mainspring top-up x`", Attempts: []models.AttemptSummary{first}}),
 		look(status, models.TrainStatus{State: models.TrainPaused, Attempt: 2, Waiting: "a top-up: `mainspring top-up x`", Attempts: []models.AttemptSummary{first}}),
 		look(status, models.TrainStatus{State: models.TrainRunning, Attempt: 2, Resumed: 14, Attempts: []models.AttemptSummary{first}}),
+		look(status, models.TrainStatus{State: models.TrainLeasing, Attempt: 2, Waiting: "a host: the pool has none yet", Attempts: []models.AttemptSummary{first}}),
 		look(failed, models.TrainStatus{State: models.TrainFailed, Attempt: 2, Attempts: []models.AttemptSummary{first, second}, Account: models.GPUAccount{Lost: 6}}),
 	)
 	server.failure = temporal.NewNonRetryableApplicationError("above 4GiB", string(models.KindTrainingFailed), nil)
@@ -82,6 +83,7 @@ func TestFollowTellsPausesAndFailures(t *testing.T) {
 		"  train     attempt 1 on h1 ended at step 14 after 3.0s: paused: used up",
 		"  train     paused; waiting for a top-up: `mainspring top-up x`",
 		"  train     attempt 2, from step 14",
+		"  train     waiting for a host: the pool has none yet",
 		"  train     attempt 2 on h1 ended at step 14 after 3.0s: out of memory: above 4GiB",
 		"  train     ended after 9.0s",
 		"  train     6 GPU-seconds leased: starting 0 (0 %), computing 0 (0 %), checkpointing 0 (0 %), lost 6 (100 %); waited for 0 before",

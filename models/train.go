@@ -62,14 +62,24 @@ func (a GPUAccount) Add(b GPUAccount) GPUAccount {
 // String writes an account in one line, for people.
 func (a GPUAccount) String() string {
 	leased := a.Leased()
+	number := func(v float64) string {
+		switch {
+		case v < 0.05:
+			return "0"
+		case v >= 100:
+			return fmt.Sprintf("%.0f", v)
+		default:
+			return fmt.Sprintf("%.3g", v)
+		}
+	}
 	part := func(v float64) string {
 		if leased <= 0 {
-			return fmt.Sprintf("%.0f", v)
+			return number(v)
 		}
-		return fmt.Sprintf("%.0f (%.0f %%)", v, 100*v/leased)
+		return fmt.Sprintf("%s (%.0f %%)", number(v), 100*v/leased)
 	}
-	return fmt.Sprintf("%.0f GPU-seconds leased: starting %s, computing %s, checkpointing %s, lost %s; waited for %.0f before",
-		leased, part(a.Starting), part(a.Computing), part(a.Checkpointing), part(a.Lost), a.Waiting)
+	return fmt.Sprintf("%s GPU-seconds leased: starting %s, computing %s, checkpointing %s, lost %s; waited for %s before",
+		number(leased), part(a.Starting), part(a.Computing), part(a.Checkpointing), part(a.Lost), number(a.Waiting))
 }
 
 // AttemptSummary is one attempt of a training.

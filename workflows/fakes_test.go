@@ -38,6 +38,7 @@ type house struct {
 	checkpoint  models.Checkpoint
 	finished    []models.FinishRunRequest
 	annotated   []models.AnnotateRunRequest
+	annotateErr error
 	prepare     func(queue string) (models.PreparedEnvironment, error)
 	evaluation  models.Evaluation
 
@@ -277,7 +278,7 @@ func (h *house) registerTraining() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.annotated = append(h.annotated, r)
-		return nil
+		return h.annotateErr
 	})
 	register(h, "PrepareEnvironment", func(ctx context.Context, _ models.PrepareEnvironmentRequest) (models.PreparedEnvironment, error) {
 		if h.prepare == nil {

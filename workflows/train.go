@@ -132,9 +132,13 @@ func (t *training) close(ctx workflow.Context, cause error) error {
 	if cause == nil {
 		t.status.State = models.TrainFinished
 		t.show(ctx)
-		return do(quick(ctx, "Record the account in MLflow"), models.Tracking.AnnotateRun, models.AnnotateRunRequest{
+		if err := do(quick(ctx, "Record the account in MLflow"), models.Tracking.AnnotateRun, models.AnnotateRunRequest{
 			RunID: t.run.RunID, At: workflow.Now(ctx), Metrics: metrics, Tags: tags,
-		})
+		}); err != nil {
+			// Refused or cancelled: the model is there, and the result has the account.
+			workflow.GetLogger(ctx).Error("account not recorded", "run", t.run.RunID, "error", err)
+		}
+		return nil
 	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
@@ -148,7 +152,7 @@ func (t *training) close(ctx workflow.Context, cause error) error {
 	if t.run.RunID == "" {
 		return cause // there is nothing to close
 	}
-	tags["mainspring.failure"] = excerpt(reason(cause))
+	tags["mainspring.failure"] = clip(reason(cause), tagLimit)
 	if err := do(quick(ctx, "Close the MLflow run"), models.Tracking.FinishRun, models.FinishRunRequest{
 		RunID: t.run.RunID, Status: status, EndTime: workflow.Now(ctx), Metrics: metrics, Tags: tags,
 	}); err != nil {

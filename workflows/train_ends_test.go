@@ -189,7 +189,7 @@ func TestTrainSaysAfterHowManyRestartsItGaveUp(t *testing.T) {
 		return models.RanksResult{}, failWith(models.KindRankLost, models.ExitHang, "no progress for 30m0s")
 	}
 	h.ExecuteWorkflow(models.TrainWorkflow, trainInput())
-	for _, part := range []string{"attempt 4 on host-", "given up after 3 restarts", "hang: no progress for 30m0s", "train.hang_timeout", "mainspring status"} {
+	for _, part := range []string{"attempt 4 on host-", "given up after 3 restarts", "hang: no progress for 30m0s", "mainspring status"} {
 		require.ErrorContains(t, h.GetWorkflowError(), part)
 	}
 	require.Len(t, h.leases(), 4)
@@ -228,6 +228,14 @@ func TestTrainAccountsForWhatItUsed(t *testing.T) {
 	require.Equal(t, "2", told.Tags["mainspring.attempts"])
 	require.Equal(t, "1", told.Tags["mainspring.restarts"])
 	require.Equal(t, "VIRT-host-a-0,VIRT-host-b-0", told.Tags["mainspring.devices"])
+}
+
+func TestTrainKeepsItsModelWhenMLflowRefusesTheAccount(t *testing.T) {
+	h := newHouse(t)
+	h.annotateErr = fail(models.KindInvalidSpec, "the run was deleted")
+	h.ExecuteWorkflow(models.TrainWorkflow, trainInput())
+	require.Equal(t, int64(50), trained(t, h).Steps)
+	require.Len(t, h.annotated, 1)
 }
 
 func TestTrainAloneTakesTheDefaults(t *testing.T) {

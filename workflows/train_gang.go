@@ -101,10 +101,10 @@ const (
 	// costs a start.
 	growEvery = 10 * time.Minute
 	// growLook is how often the store is looked at for a fresh checkpoint before
-	// a move, and growLooks how often at most. A program that ignores SIGTERM
-	// loses about growLook.
-	growLook  = time.Minute
-	growLooks = 30
+	// a move, and growLooks how often at most: a look reads what it finds. A
+	// program that ignores SIGTERM loses about growLook.
+	growLook  = 2 * time.Minute
+	growLooks = 15
 )
 
 // watchGrowth ends a gang that could be larger, right after a checkpoint.

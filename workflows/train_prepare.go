@@ -26,7 +26,7 @@ func (t *training) prepare(ctx workflow.Context) error {
 			RequestID: fmt.Sprintf("%s#hosts-%d", info.WorkflowExecution.RunID, ask),
 			Holder:    info.WorkflowExecution.ID, Resources: t.input.Train.Resources,
 		}
-		t.waitFor(ctx, request.RequestID, "a host of pool "+request.Resources.Pool+" to prepare the environment on")
+		t.waitFor(ctx, request.RequestID, "a host to prepare the environment on, for "+waitingFor(request.Resources))
 		hosts, err := t.desk.hosts(ctx, request)
 		t.waitFor(ctx, "", "")
 		if err != nil {
