@@ -36,7 +36,7 @@ const (
 //     arrive is followed by one that finds the result.
 func (h *Hosts) RunRanks(ctx context.Context, req models.RunRanksRequest) (models.RanksResult, error) {
 	g := newGang(h, req)
-	defer pulse(ctx, g.read)()
+	defer pulseEach(ctx, gangBeat, g.read)()
 	release, err := h.claims.take(ctx, g.key)
 	if err != nil {
 		return models.RanksResult{}, err
@@ -47,10 +47,7 @@ func (h *Hosts) RunRanks(ctx context.Context, req models.RunRanksRequest) (model
 	}
 	handle, err := g.start(ctx)
 	if err != nil {
-		if ctx.Err() != nil {
-			return models.RanksResult{}, ctx.Err()
-		}
-		return models.RanksResult{}, err
+		return models.RanksResult{}, g.notStarted(ctx, err)
 	}
 	return g.see(ctx, handle)
 }
@@ -61,6 +58,9 @@ type gang struct {
 	req models.RunRanksRequest
 	key string
 	dir string // the job's
+
+	// watch is nil until the job runs.
+	watch *watch
 
 	mu       sync.Mutex
 	progress models.RankProgress
@@ -100,6 +100,7 @@ func (g *gang) read() (models.RankProgress, int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	detail := g.progress
+	detail.Metrics = shown(detail.Metrics)
 	detail.Curve = append([][2]float64(nil), g.curve.points...)
 	return detail, g.version
 }
@@ -154,14 +155,12 @@ func (g *gang) prepare(ctx context.Context) (runner.Job, error) {
 	if err := g.environment(ctx, argv, &at); err != nil {
 		return runner.Job{}, err
 	}
-	job := runner.Job{
-		Key: g.key, Token: g.req.Token, Grace: g.req.Train.Grace.Std(), Orphan: g.h.Orphan,
-	}
+	job := runner.Job{Key: g.key, Token: g.req.Token, Grace: g.req.Train.Grace.Std(), Orphan: g.h.Orphan}
+	leased(&job, g.req.Node)
 	for local, device := range g.req.Node.Devices {
-		job.Devices = append(job.Devices, device.UUID)
 		name := g.rankName(local)
 		job.Processes = append(job.Processes, runner.Process{
-			Name: name, Argv: argv, Dir: g.path(codeDir), Log: logPath(g.dir, name),
+			Name: name, Argv: argv, Dir: g.path(codeDir), Log: logPath(g.dir, name), Near: near(device),
 			Env: g.h.rankEnvironment(ctx, g.req, local, at, g.path(progressFile(local)), secrets),
 		})
 	}
@@ -238,26 +237,44 @@ func (g *gang) environment(ctx context.Context, argv []string, at *places) error
 	return nil
 }
 
+// lateLimit bounds the storing of a model after cancellation was requested.
+const lateLimit = 2 * time.Minute
+
 // see follows the job to its end and concludes.
 func (g *gang) see(ctx context.Context, handle *runner.Handle) (models.RanksResult, error) {
 	state, err := g.follow(ctx, handle)
 	if err != nil {
 		return models.RanksResult{}, err
 	}
-	// A rank that was lost before the cancellation is worth telling: it may be
-	// why the rest of the gang was cancelled.
-	failure := outcome(state, g.req.Train, g.dir)
+	end := conclusion(state, g.req.Train, g.dir)
+	report := g.report(end.reason)
+	report.Ended = ended(state)
+	if done := state.Stopping == "" && end.err == nil; cancelRequested(ctx) && done {
+		// The request came too late: nothing is left to save by not storing it.
+		limited, stop := context.WithTimeout(context.WithoutCancel(ctx), lateLimit)
+		defer stop()
+		ctx = limited
+	}
 	if cancelRequested(ctx) {
-		var lost *models.Error
-		if errors.As(failure, &lost) && lost.Kind == models.KindRankLost && state.Stopping != reasonCancelled {
-			return models.RanksResult{}, failure
+		// A rank that was lost before the cancellation is worth telling: it may be
+		// why the rest of the gang was cancelled.
+		if end.err != nil && end.err.Kind == models.KindRankLost && state.Stopping != reasonCancelled {
+			end.err.Details = report
+			return models.RanksResult{}, end.err
 		}
-		return models.RanksResult{}, ctx.Err()
+		return models.RanksResult{}, cancelled(report)
 	}
-	if failure != nil {
-		return models.RanksResult{}, failure
+	if end.err != nil {
+		end.err.Details = report
+		return models.RanksResult{}, end.err
 	}
-	return g.conclude(ctx)
+	result, err := g.conclude(ctx, report)
+	var rejected *models.Error
+	if errors.As(err, &rejected) && rejected.Kind == models.KindModelRejected {
+		report.Reason = models.ExitNoModel
+		rejected.Details = report
+	}
+	return result, err
 }
 
 // earlierResult finds the result of an attempt whose answer did not arrive.
@@ -274,15 +291,15 @@ func (g *gang) earlierResult() (result models.RanksResult, found bool, err error
 }
 
 // conclude stores what the ranks have left.
-func (g *gang) conclude(ctx context.Context) (models.RanksResult, error) {
+func (g *gang) conclude(ctx context.Context, report models.AttemptReport) (models.RanksResult, error) {
 	g.phase(phaseUploading)
 	detail, _ := g.read()
-	result := models.RanksResult{Steps: detail.Step, Curve: detail.Curve, Reattached: detail.Reattached}
+	result := models.RanksResult{Steps: detail.Step, Curve: detail.Curve, Reattached: detail.Reattached, Report: report}
 	if g.leads() {
 		if err := g.storeModel(ctx, &result); err != nil {
 			return models.RanksResult{}, err
 		}
-		result.Metrics = detail.Metrics
+		result.Metrics = g.progress.Metrics // all of them; nobody writes any more
 	}
 	data, err := json.Marshal(result)
 	if err != nil {
