@@ -12,9 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/runner"
-	"github.com/mainspring-ml/mainspring/internal/runner/pyenv"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -167,76 +165,6 @@ func (g *gang) prepare(ctx context.Context) (runner.Job, error) {
 	return job, nil
 }
 
-// fetch brings data, code and the checkpoint to this host.
-func (g *gang) fetch(ctx context.Context) (at places, err error) {
-	g.phase(phaseData)
-	at = places{checkpoints: g.path(checkpointDir), model: g.path(modelDir), outOfFold: g.path(outOfFoldFile)}
-	if at.params, err = paramsJSON(g.req.Train.Params); err != nil {
-		return at, err
-	}
-	if at.data, err = g.h.cache().snapshot(ctx, g.req.Snapshot); err != nil {
-		return at, err
-	}
-	if code := g.req.Train.Code; code.URI != "" {
-		if err := g.h.cache().code(ctx, code.Ref(), g.path(codeDir)); err != nil {
-			return at, err
-		}
-	}
-	if g.req.Resume.Step > 0 {
-		at.resume = g.path("resume")
-		return at, g.resume(ctx, at.resume)
-	}
-	return at, nil
-}
-
-// resume fetches the checkpoint. One whose digests do not verify is removed
-// from the store, so that the next attempt finds the one before it.
-func (g *gang) resume(ctx context.Context, dir string) error {
-	manifest := g.req.Resume.Manifest
-	err := artifact.GetTree(ctx, g.h.Store, manifest, dir)
-	if !errors.Is(err, artifact.ErrCorrupt) && !errors.Is(err, artifact.ErrNotFound) {
-		return unavailable(manifest.URI, "the checkpoint can't be fetched", err)
-	}
-	prefix := models.CheckpointPrefix(g.req.RunKey)
-	if removed := g.h.Store.Delete(ctx, artifact.TreeKey(prefix+stepName(g.req.Resume.Step))); removed != nil {
-		return unavailable(manifest.URI, "the damaged checkpoint can't be removed", removed)
-	}
-	return &models.Error{
-		Kind: models.KindRankLost, Subject: manifest.URI, Message: fmt.Sprintf("the checkpoint of step %d is damaged and was removed", g.req.Resume.Step),
-		Cause: err,
-	}
-}
-
-// environment builds the Python environment and puts its interpreter in the
-// place of a leading "python".
-func (g *gang) environment(ctx context.Context, argv []string, at *places) error {
-	spec := g.req.Train.Environment
-	isPython := argv[0] == "python" || argv[0] == "python3"
-	if spec.Requirements.IsZero() && !isPython {
-		return nil
-	}
-	g.phase(phaseEnvironment)
-	request := pyenv.Request{Python: spec.Python, SystemSite: spec.SystemSite}
-	if !spec.Requirements.IsZero() {
-		path, err := g.h.cache().object(ctx, spec.Requirements.Ref())
-		if err != nil {
-			return err
-		}
-		request.Requirements = path
-	}
-	interpreter, err := g.h.Environments.Build(ctx, request)
-	if err != nil {
-		return err
-	}
-	if request.Requirements != "" {
-		at.interpreter = interpreter
-	}
-	if isPython {
-		argv[0] = interpreter
-	}
-	return nil
-}
-
 // lateLimit bounds the storing of a model after cancellation was requested.
 const lateLimit = 2 * time.Minute
 
@@ -315,41 +243,4 @@ func (g *gang) conclude(ctx context.Context, report models.AttemptReport) (model
 		}
 	}
 	return result, nil
-}
-
-// storeLogs puts the ranks' logs where MLflow's pages show them. A log that
-// can't be stored is no reason to fail.
-func (g *gang) storeLogs(ctx context.Context) {
-	const limit = 30 * time.Second
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
-	defer cancel()
-	folder := "logs"
-	if g.req.Restart > 0 {
-		folder = fmt.Sprintf("logs/restart-%d", g.req.Restart)
-	}
-	for local := range g.req.Node.Devices {
-		name := g.rankName(local)
-		bucket, key, err := artifact.ParseURI(g.req.Run.ArtifactURI + "/" + folder + "/" + name + ".log")
-		if err == nil {
-			_, err = artifact.PutFile(ctx, g.h.Store.InBucket(bucket), key, logPath(g.dir, name))
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			slog.Warn("log not stored", "rank", name, "run", g.req.Run.RunID, "error", err)
-		}
-	}
-}
-
-// PrepareEnvironment implements models.Hosts.
-func (h *Hosts) PrepareEnvironment(ctx context.Context, req models.PrepareEnvironmentRequest) (models.PreparedEnvironment, error) {
-	request := pyenv.Request{Python: req.Train.Environment.Python, SystemSite: req.Train.Environment.SystemSite}
-	if req.Train.Environment.Requirements.IsZero() {
-		return models.PreparedEnvironment{}, nil
-	}
-	path, err := h.cache().object(ctx, req.Train.Environment.Requirements.Ref())
-	if err != nil {
-		return models.PreparedEnvironment{}, err
-	}
-	request.Requirements = path
-	_, err = h.Environments.Build(ctx, request)
-	return models.PreparedEnvironment{}, err
 }
