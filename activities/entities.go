@@ -16,6 +16,11 @@ import (
 // Entities reaches the workflows that live for ever, through Temporal itself.
 type Entities struct {
 	Temporal client.Client
+	// AsksAtOnce is how many questions this process may have in flight at pools.
+	// 0: few enough for a server with its default limits.
+	AsksAtOnce int
+
+	asks asks
 }
 
 var _ models.Entities = (*Entities)(nil)
@@ -102,23 +107,4 @@ func (e *Entities) ReadChampion(ctx context.Context, request models.ReadChampion
 	return models.ReadChampionResult{Champion: &models.ChampionModel{
 		Version: status.Champion, Artifact: status.Versions[i].Candidate.Artifact,
 	}}, nil
-}
-
-// FindClosed describes each workflow. One that is unknown counts as closed.
-func (e *Entities) FindClosed(ctx context.Context, request models.FindClosedRequest) (models.FindClosedResult, error) {
-	closed := []string{}
-	for _, id := range request.WorkflowIDs {
-		description, err := e.Temporal.DescribeWorkflowExecution(ctx, id, "")
-		var absent *serviceerror.NotFound
-		switch {
-		case errors.As(err, &absent):
-			closed = append(closed, id)
-		case err != nil:
-			return models.FindClosedResult{}, fmt.Errorf("describe %s: %w", id, err)
-		case description.GetWorkflowExecutionInfo().GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
-			closed = append(closed, id)
-		}
-	}
-	slices.Sort(closed)
-	return models.FindClosedResult{WorkflowIDs: closed}, nil
 }

@@ -127,6 +127,18 @@ func (h *Hosts) agentLeaves() error {
 	return &models.Error{Kind: models.KindUnavailable, Subject: h.Node, Message: "the host's agent stops; what it runs goes on"}
 }
 
+// stuck explains a process that can't be ended: no device of this host that it
+// has may be given to another job, and trying again does not help.
+func (h *Hosts) stuck(err error) error {
+	if !errors.Is(err, runner.ErrStuck) {
+		return err
+	}
+	return &models.Error{
+		Kind: models.KindRankLost, Subject: h.Node, Message: "a process that has a device can't be ended", Cause: err,
+		Hint: "cordon the host; it has to be restarted, or the device reset",
+	}
+}
+
 // agentStops is closed when the worker begins to stop; nil outside of an
 // activity.
 func agentStops(ctx context.Context) <-chan struct{} {

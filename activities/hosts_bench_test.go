@@ -18,7 +18,8 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// hostBench is one host with a store in memory. Its jobs end with the test.
+// hostBench is one host with a store in memory. Its jobs end with the test. Tests
+// with one mostly wait for processes, so they run beside each other.
 type hostBench struct {
 	*testing.T
 	*Hosts

@@ -45,7 +45,7 @@ func (h *Hosts) RunRanks(ctx context.Context, req models.RunRanksRequest) (model
 	}
 	handle, err := g.start(ctx)
 	if err != nil {
-		return models.RanksResult{}, g.notStarted(ctx, err)
+		return models.RanksResult{}, g.notStarted(ctx, h.stuck(err))
 	}
 	return g.see(ctx, handle)
 }
@@ -173,7 +173,7 @@ const lateLimit = 2 * time.Minute
 func (g *gang) see(ctx context.Context, handle *runner.Handle) (models.RanksResult, error) {
 	state, err := g.follow(ctx, handle)
 	if err != nil {
-		return models.RanksResult{}, err
+		return models.RanksResult{}, g.h.stuck(err)
 	}
 	end := conclusion(state, g.req.Train, g.dir)
 	g.logs.maskError(end.err)

@@ -20,6 +20,7 @@ import (
 )
 
 func TestRunRanksLeavesModelMetricsAndCheckpoints(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	req := b.request("steps=6", "every=2", "model=distance", "until="+filepath.Join(b.dir, "go"))
 	done := make(chan error, 1)
@@ -92,6 +93,7 @@ func checkContract(t *testing.T, b *hostBench) {
 }
 
 func TestAnswerThatGotLostIsGivenAgain(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	req := b.request("steps=1", "model=distance")
 	first, err := b.RunRanks(context.Background(), req)
@@ -105,6 +107,7 @@ func TestAnswerThatGotLostIsGivenAgain(t *testing.T) {
 }
 
 func TestNextAttemptAttachesToRunningRanks(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	starts, gate := filepath.Join(b.dir, "starts"), filepath.Join(b.dir, "go")
 	req := b.request("steps=3", "model=distance", "until="+gate)
@@ -144,6 +147,7 @@ func TestNextAttemptAttachesToRunningRanks(t *testing.T) {
 }
 
 func TestCancellationEndsTheGangAndKeepsItsCheckpoint(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	req := b.request("steps=2", "until="+filepath.Join(b.dir, "never"))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -167,6 +171,7 @@ func TestCancellationEndsTheGangAndKeepsItsCheckpoint(t *testing.T) {
 }
 
 func TestResumeFromTheNewestCheckpointThatVerifies(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	ctx := context.Background()
 	for _, step := range []string{"2", "4"} {
@@ -232,6 +237,7 @@ func TestFailuresSayWhoseFaultItWas(t *testing.T) {
 		}, kind: models.KindInvalidSpec, says: []string{"objects/gone"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			b := newHostBench(t)
 			req := b.request(c.args...)
 			if c.change != nil {
@@ -247,6 +253,7 @@ func TestFailuresSayWhoseFaultItWas(t *testing.T) {
 }
 
 func TestOlderLeaseIsRefused(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	newer := b.request("steps=1", "model=distance")
 	if _, err := b.RunRanks(context.Background(), newer); err != nil {
@@ -259,6 +266,7 @@ func TestOlderLeaseIsRefused(t *testing.T) {
 }
 
 func TestSecretReachesTheProgramAndNoFile(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	file := filepath.Join(b.dir, "secret")
 	if err := os.WriteFile(file, []byte("from-a-file\n"), 0o600); err != nil {
@@ -284,6 +292,7 @@ func TestSecretReachesTheProgramAndNoFile(t *testing.T) {
 }
 
 func TestMLflowBeingDownHoldsNothingUp(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	b.metrics.broken = 2
 	if _, err := b.RunRanks(context.Background(), b.request("steps=4", "model=distance")); err != nil {
@@ -295,6 +304,7 @@ func TestMLflowBeingDownHoldsNothingUp(t *testing.T) {
 }
 
 func TestProgressIsThereForHeartbeats(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	gate := filepath.Join(b.dir, "go")
 	g := newGang(b.Hosts, b.request("steps=100", "every=100", "model=distance", "until="+gate))

@@ -96,7 +96,7 @@ func (h *Hosts) startServer(ctx context.Context, key string, req models.StartRep
 	}}}
 	leased(&job, req.Node)
 	handle, _, err := h.Runner.Start(ctx, job)
-	return handle, err
+	return handle, h.stuck(err)
 }
 
 // listenAddress keeps a server whose host is reached over loopback there.

@@ -46,6 +46,7 @@ func (b *hostBench) server(req models.StartReplicaRequest) *runner.Handle {
 }
 
 func TestReplicaStartsOnceAndDrainsOnCancel(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	req := b.replicaRequest("3", 1)
 	first, err := b.StartReplica(context.Background(), req)
@@ -77,6 +78,7 @@ func TestReplicaStartsOnceAndDrainsOnCancel(t *testing.T) {
 }
 
 func TestWatchLeavesTheServerToTheNextAttempt(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	req := b.replicaRequest("3", 1)
 	replica, err := b.StartReplica(context.Background(), req)
@@ -93,6 +95,7 @@ func TestWatchLeavesTheServerToTheNextAttempt(t *testing.T) {
 }
 
 func TestWatchReportsTheEndOfAServer(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	req := b.replicaRequest("3", 1)
 	replica, err := b.StartReplica(context.Background(), req)
@@ -117,6 +120,7 @@ func TestWatchReportsTheEndOfAServer(t *testing.T) {
 }
 
 func TestServerThatDoesNotComeUpFails(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	_, err := b.StartReplica(context.Background(), b.replicaRequest("broken", 1))
 	wantKind(t, err, models.KindServerFailed, "exit status 1", "weights are damaged")
@@ -131,6 +135,7 @@ func TestServerThatDoesNotComeUpFails(t *testing.T) {
 }
 
 func TestNewerLeaseReplacesTheServer(t *testing.T) {
+	t.Parallel()
 	b := newHostBench(t)
 	older, err := b.StartReplica(context.Background(), b.replicaRequest("3", 1))
 	if err != nil {

@@ -125,15 +125,54 @@ type PoolState struct {
 	Arrivals int64 `json:"arrivals,omitempty"`
 	// JoinedAt is when a node was last seen for the first time.
 	JoinedAt time.Time `json:"joined_at,omitzero"`
+	// PlannedAt is when preemption was last considered.
+	PlannedAt time.Time `json:"planned_at,omitzero"`
+	// Outbox is what holders are still to be told, in order.
+	Outbox []PoolMessage `json:"outbox,omitempty"`
+}
+
+// PoolMessage is what a pool tells one holder; one field is set beside Holder.
+type PoolMessage struct {
+	Holder    string          `json:"holder"`
+	Lost      *LeaseLost      `json:"lost,omitempty"`
+	Preempted *LeasePreempted `json:"preempted,omitempty"`
+	Refused   *LeaseRefused   `json:"refused,omitempty"`
+	Granted   *Lease          `json:"granted,omitempty"`
+	Waiting   *LeaseWaiting   `json:"waiting,omitempty"`
+	Growable  *LeaseGrowable  `json:"growable,omitempty"`
+	Hosts     *HostsNamed     `json:"hosts,omitempty"`
+}
+
+// TellHoldersRequest delivers messages as the signals of the same names. Those
+// to one holder arrive in order; a holder that has ended is passed over.
+type TellHoldersRequest struct {
+	Messages []PoolMessage `json:"messages"`
+}
+
+// TellPoolRequest is what a holder tells a pool, in the order of the fields. A
+// pool that does not run is a KindUnavailable failure.
+type TellPoolRequest struct {
+	Pool    string        `json:"pool"`
+	Release *LeaseRelease `json:"release,omitempty"`
+	Request *LeaseRequest `json:"request,omitempty"`
+	Hosts   *HostsRequest `json:"hosts,omitempty"`
+}
+
+// TellPoolResult is what the pool said at once. Empty: it was told by signal,
+// and answers by signal.
+type TellPoolResult struct {
+	Messages []PoolMessage `json:"messages,omitempty"`
 }
 
 // PoolNode is a host as the pool sees it. A host that is down is remembered: it
 // may come back, and what it could hold decides what is impossible.
 type PoolNode struct {
 	NodeInfo
-	Down     string `json:"down,omitempty"`     // why; empty: up
-	Cordoned string `json:"cordoned,omitempty"` // by whom and why; empty: takes leases
-	Draining bool   `json:"draining,omitempty"` // its leases are being moved
+	Down string `json:"down,omitempty"` // why; empty: up
+	// DownAt is since when; a host that stays down is forgotten.
+	DownAt   time.Time `json:"down_at,omitzero"`
+	Cordoned string    `json:"cordoned,omitempty"` // by whom and why; empty: takes leases
+	Draining bool      `json:"draining,omitempty"` // its leases are being moved
 	// Quarantined are its devices out of use, sorted by UUID.
 	Quarantined []Quarantine `json:"quarantined,omitempty"`
 }
@@ -151,8 +190,15 @@ type PoolRequest struct {
 	LeaseRequest
 	QueuedAt time.Time `json:"queued_at"`
 	Arrival  int64     `json:"arrival"`
-	// ReservedAt is when it became the request for which devices are kept free.
+	// ReservedAt is when it became a request for which hosts are kept free.
 	ReservedAt time.Time `json:"reserved_at,omitzero"`
+	// ReservedOn are those hosts, sorted.
+	ReservedOn []string `json:"reserved_on,omitempty"`
+	// Promised is what it gets as soon as the leases that are ending there have
+	// ended.
+	Promised []LeaseNode `json:"promised,omitempty"`
+	// Proven: the pool's hosts could hold it when they were last all known.
+	Proven bool `json:"proven,omitempty"`
 }
 
 // Tenant is who pays, and what it has used.

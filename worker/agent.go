@@ -4,16 +4,15 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
+	"runtime"
 	"time"
 
-	enums "go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/mainspring-ml/mainspring/activities"
@@ -46,6 +45,21 @@ type AgentConfig struct {
 	VirtualDevices int
 	VirtualModel   string
 	VirtualMemory  models.Bytes
+	VirtualMIG     []string // layouts, see accel.ParseMIGLayout
+	VirtualNUMA    int      // memory nodes that they are spread over. 0: unknown
+	VirtualLinks   bool     // they are linked with each other
+	VirtualFaults  string   // control file that breaks them
+
+	// Labels are told to the pool; requests may ask for them.
+	Labels map[string]string
+	// CPUs and Memory are what the host has to lease. 0: what this process may use.
+	CPUs   float64
+	Memory models.Bytes
+
+	// XIDPolicy are changes to accel.DefaultXIDPolicy, such as "94=quarantine".
+	XIDPolicy []string
+	// ForgetFaults says that the devices were reset since the last agent.
+	ForgetFaults bool
 
 	// Orphan is how long a job goes on without an agent. Default: 15 min.
 	Orphan time.Duration
@@ -66,6 +80,8 @@ func (c AgentConfig) withDefaults() (AgentConfig, error) {
 		return c, fmt.Errorf("node name %q: write letters, digits, '.', '_' and '-', at most 63", c.Node)
 	case c.VirtualDevices < 0:
 		return c, fmt.Errorf("%d virtual devices: there can't be less than none", c.VirtualDevices)
+	case c.CPUs < 0 || c.Memory < 0:
+		return c, fmt.Errorf("%g cores and %v of memory: there can't be less than none", c.CPUs, c.Memory)
 	}
 	var err error
 	if c.CacheDir == "" {
@@ -89,11 +105,59 @@ func (c AgentConfig) withDefaults() (AgentConfig, error) {
 
 // Inventory lists the devices an agent offers: virtual ones where they are
 // declared, otherwise what the host has.
-func (c AgentConfig) Inventory() accel.Inventory {
+func (c AgentConfig) Inventory() (accel.Inventory, error) {
 	if c.VirtualDevices > 0 {
-		return accel.Virtual{Node: c.Node, Count: c.VirtualDevices, Model: c.VirtualModel, MemoryMiB: int64(c.VirtualMemory) >> 20}
+		return c.virtual()
 	}
-	return accel.NVIDIA()
+	if c.VirtualDevices < 0 || len(c.VirtualMIG) > 0 || c.VirtualNUMA != 0 || c.VirtualLinks || c.VirtualFaults != "" {
+		return nil, errors.New("options of virtual devices, but none of them; say how many with --virtual-devices")
+	}
+	policy := accel.DefaultXIDPolicy()
+	for _, entry := range c.XIDPolicy {
+		if err := policy.Set(entry); err != nil {
+			return nil, err
+		}
+	}
+	return accel.WithXIDPolicy(accel.Detect(c.Node), policy), nil
+}
+
+func (c AgentConfig) virtual() (accel.Inventory, error) {
+	v := accel.Virtual{
+		Node: c.Node, Count: c.VirtualDevices, Model: c.VirtualModel, MemoryMiB: int64(c.VirtualMemory) >> 20,
+		NUMANodes: c.VirtualNUMA, Cores: runtime.NumCPU(), Linked: c.VirtualLinks, Faults: c.VirtualFaults,
+	}
+	if c.VirtualNUMA < 0 || c.VirtualNUMA > v.Cores {
+		return nil, fmt.Errorf("%d NUMA nodes for %d cores: each node needs one", c.VirtualNUMA, v.Cores)
+	}
+	if len(c.VirtualMIG) > c.VirtualDevices {
+		return nil, fmt.Errorf("%d MIG layouts for %d virtual devices", len(c.VirtualMIG), c.VirtualDevices)
+	}
+	for _, text := range c.VirtualMIG {
+		layout, err := accel.ParseMIGLayout(text)
+		if err != nil {
+			return nil, err
+		}
+		v.MIG = append(v.MIG, layout)
+	}
+	return v, nil
+}
+
+// info is what the agent announces, but for the devices.
+func (c AgentConfig) info() (models.NodeInfo, error) {
+	info := models.NodeInfo{
+		Node: c.Node, Pool: c.Pool, Address: c.Address, Labels: c.Labels, Boot: rand.Text(),
+		CPUMilli: int64(c.CPUs * milli), MemoryMiB: int64(c.Memory) >> 20,
+	}
+	var err error
+	if info.CPUMilli == 0 {
+		if info.CPUMilli, err = usableCPUMilli(os.DirFS("/"), runtime.NumCPU()); err != nil {
+			return info, err
+		}
+	}
+	if info.MemoryMiB == 0 {
+		info.MemoryMiB, err = usableMemoryMiB(os.DirFS("/"))
+	}
+	return info, err
 }
 
 // RunAgent serves the host's queue until ctx ends. Training and servers go on
@@ -104,10 +168,21 @@ func RunAgent(ctx context.Context, config AgentConfig) error {
 		return err
 	}
 	// Before anything else: a host that can't name its devices has nothing to offer.
-	inventory := config.Inventory()
+	inventory, err := config.Inventory()
+	if err != nil {
+		return err
+	}
 	devices, err := inventory.Devices(ctx)
 	if err != nil {
 		return fmt.Errorf("list the devices of this host: %w", err)
+	}
+	info, err := config.info()
+	if err != nil {
+		return err
+	}
+	faults, err := openFaults(ctx, config, inventory)
+	if err != nil {
+		return err
 	}
 	outlets, err := telemetry.New(ctx, "agent")
 	if err != nil {
@@ -136,17 +211,13 @@ func RunAgent(ctx context.Context, config AgentConfig) error {
 		return fmt.Errorf("worker on queue %s: %w", models.HostQueue(config.Node), err)
 	}
 	defer w.Stop()
-	announcer := announcer{
-		temporal: c, inventory: inventory,
-		info: models.NodeInfo{Node: config.Node, Pool: config.Pool, Address: config.Address, Devices: devices, Boot: rand.Text()},
-	}
-	return announcer.run(ctx)
+	return newAnnouncer(inventory, faults, info, temporalNode{c}.tell).run(ctx, devices)
 }
 
 // agentOptions: one long activity runs for each lease and one for the node
 // itself, so the bound must be far from any host's number of devices.
 func agentOptions() worker.Options {
-	o := options()
+	o := Options()
 	o.MaxConcurrentActivityExecutionSize = 1000
 	o.DisableWorkflowWorker = true
 	return o
@@ -220,70 +291,5 @@ func endJobs(stateDir string) {
 	defer cancel()
 	if err := runner.StopAll(ctx, stateDir); err != nil {
 		slog.Error("jobs are left running", "state", stateDir, "error", err)
-	}
-}
-
-// announcer tells the node's workflow what this host has.
-type announcer struct {
-	temporal  client.Client
-	inventory accel.Inventory
-	info      models.NodeInfo
-}
-
-// inventoryEvery is how often the devices are listed again.
-const inventoryEvery = 30 * time.Second
-
-// run announces the inventory now and whenever it changes. A probe that fails
-// changes nothing: the devices are still there as far as anyone knows.
-func (a *announcer) run(ctx context.Context) error {
-	if a.announce(ctx) != nil {
-		return nil // ctx has ended
-	}
-	slog.Info("agent is ready", "node", a.info.Node, "pool", a.info.Pool, "devices", len(a.info.Devices))
-	ticker := time.NewTicker(inventoryEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-		devices, err := a.inventory.Devices(ctx)
-		if err != nil {
-			slog.Warn("devices not listed; the last inventory stands", "error", err)
-			continue
-		}
-		if reflect.DeepEqual(devices, a.info.Devices) {
-			continue
-		}
-		a.info.Devices = devices
-		if a.announce(ctx) != nil {
-			return nil
-		}
-	}
-}
-
-// announce signals until Temporal takes it or ctx ends.
-func (a *announcer) announce(ctx context.Context) error {
-	id := models.NodeID(a.info.Node)
-	pause := 250 * time.Millisecond
-	for {
-		_, err := a.temporal.SignalWithStartWorkflow(ctx, id, models.SignalInventory, a.info, client.StartWorkflowOptions{
-			ID: id, TaskQueue: models.TaskQueue, StaticSummary: "Host " + a.info.Node,
-			WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		}, models.NodeWorkflow, a.info)
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		slog.Warn("node not announced; trying again", "node", a.info.Node, "in", pause, "error", err)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-			pause = min(2*pause, 10*time.Second)
-		}
 	}
 }

@@ -3,17 +3,46 @@ package accel
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
+	"sync"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
 
 // Inventory lists devices, sorted by UUID. It may be asked again at any time,
-// concurrently as well; an answer is what is there now.
+// concurrently as well; an answer is what is there now. A device that the probe
+// finds broken has a Fault, without a time.
 type Inventory interface {
 	Devices(context.Context) ([]models.Device, error)
+}
+
+// Measurer is an inventory that also knows what its devices do at the moment.
+type Measurer interface {
+	Measure(context.Context) ([]Figures, error)
+}
+
+// Watcher is an inventory that notices changes by itself. Watch reports them
+// until ctx ends, which is no error; after an error it may be called again.
+// Reports come from one goroutine per watcher.
+type Watcher interface {
+	Watch(ctx context.Context, report func(Event)) error
+}
+
+// Event is a reason to list the devices again. With a fault it says more: that
+// happened to these devices, and no probe will tell it.
+type Event struct {
+	UUIDs []string
+	Fault *models.DeviceFault // without a time; nil: only look again
+}
+
+// Detect joins the inventories of every vendor whose devices this host may have.
+// The node's name becomes part of the names of devices that have no UUID.
+func Detect(node string) Inventory { return detect(thisHost(node)) }
+
+func detect(h Host) Inventory {
+	return Join(newNVIDIA(h.Files), AMD(h), Intel(h), TPU(h), Neuron(h))
 }
 
 // Join asks every inventory. It fails when one of them fails, and when two
@@ -31,7 +60,7 @@ func (j joined) Devices(ctx context.Context) ([]models.Device, error) {
 		}
 		devices = append(devices, found...)
 	}
-	slices.SortFunc(devices, func(a, b models.Device) int { return cmp.Compare(a.UUID, b.UUID) })
+	sortDevices(devices)
 	for i := 1; i < len(devices); i++ {
 		if devices[i].UUID == devices[i-1].UUID {
 			return nil, fmt.Errorf("device %s is listed twice; a device can be in one inventory only", devices[i].UUID)
@@ -40,44 +69,48 @@ func (j joined) Devices(ctx context.Context) ([]models.Device, error) {
 	return devices, nil
 }
 
-// Virtual is an inventory of Count equal devices that exist by declaration.
-type Virtual struct {
-	Node      string
-	Count     int
-	Model     string // default: virtual
-	MemoryMiB int64
-}
-
-// Devices never fails. The UUIDs are VIRT-<node>-<i>, so that they differ
-// between hosts.
-func (v Virtual) Devices(context.Context) ([]models.Device, error) {
-	devices := make([]models.Device, v.Count)
-	for i := range devices {
-		devices[i] = models.Device{
-			UUID:      fmt.Sprintf("VIRT-%s-%d", v.Node, i),
-			Vendor:    models.VendorVirtual,
-			Model:     cmp.Or(v.Model, "virtual"),
-			MemoryMiB: v.MemoryMiB,
-			Index:     i,
-		}
-	}
+func sortDevices(devices []models.Device) {
 	slices.SortFunc(devices, func(a, b models.Device) int { return cmp.Compare(a.UUID, b.UUID) })
-	return devices, nil
 }
 
-// Visibility returns the environment variables, as NAME=value, that pin a
-// process to devices. CUDA_VISIBLE_DEVICES is always set: unset would mean all
-// of the host's, empty means none.
-func Visibility(devices []models.Device) []string {
-	var all, nvidia []string
-	for _, d := range devices {
-		all = append(all, d.UUID)
-		if d.Vendor == models.VendorNVIDIA {
-			nvidia = append(nvidia, d.UUID)
+// Measure asks those that can.
+func (j joined) Measure(ctx context.Context) ([]Figures, error) {
+	var all []Figures
+	for _, inventory := range j {
+		measurer, ok := inventory.(Measurer)
+		if !ok {
+			continue
+		}
+		figures, err := measurer.Measure(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, figures...)
+	}
+	return all, nil
+}
+
+// Watch runs every watcher and ends with the first that fails.
+func (j joined) Watch(ctx context.Context, report func(Event)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var lock sync.Mutex
+	one := func(e Event) {
+		lock.Lock()
+		defer lock.Unlock()
+		report(e)
+	}
+	var running sync.WaitGroup
+	failures := make([]error, len(j))
+	for i, inventory := range j {
+		if watcher, ok := inventory.(Watcher); ok {
+			running.Go(func() {
+				if failures[i] = watcher.Watch(ctx, one); failures[i] != nil {
+					cancel()
+				}
+			})
 		}
 	}
-	return []string{
-		"CUDA_VISIBLE_DEVICES=" + strings.Join(nvidia, ","),
-		"MAINSPRING_VISIBLE_DEVICES=" + strings.Join(all, ","),
-	}
+	running.Wait()
+	return errors.Join(failures...)
 }

@@ -5,25 +5,10 @@ import (
 	"errors"
 	"slices"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
+	"time"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
-
-func TestVirtualDevicesAreNamedAfterTheirNode(t *testing.T) {
-	got, err := Virtual{Node: "east-1", Count: 2, MemoryMiB: 512}.Devices(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []models.Device{
-		{UUID: "VIRT-east-1-0", Vendor: models.VendorVirtual, Model: "virtual", MemoryMiB: 512, Index: 0},
-		{UUID: "VIRT-east-1-1", Vendor: models.VendorVirtual, Model: "virtual", MemoryMiB: 512, Index: 1},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-}
 
 type inventoryFunc func() ([]models.Device, error)
 
@@ -59,19 +44,49 @@ func TestJoinSortsAndNeverHidesAFailure(t *testing.T) {
 	}
 }
 
-func TestVisibilityHidesWhatIsNotLeased(t *testing.T) {
-	gpus := []models.Device{{UUID: "GPU-a", Vendor: models.VendorNVIDIA}, {UUID: "MIG-b", Vendor: models.VendorNVIDIA}}
-	virtual := []models.Device{{UUID: "VIRT-n-0", Vendor: models.VendorVirtual}}
-	for _, c := range []struct {
-		devices []models.Device
-		want    []string
-	}{
-		{gpus, []string{"CUDA_VISIBLE_DEVICES=GPU-a,MIG-b", "MAINSPRING_VISIBLE_DEVICES=GPU-a,MIG-b"}},
-		{virtual, []string{"CUDA_VISIBLE_DEVICES=", "MAINSPRING_VISIBLE_DEVICES=VIRT-n-0"}},
-		{nil, []string{"CUDA_VISIBLE_DEVICES=", "MAINSPRING_VISIBLE_DEVICES="}},
-	} {
-		if diff := cmp.Diff(c.want, Visibility(c.devices)); diff != "" {
-			t.Error(diff)
+// watchedInventory tells one event, or fails.
+type watchedInventory struct {
+	Virtual
+	event Event
+	fails error
+}
+
+func (w watchedInventory) Watch(ctx context.Context, report func(Event)) error {
+	if w.fails != nil {
+		return w.fails
+	}
+	report(w.event)
+	<-ctx.Done()
+	return nil
+}
+
+func (w watchedInventory) Measure(context.Context) ([]Figures, error) {
+	return []Figures{{UUID: w.event.UUIDs[0]}}, w.fails
+}
+
+func TestJoinWatchesAndMeasuresAll(t *testing.T) {
+	a, b := watchedInventory{event: Event{UUIDs: []string{"a"}}}, watchedInventory{event: Event{UUIDs: []string{"b"}}}
+	all := Join(a, inventoryFunc(nil), b)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	heard := map[string]bool{}
+	if err := all.(Watcher).Watch(ctx, func(e Event) {
+		heard[e.UUIDs[0]] = true
+		if len(heard) == 2 {
+			cancel()
 		}
+	}); err != nil || len(heard) != 2 {
+		t.Errorf("heard %v, %v", heard, err)
+	}
+	if figures, err := all.(Measurer).Measure(t.Context()); err != nil || len(figures) != 2 {
+		t.Errorf("measured %v, %v", figures, err)
+	}
+	broken := errors.New("driver gone")
+	failing := watchedInventory{event: a.event, fails: broken}
+	if err := Join(a, failing).(Watcher).Watch(t.Context(), func(Event) {}); !errors.Is(err, broken) {
+		t.Errorf("got %v; one watcher that fails ends the whole watch", err)
+	}
+	if _, err := Join(a, failing).(Measurer).Measure(t.Context()); !errors.Is(err, broken) {
+		t.Errorf("measured: %v", err)
 	}
 }

@@ -3,184 +3,224 @@
 package accel
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
-	"time"
 
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// probeLimit bounds a probe: calls into a driver with a dying device can hang.
-const probeLimit = 30 * time.Second
-
 // NVIDIA lists this host's NVIDIA devices through NVML; a GPU in MIG mode is
 // listed as its instances. Without driver and library there are none; a
 // driver without a working library is an error.
-func NVIDIA() Inventory { return nvidia{lib: nvml.New(), host: hostFiles()} }
+func NVIDIA() Inventory { return newNVIDIA(hostFiles()) }
 
-type nvidia struct {
-	lib  nvml.Interface
-	host fs.FS
+func newNVIDIA(host fs.FS) nvidia { return nvidiaWith(nvml.New(), host) }
+
+func nvidiaWith(lib nvml.Interface, host fs.FS) nvidia {
+	return nvidia{lib: lib, host: Host{Files: host}, turn: make(chan struct{}, 1), policy: DefaultXIDPolicy()}
 }
 
-// Devices implements Inventory. A probe that hangs is left behind: it can't be
-// interrupted inside the driver.
+type nvidia struct {
+	lib    nvml.Interface
+	host   Host
+	turn   chan struct{} // held by the one probe at a time
+	policy XIDPolicy
+}
+
+// WithXIDPolicy sets the policy of an inventory that knows XIDs; others are
+// returned as they are.
+func WithXIDPolicy(inventory Inventory, policy XIDPolicy) Inventory {
+	switch i := inventory.(type) {
+	case nvidia:
+		i.policy = policy
+		return i
+	case joined:
+		changed := make(joined, len(i))
+		for k := range i {
+			changed[k] = WithXIDPolicy(i[k], policy)
+		}
+		return changed
+	default:
+		return inventory
+	}
+}
+
+// Devices implements Inventory.
 func (n nvidia) Devices(ctx context.Context) ([]models.Device, error) {
+	return bounded(ctx, n.turn, n.list)
+}
+
+// Measure implements Measurer.
+func (n nvidia) Measure(ctx context.Context) ([]Figures, error) {
+	return bounded(ctx, n.turn, n.measure)
+}
+
+// bounded leaves a probe that hangs behind: it can't be interrupted inside the
+// driver. The next one waits for its turn, so that no more than one thread is
+// lost to a dead device.
+func bounded[T any](ctx context.Context, turn chan struct{}, probe func() (T, error)) (none T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	type answer struct {
-		devices []models.Device
-		err     error
+		found T
+		err   error
+	}
+	silent := func() (T, error) {
+		return none, fmt.Errorf("the NVIDIA driver does not answer; see whether nvidia-smi does: %w", ctx.Err())
+	}
+	select {
+	case turn <- struct{}{}:
+	case <-ctx.Done():
+		return silent()
 	}
 	probed := make(chan answer, 1)
 	go func() {
-		devices, err := n.probe()
-		probed <- answer{devices, err}
+		defer func() { <-turn }()
+		found, err := probe()
+		probed <- answer{found, err}
 	}()
 	select {
 	case a := <-probed:
-		return a.devices, a.err
+		return a.found, a.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("the NVIDIA driver does not answer; see whether nvidia-smi does: %w", ctx.Err())
+		return silent()
 	}
 }
 
-func (n nvidia) probe() (devices []models.Device, err error) {
+// errNoDriver means that there is nothing to probe.
+var errNoDriver = errors.New("no NVIDIA driver")
+
+// open starts NVML, and returns what ends it. Starting it again while it is
+// started is fine.
+func (n nvidia) open() (closeIt func() error, err error) {
 	switch ret := n.lib.Init(); ret {
 	case nvml.SUCCESS:
 	case nvml.ERROR_LIBRARY_NOT_FOUND:
-		return n.withoutLibrary()
+		return nil, n.withoutLibrary()
 	default:
-		return nil, n.failed("start NVML", ret)
+		return nil, failed("start NVML", ret)
 	}
-	defer func() {
+	closeIt = func() error {
 		if ret := n.lib.Shutdown(); ret != nvml.SUCCESS {
-			err = errors.Join(err, n.failed("shut NVML down", ret))
+			return failed("shut NVML down", ret)
 		}
-	}()
-	if err := n.requireSymbols(); err != nil {
+		return nil
+	}
+	// What is called unconditionally.
+	for _, symbol := range []string{"nvmlDeviceGetUUID", "nvmlDeviceGetName", "nvmlDeviceGetMemoryInfo"} {
+		if !n.has(symbol) {
+			return nil, errors.Join(fmt.Errorf("the NVIDIA driver's library has no %s; update the driver", symbol), closeIt())
+		}
+	}
+	return closeIt, nil
+}
+
+func (n nvidia) withoutLibrary() error {
+	trace, err := driverInstalled(n.host.Files)
+	switch {
+	case err != nil:
+		return err
+	case trace == "":
+		return errNoDriver
+	}
+	return fmt.Errorf("the NVIDIA driver is loaded (%s) but its library libnvidia-ml.so.1 can't be opened; "+
+		"install the driver's user-space part, or give the container access to it", trace)
+}
+
+// has reports whether the driver has all these functions: calling one that it
+// lacks would end the process, not return an error.
+func (n nvidia) has(symbols ...string) bool {
+	for _, symbol := range symbols {
+		if n.lib.Extensions().LookupSymbol(symbol) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// hasVersion is has for a function of which the library takes the newest
+// version there is.
+func (n nvidia) hasVersion(symbol string) bool {
+	return n.has(symbol) || n.has(symbol+"_v2") || n.has(symbol+"_v3")
+}
+
+// list is one probe.
+func (n nvidia) list() (devices []models.Device, err error) {
+	gpus, closeIt, err := n.gpus()
+	if errors.Is(err, errNoDriver) {
+		return []models.Device{}, nil
+	}
+	if err != nil {
 		return nil, err
 	}
-	count, ret := n.lib.DeviceGetCount()
-	if ret != nvml.SUCCESS {
-		return nil, n.failed("count the devices", ret)
-	}
-	for index := range count {
-		handle, ret := n.lib.DeviceGetHandleByIndex(index)
-		if ret != nvml.SUCCESS {
-			return nil, n.failed(fmt.Sprintf("open device %d", index), ret)
+	defer func() {
+		if closing := closeIt(); closing != nil {
+			devices, err = nil, errors.Join(err, closing)
 		}
-		found, err := n.describe(handle, index)
+	}()
+	for _, g := range gpus {
+		found, err := n.describe(g, gpus)
 		if err != nil {
 			return nil, err
 		}
 		devices = append(devices, found...)
 	}
-	slices.SortFunc(devices, func(a, b models.Device) int { return cmp.Compare(a.UUID, b.UUID) })
+	sortDevices(devices)
 	return devices, nil
 }
 
-func (n nvidia) withoutLibrary() ([]models.Device, error) {
-	trace, err := driverInstalled(n.host)
-	if err != nil || trace == "" {
-		return nil, err
-	}
-	return nil, fmt.Errorf("the NVIDIA driver is loaded (%s) but its library libnvidia-ml.so.1 can't be opened; "+
-		"install the driver's user-space part, or give the container access to it", trace)
+// gpu is one physical device, with its instances if it is in MIG mode.
+type gpu struct {
+	handle      nvml.Device
+	uuid        string
+	index       int
+	partitioned bool
+	instances   []instance
 }
 
-// requireSymbols looks up what is called unconditionally: a symbol that the
-// installed driver lacks would end the process, not return an error.
-func (n nvidia) requireSymbols() error {
-	for _, symbol := range []string{"nvmlDeviceGetUUID", "nvmlDeviceGetName", "nvmlDeviceGetMemoryInfo"} {
-		if err := n.lib.Extensions().LookupSymbol(symbol); err != nil {
-			return fmt.Errorf("the NVIDIA driver's library has no %s; update the driver: %w", symbol, err)
-		}
-	}
-	return nil
+// instance is one MIG instance; its numbers are those that events name.
+type instance struct {
+	handle  nvml.Device
+	uuid    string
+	gi, ci  int
+	numbers bool // false: the driver does not tell them
 }
 
-func (n nvidia) describe(handle nvml.Device, index int) ([]models.Device, error) {
-	partitioned, err := n.partitioned(handle, index)
+// gpus opens the library and every device. When it fails, the library is closed.
+func (n nvidia) gpus() (gpus []gpu, closeIt func() error, err error) {
+	closeIt, err = n.open()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if partitioned {
-		return n.instances(handle, index)
-	}
-	device, err := n.device(handle, index)
-	if err != nil {
-		return nil, err
-	}
-	return []models.Device{device}, nil
-}
-
-// partitioned reports whether the device is in MIG mode. Drivers before 450
-// know no MIG.
-func (n nvidia) partitioned(handle nvml.Device, index int) (bool, error) {
-	for _, symbol := range []string{"nvmlDeviceGetMigMode", "nvmlDeviceGetMaxMigDeviceCount", "nvmlDeviceGetMigDeviceHandleByIndex"} {
-		if n.lib.Extensions().LookupSymbol(symbol) != nil {
-			return false, nil
-		}
-	}
-	mode, _, ret := handle.GetMigMode()
-	switch ret {
-	case nvml.SUCCESS:
-		return mode == nvml.DEVICE_MIG_ENABLE, nil
-	case nvml.ERROR_NOT_SUPPORTED:
-		return false, nil
-	default:
-		return false, n.failed(fmt.Sprintf("read the MIG mode of device %d", index), ret)
-	}
-}
-
-func (n nvidia) instances(parent nvml.Device, index int) ([]models.Device, error) {
-	slots, ret := parent.GetMaxMigDeviceCount()
+	fail := func(err error) ([]gpu, func() error, error) { return nil, nil, errors.Join(err, closeIt()) }
+	count, ret := n.lib.DeviceGetCount()
 	if ret != nvml.SUCCESS {
-		return nil, n.failed(fmt.Sprintf("count the MIG instances of device %d", index), ret)
+		return fail(failed("count the devices", ret))
 	}
-	var devices []models.Device
-	for slot := range slots {
-		handle, ret := parent.GetMigDeviceHandleByIndex(slot)
-		if ret == nvml.ERROR_NOT_FOUND {
-			continue // an empty slot
-		}
+	for index := range count {
+		handle, ret := n.lib.DeviceGetHandleByIndex(index)
 		if ret != nvml.SUCCESS {
-			return nil, n.failed(fmt.Sprintf("open MIG instance %d of device %d", slot, index), ret)
+			return fail(failed(fmt.Sprintf("open device %d", index), ret))
 		}
-		device, err := n.device(handle, index)
+		g := gpu{handle: handle, index: index}
+		if g.uuid, ret = handle.GetUUID(); ret != nvml.SUCCESS {
+			return fail(failed(fmt.Sprintf("read the UUID of device %d", index), ret))
+		}
+		if g.partitioned, err = n.partitioned(g); err == nil && g.partitioned {
+			g.instances, err = n.instances(g)
+		}
 		if err != nil {
-			return nil, err
+			return fail(err)
 		}
-		devices = append(devices, device)
+		gpus = append(gpus, g)
 	}
-	return devices, nil
+	return gpus, closeIt, nil
 }
 
-func (n nvidia) device(handle nvml.Device, index int) (models.Device, error) {
-	uuid, ret := handle.GetUUID()
-	if ret != nvml.SUCCESS {
-		return models.Device{}, n.failed(fmt.Sprintf("read the UUID of device %d", index), ret)
-	}
-	name, ret := handle.GetName()
-	if ret != nvml.SUCCESS {
-		return models.Device{}, n.failed("read the name of device "+uuid, ret)
-	}
-	memory, ret := handle.GetMemoryInfo()
-	if ret != nvml.SUCCESS {
-		return models.Device{}, n.failed("read the memory of device "+uuid, ret)
-	}
-	return models.Device{
-		UUID: uuid, Vendor: models.VendorNVIDIA, Model: name, MemoryMiB: int64(memory.Total >> 20), Index: index,
-	}, nil
-}
-
-func (n nvidia) failed(operation string, ret nvml.Return) error {
+func failed(operation string, ret nvml.Return) error {
 	return fmt.Errorf("%s: %w (NVML error %d); see whether nvidia-smi works", operation, ret, int(ret))
 }

@@ -12,10 +12,14 @@
 //     when newer ones leave no room for it, one with a higher token first ends
 //     the older jobs that do not fit beside it. A whole device has one job.
 //   - A stray is a process of a job whose shim is gone.
+//   - Leased cores are a job's alone among the jobs of a root; the shim binds each
+//     process to its part before it runs its program. Leased memory is a limit of
+//     the job's own cgroup, where the host lets one be made.
 //
 // # Files below a root
 //
 //	fences/<device>.json   the fence; <device>.lock is held while a job starts
+//	cores.lock             held while cores are chosen; jobs say which they have
 //	jobs/<key>/job.json    what to run; never an environment, which may hold secrets
 //	jobs/<key>/lock        held by the shim as long as it lives
 //	jobs/<key>/state.json  what the shim has done

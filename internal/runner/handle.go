@@ -66,7 +66,9 @@ func (h *Handle) recover() (State, bool, error) {
 	}
 	defer own.release()
 	oom := groupOOM(h.job.Cgroup)
-	killStrays(h.dir)
+	if err := killAll(func() []int { return strays(h.dir) }, strayLimit); err != nil {
+		return State{}, false, fmt.Errorf("end job %s: %w", h.job.Key, err)
+	}
 	dissolve(h.job.Cgroup)
 	state, _, err := readState(h.dir)
 	if err != nil || state.Finished {
@@ -105,7 +107,8 @@ func (h *Handle) Wait(ctx context.Context) (State, error) {
 
 // Stop ends the job, SIGTERM first, and returns when it has ended. Stopping an
 // ended job returns its state. A shim that does not obey within the grace
-// period and a little more is killed.
+// period and a little more is killed. ErrStuck says that a process can't be
+// ended at all.
 func (h *Handle) Stop(ctx context.Context, reason string) (State, error) {
 	if state, ended, err := h.Poll(); err != nil || ended {
 		return state, err

@@ -100,6 +100,11 @@ func (r Runner) base() (string, error) {
 	return foundBase()
 }
 
+// MemoryLimits reports whether memory leased with devices can be enforced on this
+// host, and where. An agent calls it before it starts its first job: what it
+// starts earlier is in its own cgroup, which must then be left as it is.
+func MemoryLimits() (base string, err error) { return foundBase() }
+
 var foundBase = sync.OnceValues(func() (string, error) {
 	base, err := cgroup.Base("/proc")
 	if err != nil {
@@ -119,9 +124,15 @@ func (s *shim) limit() {
 		s.group, err = group.Open()
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "memory is not limited:", err)
-		s.job.Cgroup = ""
+		s.unlimit(err)
 	}
+}
+
+// unlimit goes on without a cgroup.
+func (s *shim) unlimit(cause error) {
+	fmt.Fprintln(os.Stderr, "memory is not limited:", cause)
+	dissolve(s.job.Cgroup)
+	s.group, s.job.Cgroup = nil, ""
 }
 
 // dissolve kills what is left in the job's cgroup and removes it.

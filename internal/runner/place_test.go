@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -109,19 +110,34 @@ func TestWithoutLeasedCoresAProcessIsBoundToItsDevicesNeighbours(t *testing.T) {
 	}
 }
 
-// A host without the memory controller runs the job, and says in the shim's log
-// that nothing limits it.
+// A host without the memory controller, or one that lets nobody start a process
+// in a cgroup, runs the job and says in the shim's log that nothing limits it.
 func TestMissingCgroupIsNoReasonNotToRun(t *testing.T) {
-	b := newBench(t)
-	b.Cgroups = t.TempDir()
-	job := testJob("unlimited", 1, "rank 0")
-	job.MemoryMiB = 64
-	handle := b.start(job)
-	if state := b.wait(handle); state.Processes[0].Exit.Failed() {
-		t.Errorf("got %+v", state.Processes[0].Exit)
-	}
-	if log := Tail(filepath.Join(handle.Dir(), shimLog), 5); !strings.Contains(log, "memory is not limited") {
-		t.Errorf("the shim says %q", log)
+	for name, files := range map[string][]string{
+		"no controller": nil, "no start": {"memory.max", "memory.oom.group", "memory.swap.max"},
+	} {
+		b := newBench(t)
+		b.Cgroups = t.TempDir()
+		job := testJob("unlimited", 1, "rank 0", "rank 0")
+		job.MemoryMiB = 64
+		placed := job.withDefaults()
+		if _, err := b.place(context.Background(), &placed); err != nil || filepath.Dir(placed.Cgroup) != b.Cgroups {
+			t.Fatalf("%s: placed in %q, %v", name, placed.Cgroup, err)
+		}
+		for _, file := range files { // an ordinary directory that looks like a cgroup
+			if err := errors.Join(os.MkdirAll(placed.Cgroup, 0o700), os.WriteFile(filepath.Join(placed.Cgroup, file), nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		handle := b.start(job)
+		for _, p := range b.wait(handle).Processes {
+			if p.Exit.Failed() {
+				t.Errorf("%s: got %+v", name, p.Exit)
+			}
+		}
+		if log := Tail(filepath.Join(handle.Dir(), shimLog), 5); strings.Count(log, "memory is not limited") != 1 {
+			t.Errorf("%s: the shim says %q", name, log)
+		}
 	}
 }
 

@@ -2,11 +2,13 @@ package runner
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,20 +73,40 @@ const markVariable = "MAINSPRING_JOB"
 
 func mark(dir string) string { return markVariable + "=" + dir }
 
-// killStrays kills every process that carries the mark of the job in dir, until
-// there is none.
-func killStrays(dir string) {
+// ErrStuck: a process of a job does not end even when it is killed. The kernel
+// waits for something, usually a device that does not answer.
+var ErrStuck = errors.New("a killed process does not end: it is stuck in the kernel")
+
+// strayLimit is how long killed processes may take to go: one with much memory
+// takes seconds.
+const strayLimit = 20 * time.Second
+
+// strays lists the processes that carry the mark of the job in dir.
+func strays(dir string) []int {
 	needle := append([]byte{0}, mark(dir)+"\x00"...)
-	for found := true; found; {
-		found = false
-		for _, pid := range processes() {
-			environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-			if err != nil || pid == os.Getpid() || !bytes.Contains(append([]byte{0}, environ...), needle) {
-				continue
-			}
-			if unix.Kill(pid, unix.SIGKILL) == nil {
-				found = true
-			}
+	var found []int
+	for _, pid := range processes() {
+		environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+		if err == nil && pid != os.Getpid() && bytes.Contains(append([]byte{0}, environ...), needle) {
+			found = append(found, pid)
+		}
+	}
+	return found
+}
+
+// killAll kills what find returns until it returns nothing. Killing may uncover
+// others, and a killed process is there for a moment longer.
+func killAll(find func() []int, limit time.Duration) error {
+	for deadline := time.Now().Add(limit); ; time.Sleep(10 * time.Millisecond) {
+		pids := find()
+		if len(pids) == 0 {
+			return nil
+		}
+		for _, pid := range pids {
+			_ = unix.Kill(pid, unix.SIGKILL) // ESRCH: it has just gone
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("processes %v: %w", pids, ErrStuck)
 		}
 	}
 }

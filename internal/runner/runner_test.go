@@ -300,6 +300,30 @@ func TestRecycledNumberIsAnotherProcess(t *testing.T) {
 	}
 }
 
+// A process that the kernel holds on to must not hold up everyone else for ever.
+func TestWhatCantBeKilledIsGivenUp(t *testing.T) {
+	if err := killAll(func() []int { return []int{1 << 22} }, 50*time.Millisecond); !errors.Is(err, ErrStuck) {
+		t.Errorf("got %v", err)
+	}
+	sleeper := exec.Command("/bin/sleep", "60")
+	if err := sleeper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	id, _ := identify(sleeper.Process.Pid)
+	alive := func() []int {
+		if id.Alive() {
+			return []int{id.PID}
+		}
+		return nil
+	}
+	if err := killAll(alive, 10*time.Second); err != nil {
+		t.Error(err)
+	}
+	if err := sleeper.Wait(); err == nil {
+		t.Error("the process was not killed")
+	}
+}
+
 func TestTail(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	if got := Tail(path, 3); got != "" {

@@ -86,9 +86,14 @@ func (s *shim) spawn(p Process) (*os.Process, error) {
 			}()
 		}
 	}
-	process, err := os.StartProcess(program, p.Argv, &os.ProcAttr{
-		Dir: p.Dir, Env: p.Env, Files: []*os.File{null, log, log}, Sys: attributes,
-	})
+	how := &os.ProcAttr{Dir: p.Dir, Env: p.Env, Files: []*os.File{null, log, log}, Sys: attributes}
+	process, err := os.StartProcess(program, p.Argv, how)
+	if err != nil && s.group != nil && s.running == 0 && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOEXEC) {
+		// A sandbox may forbid what an ordinary start does not need.
+		attributes.UseCgroupFD = false
+		s.unlimit(err)
+		process, err = os.StartProcess(program, p.Argv, how)
+	}
 	return process, explainStart(err, program, p.Dir)
 }
 
