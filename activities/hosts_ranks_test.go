@@ -31,6 +31,8 @@ func TestRunRanksLeavesModelMetricsAndCheckpoints(t *testing.T) {
 		done <- err
 	}()
 	b.eventually("the newest checkpoint is stored", func() bool { return b.stored("checkpoints/abc123/step-6/step") == "6" })
+	live := models.LogChunk{Attempt: 1, Rank: 1}.Key("abc123")
+	b.eventually("the log of rank 1 is stored while it runs", func() bool { return strings.Contains(b.stored(live), "RANK=1\n") })
 	if err := os.WriteFile(filepath.Join(b.dir, "go"), []byte("go"), 0o600); err != nil {
 		t.Fatal(err)
 	}
