@@ -65,8 +65,7 @@ type MetricLogger interface {
 
 // Environments builds Python environments, once per content.
 type Environments interface {
-	// Build returns the environment's interpreter.
-	Build(context.Context, pyenv.Request) (string, error)
+	Build(context.Context, pyenv.Request) (pyenv.Environment, error)
 }
 
 // ModelInspector tells a model's inputs and outputs. It fails with

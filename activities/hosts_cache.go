@@ -11,6 +11,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/runner"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -78,7 +79,9 @@ func (c hostCache) link(ctx context.Context, file models.SnapshotFile, path stri
 	return os.Link(object, path)
 }
 
-// code unpacks an archive to dir, which then belongs to the caller.
+// code unpacks an archive to dir, read-only. Every run has a tree of its own:
+// a privileged program writes to read-only files all the same, and must not
+// change what others run.
 func (c hostCache) code(ctx context.Context, archive models.Ref, dir string) error {
 	path, err := c.object(ctx, archive)
 	if err != nil {
@@ -89,7 +92,20 @@ func (c hostCache) code(ctx context.Context, archive models.Ref, dir string) err
 		return err
 	}
 	defer file.Close()
-	return unavailable(archive.URI, "the code can't be unpacked", artifact.Unpack(file, dir))
+	if err := runner.Remove(dir); err != nil { // of an attempt that was interrupted
+		return err
+	}
+	err = artifact.Unpack(file, dir)
+	if errors.Is(err, artifact.ErrCorrupt) || errors.Is(err, artifact.ErrTooLarge) {
+		return &models.Error{
+			Kind: models.KindEnvironmentFailed, Subject: "train.code", Message: "the code archive can't be unpacked", Cause: err,
+			Hint: "start the lifecycle again with mainspring run, which packs the code anew",
+		}
+	}
+	if err == nil {
+		err = artifact.MakeReadOnly(dir)
+	}
+	return unavailable(archive.URI, "the code can't be unpacked", err)
 }
 
 // model returns a model's directory.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -20,20 +21,32 @@ import (
 )
 
 const (
-	// keepLocal and keepRemote are how many checkpoints stay: a damaged newest
-	// one must leave an older one to resume from.
+	// keepLocal is how many checkpoints stay on the host, and keepRemote how many
+	// of the newest in the store without train.checkpoints.keep_last: a damaged
+	// newest one must leave an older one to resume from.
 	keepLocal, keepRemote = 2, 3
 	// lastUploadLimit bounds the upload of what a rank wrote on its way out.
 	lastUploadLimit = 2 * time.Minute
 )
 
 // checkpointUploader copies rank 0's checkpoints to the store while training
-// goes on. Only the newest counts: one that is overtaken is never sent.
+// goes on. Only the newest counts: one that is overtaken is never sent. After a
+// restart of the agent it finds what was sent by looking: a tree that is
+// complete, or a file that was stored before, is not sent again.
 type checkpointUploader struct {
-	store  artifact.Store
-	prefix string // key, ends in "/"
-	dir    string // MAINSPRING_CHECKPOINT_DIR
-	newest atomic.Int64
+	store   artifact.Store
+	prefix  string // key, ends in "/"
+	dir     string // MAINSPRING_CHECKPOINT_DIR
+	keep    models.CheckpointKeep
+	resumed int64        // step that this attempt resumed from; it stays
+	newest  atomic.Int64 // step that was sent
+}
+
+func (g *gang) newUploader() *checkpointUploader {
+	return &checkpointUploader{
+		store: g.h.Store, prefix: models.CheckpointPrefix(g.req.RunKey), dir: g.path(checkpointDir),
+		keep: g.req.Train.Checkpoints, resumed: g.req.Resume.Step,
+	}
 }
 
 // work looks for new checkpoints until ctx ends.
@@ -80,16 +93,45 @@ func (u *checkpointUploader) upload(ctx context.Context) error {
 	if newest <= u.newest.Load() {
 		return nil
 	}
+	if err := u.replaceDamaged(ctx, newest); err != nil {
+		return err
+	}
 	if _, err := artifact.PutTree(ctx, u.store, filepath.Join(u.dir, stepName(newest)), u.prefix+stepName(newest)); err != nil {
 		return err
 	}
 	u.newest.Store(newest)
+	return errors.Join(u.forgetLocal(steps), u.forgetRemote(ctx))
+}
+
+// replaceDamaged makes room where a step was condemned: none of its files may
+// pass for an upload that was interrupted.
+func (u *checkpointUploader) replaceDamaged(ctx context.Context, step int64) error {
+	key := u.prefix + stepName(step)
+	if _, err := u.store.Stat(ctx, key+damagedSuffix); err != nil {
+		if errors.Is(err, artifact.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	listed, err := listCheckpoints(ctx, u.store, u.prefix)
+	if err != nil {
+		return err
+	}
+	for _, stored := range listed {
+		if stored.step == step {
+			return stored.remove(ctx, u.store)
+		}
+	}
+	return nil
+}
+
+func (u *checkpointUploader) forgetLocal(steps []int64) error {
 	for _, step := range steps[:max(len(steps)-keepLocal, 0)] {
 		if err := os.RemoveAll(filepath.Join(u.dir, stepName(step))); err != nil {
 			return err
 		}
 	}
-	return u.forgetRemote(ctx)
+	return nil
 }
 
 func (u *checkpointUploader) forgetRemote(ctx context.Context) error {
@@ -97,12 +139,44 @@ func (u *checkpointUploader) forgetRemote(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, old := range listed[:max(len(listed)-keepRemote, 0)] {
-		if err := old.remove(ctx, u.store); err != nil {
-			return err
+	var complete []int64
+	for _, stored := range listed {
+		if stored.hasManifest() {
+			complete = append(complete, stored.step)
+		}
+	}
+	kept := keptSteps(complete, u.keep, u.resumed)
+	for _, old := range listed {
+		// What is not complete and not older may be on its way.
+		if !slices.Contains(kept, old.step) && old.step < u.newest.Load() {
+			if err := old.remove(ctx, u.store); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// keptSteps applies the keep rule to complete checkpoints, given in ascending
+// order: the newest ones, the first of each so many steps, and the one that was
+// resumed from.
+func keptSteps(complete []int64, keep models.CheckpointKeep, resumed int64) []int64 {
+	last := keep.Last
+	if last < 1 {
+		last = keepRemote
+	}
+	var kept []int64
+	span := int64(-1)
+	for i, step := range complete {
+		first := keep.Every > 0 && step/keep.Every != span
+		if keep.Every > 0 {
+			span = step / keep.Every
+		}
+		if first || step == resumed || i >= len(complete)-last {
+			kept = append(kept, step)
+		}
+	}
+	return kept
 }
 
 func stepName(step int64) string { return "step-" + strconv.FormatInt(step, 10) }
@@ -133,12 +207,21 @@ func localSteps(dir string) ([]int64, error) {
 	return steps, nil
 }
 
+// damagedSuffix ends the name of the note that stands for the manifest of a
+// checkpoint that did not verify.
+const damagedSuffix = ".damaged"
+
 // storedCheckpoint is what a listing shows of one checkpoint.
 type storedCheckpoint struct {
 	step  int64
 	key   string // of the tree
+	at    time.Time
 	sizes map[string]int64
 }
+
+func (c storedCheckpoint) prefix() string { return strings.TrimSuffix(c.key, stepName(c.step)) }
+
+func (c storedCheckpoint) hasManifest() bool { _, ok := c.sizes[artifact.TreeKey(c.key)]; return ok }
 
 // listCheckpoints lists the checkpoints below a prefix, complete or not, the
 // oldest first.
@@ -150,43 +233,53 @@ func listCheckpoints(ctx context.Context, store artifact.Store, prefix string) (
 	byStep := map[int64]storedCheckpoint{}
 	for _, object := range objects {
 		name, _, _ := strings.Cut(strings.TrimPrefix(object.Key, prefix), "/")
-		step, ok := stepOf(strings.TrimSuffix(name, ".json"))
+		step, ok := stepOf(strings.TrimSuffix(strings.TrimSuffix(name, ".json"), damagedSuffix))
 		if !ok {
 			continue
 		}
-		if _, ok := byStep[step]; !ok {
-			byStep[step] = storedCheckpoint{step: step, key: prefix + stepName(step), sizes: map[string]int64{}}
+		stored, ok := byStep[step]
+		if !ok {
+			stored = storedCheckpoint{step: step, key: prefix + stepName(step), sizes: map[string]int64{}}
 		}
-		byStep[step].sizes[object.Key] = object.Size
+		stored.sizes[object.Key] = object.Size
+		if object.Key == artifact.TreeKey(stored.key) {
+			stored.at = object.Modified.UTC()
+		}
+		byStep[step] = stored
 	}
 	listed := slices.Collect(maps.Values(byStep))
 	slices.SortFunc(listed, func(a, b storedCheckpoint) int { return cmp.Compare(a.step, b.step) })
 	return listed, nil
 }
 
-// complete returns the manifest of a checkpoint whose files are all there with
-// their sizes. Digests are verified by whoever resumes from it.
-func (c storedCheckpoint) complete(ctx context.Context, store artifact.Store) (manifest models.Ref, ok bool, err error) {
-	if _, ok := c.sizes[artifact.TreeKey(c.key)]; !ok {
-		return models.Ref{}, false, nil
+// incomplete says what a checkpoint lacks; "" when its files are all there with
+// their sizes.
+func (c storedCheckpoint) incomplete(ctx context.Context, store artifact.Store) (manifest models.Ref, why string, err error) {
+	if !c.hasManifest() {
+		note, err := readNote(ctx, store, c.key)
+		return models.Ref{}, cmp.Or(note, "incomplete: its upload did not end"), err
 	}
 	manifest, err = artifact.FindTree(ctx, store, c.key)
 	if errors.Is(err, artifact.ErrNotFound) || errors.Is(err, artifact.ErrCorrupt) {
-		return models.Ref{}, false, nil
+		return models.Ref{}, "damaged: its manifest can't be read: " + err.Error(), nil
 	}
 	if err != nil {
-		return models.Ref{}, false, err
+		return models.Ref{}, "", err
 	}
 	tree, err := artifact.ReadTree(ctx, store, manifest)
 	if err != nil {
-		return models.Ref{}, false, err
+		return models.Ref{}, "", err
 	}
 	for _, file := range tree.Files {
-		if size, ok := c.sizes[c.key+"/"+file.Path]; !ok || size != file.Size {
-			return models.Ref{}, false, nil
+		size, ok := c.sizes[c.key+"/"+file.Path]
+		if !ok {
+			return models.Ref{}, fmt.Sprintf("damaged: %s is missing", file.Path), nil
+		}
+		if size != file.Size {
+			return models.Ref{}, fmt.Sprintf("damaged: %s has %d bytes and must have %d", file.Path, size, file.Size), nil
 		}
 	}
-	return manifest, true, nil
+	return manifest, "", nil
 }
 
 // remove takes the manifest first: a tree without one is not complete.

@@ -94,8 +94,8 @@ func (h *Hosts) resolveSecrets(env map[string]string) (variables, error) {
 
 // places are the paths that a rank is told.
 type places struct {
-	data, params, checkpoints, resume, model, outOfFold string
-	interpreter                                         string // of a built environment, or ""
+	data, params, checkpoints, resume, model, outOfFold, work string
+	interpreter                                               string // of a built environment, or ""
 }
 
 // rankEnvironment is the training contract's environment of one local rank.
@@ -118,6 +118,7 @@ func (h *Hosts) rankEnvironment(ctx context.Context, req models.RunRanksRequest,
 		"MAINSPRING_PROGRESS="+progress,
 		"MAINSPRING_MODEL_DIR="+at.model,
 		"MAINSPRING_OOF_PATH="+at.outOfFold,
+		"MAINSPRING_WORK_DIR="+at.work,
 		"MLFLOW_RUN_ID="+req.Run.RunID,
 	)
 	if at.resume != "" {

@@ -2,17 +2,23 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"os"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
+// workDir is where a program may write what nobody keeps; its code is read-only.
+const workDir = "work"
+
 // fetch brings data, code and the checkpoint to this host.
 func (g *gang) fetch(ctx context.Context) (at places, err error) {
 	g.phase(phaseData)
-	at = places{checkpoints: g.path(checkpointDir), model: g.path(modelDir), outOfFold: g.path(outOfFoldFile)}
+	at = places{checkpoints: g.path(checkpointDir), model: g.path(modelDir), outOfFold: g.path(outOfFoldFile), work: g.path(workDir)}
+	if err := os.MkdirAll(at.work, 0o700); err != nil {
+		return at, err
+	}
 	if at.params, err = paramsJSON(g.req.Train.Params); err != nil {
 		return at, err
 	}
@@ -31,20 +37,26 @@ func (g *gang) fetch(ctx context.Context) (at places, err error) {
 	return at, nil
 }
 
-// resume fetches the checkpoint. One whose digests do not verify is removed
-// from the store, so that the next attempt finds the one before it.
+// resume fetches the checkpoint, which every host of the gang does. One that
+// does not verify, twice, is taken out of use: the attempt fails, because all
+// hosts must resume from the same step, and the next one finds an older
+// checkpoint. FindCheckpoint has verified all but large ones before.
 func (g *gang) resume(ctx context.Context, dir string) error {
 	manifest := g.req.Resume.Manifest
 	err := artifact.GetTree(ctx, g.h.Store, manifest, dir)
-	if !errors.Is(err, artifact.ErrCorrupt) && !errors.Is(err, artifact.ErrNotFound) {
+	if damaged(err) {
+		err = artifact.GetTree(ctx, g.h.Store, manifest, dir)
+	}
+	if !damaged(err) {
 		return unavailable(manifest.URI, "the checkpoint can't be fetched", err)
 	}
-	prefix := models.CheckpointPrefix(g.req.RunKey)
-	if removed := g.h.Store.Delete(ctx, artifact.TreeKey(prefix+stepName(g.req.Resume.Step))); removed != nil {
-		return unavailable(manifest.URI, "the damaged checkpoint can't be removed", removed)
+	step := g.req.Resume.Step
+	if failed := condemn(ctx, g.h.Store, models.CheckpointPrefix(g.req.RunKey), step, "damaged: "+err.Error()); failed != nil {
+		return unavailable(manifest.URI, "the damaged checkpoint can't be taken out of use", failed)
 	}
 	return &models.Error{
-		Kind: models.KindRankLost, Subject: manifest.URI, Message: fmt.Sprintf("the checkpoint of step %d is damaged and was removed", g.req.Resume.Step),
-		Cause: err,
+		Kind: models.KindRankLost, Subject: manifest.URI,
+		Message: fmt.Sprintf("the checkpoint of step %d is damaged and was taken out of use; the next attempt resumes from an older one", step),
+		Cause:   err,
 	}
 }

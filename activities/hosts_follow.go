@@ -25,7 +25,8 @@ func (g *gang) follow(ctx context.Context, handle *runner.Handle) (runner.State,
 		tails[local] = &progressTail{path: g.path(progressFile(local))}
 	}
 	sink := newMetricSink(g.h.Metrics, g.req.Run, g.dir)
-	uploader := &checkpointUploader{store: g.h.Store, prefix: models.CheckpointPrefix(g.req.RunKey), dir: g.path(checkpointDir)}
+	uploader := g.newUploader()
+	defer g.shipLogs(ctx)()
 	saved := &savedWork{pools: g.h.Pools, req: g.req}
 	stopWork := g.background(ctx, sink.work, uploader.work, saved.work)
 	defer stopWork()

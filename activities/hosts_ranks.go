@@ -59,6 +59,7 @@ type gang struct {
 
 	// watch is nil until the job runs.
 	watch *watch
+	logs  *logShipper // nil until the job runs
 
 	mu       sync.Mutex
 	progress models.RankProgress
@@ -175,6 +176,7 @@ func (g *gang) see(ctx context.Context, handle *runner.Handle) (models.RanksResu
 		return models.RanksResult{}, g.h.stuck(err)
 	}
 	end := conclusion(state, g.req.Train, g.dir)
+	g.logs.maskError(end.err)
 	report := g.report(end.reason)
 	report.Ended = ended(state)
 	if done := state.Stopping == "" && end.err == nil; cancelRequested(ctx) && done {
@@ -237,8 +239,8 @@ func (g *gang) conclude(ctx context.Context, report models.AttemptReport) (model
 	if err := errors.Join(os.WriteFile(partial, data, 0o600), os.Rename(partial, g.path(resultFile))); err != nil {
 		return models.RanksResult{}, err
 	}
-	for _, name := range []string{checkpointDir, modelDir, codeDir, "resume", outOfFoldFile} {
-		if err := os.RemoveAll(g.path(name)); err != nil {
+	for _, name := range []string{checkpointDir, modelDir, codeDir, workDir, "resume", outOfFoldFile} {
+		if err := runner.Remove(g.path(name)); err != nil {
 			slog.Warn("left over", "path", g.path(name), "error", err)
 		}
 	}

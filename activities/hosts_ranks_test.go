@@ -31,6 +31,8 @@ func TestRunRanksLeavesModelMetricsAndCheckpoints(t *testing.T) {
 		done <- err
 	}()
 	b.eventually("the newest checkpoint is stored", func() bool { return b.stored("checkpoints/abc123/step-6/step") == "6" })
+	live := models.LogChunk{Attempt: 1, Rank: 1}.Key("abc123")
+	b.eventually("the log of rank 1 is stored while it runs", func() bool { return strings.Contains(b.stored(live), "RANK=1\n") })
 	if err := os.WriteFile(filepath.Join(b.dir, "go"), []byte("go"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +189,8 @@ func TestResumeFromTheNewestCheckpointThatVerifies(t *testing.T) {
 	if _, err := artifact.PutBytes(ctx, b.memory, "checkpoints/abc123/step-4/step", []byte("9"), artifact.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	finder := &Checkpoints{Store: b.memory}
+	// There is no time to read it before the gang starts, so the hosts find out.
+	finder := &Checkpoints{Store: b.memory, VerifyFor: time.Nanosecond}
 	req := b.request("steps=5", "model=distance")
 	var err error
 	if req.Resume, err = finder.FindCheckpoint(ctx, models.FindCheckpointRequest{RunKey: "abc123"}); err != nil || req.Resume.Step != 4 {
@@ -196,7 +199,8 @@ func TestResumeFromTheNewestCheckpointThatVerifies(t *testing.T) {
 	_, err = b.RunRanks(ctx, req)
 	wantKind(t, err, models.KindRankLost, "step 4 is damaged")
 
-	if req.Resume, err = finder.FindCheckpoint(ctx, models.FindCheckpointRequest{RunKey: "abc123"}); err != nil || req.Resume.Step != 2 {
+	if req.Resume, err = finder.FindCheckpoint(ctx, models.FindCheckpointRequest{RunKey: "abc123"}); err != nil || req.Resume.Step != 2 ||
+		len(req.Resume.Skipped) != 1 || !strings.HasPrefix(req.Resume.Skipped[0], "step 4: damaged: ") || req.Resume.At.IsZero() {
 		t.Fatalf("got %+v, %v", req.Resume, err)
 	}
 	req.Token, req.Restart = 6, 1

@@ -3,8 +3,10 @@ package artifact
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -61,11 +63,20 @@ func PutTree(ctx context.Context, s Store, dir, prefix string) (models.Ref, erro
 		}
 	}
 	// Any other failure of reading the old manifest shows up again below.
+	sizes, err := listedSizes(ctx, s, prefix+"/")
+	if err != nil {
+		return models.Ref{}, err
+	}
 	group, inGroup := errgroup.WithContext(ctx)
 	group.SetLimit(treeTransfers)
 	for _, f := range manifest.Files {
 		group.Go(func() error {
 			key := prefix + "/" + f.Path
+			if size, ok := sizes[key]; ok && size == f.Size {
+				if there, err := s.Stat(inGroup, key); err == nil && there.SHA256 == f.SHA256 {
+					return nil // an upload that was interrupted has got so far
+				}
+			}
 			_, err := putDigested(inGroup, s, key, filepath.Join(dir, filepath.FromSlash(f.Path)),
 				models.Ref{SHA256: f.SHA256, Size: f.Size})
 			return err
@@ -76,6 +87,15 @@ func PutTree(ctx context.Context, s Store, dir, prefix string) (models.Ref, erro
 	}
 	_, err = PutBytes(ctx, s, TreeKey(prefix), encoded, PutOptions{ContentType: "application/json"})
 	return ref, err
+}
+
+func listedSizes(ctx context.Context, s Store, prefix string) (map[string]int64, error) {
+	there, err := s.List(ctx, prefix)
+	sizes := make(map[string]int64, len(there))
+	for _, info := range there {
+		sizes[info.Key] = info.Size
+	}
+	return sizes, err
 }
 
 // TreeKey is the key of the manifest of the tree at prefix.
@@ -169,6 +189,33 @@ func GetTree(ctx context.Context, s Store, ref models.Ref, dir string) error {
 		}
 		return group.Wait()
 	})
+}
+
+// VerifyTree reads the files of the tree at prefix and compares their digests.
+// ErrCorrupt says that one differs, ErrNotFound that one is missing.
+func VerifyTree(ctx context.Context, s Store, prefix string, manifest TreeManifest) error {
+	group, inGroup := errgroup.WithContext(ctx)
+	group.SetLimit(treeTransfers)
+	for _, f := range manifest.Files {
+		group.Go(func() error { return verify(inGroup, s, prefix+"/"+f.Path, f) })
+	}
+	return group.Wait()
+}
+
+func verify(ctx context.Context, s Store, key string, want TreeFile) error {
+	r, _, err := s.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Close() }() // read errors are reported by the copy
+	h := sha256.New()
+	if _, err := io.Copy(h, r); err != nil {
+		return err
+	}
+	if got := sumOf(h); got != want.SHA256 {
+		return corrupt("verify", URI(s, key), got, want.SHA256)
+	}
+	return nil
 }
 
 // replaceDir fills a fresh directory beside dir and then puts it in dir's

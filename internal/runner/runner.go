@@ -254,7 +254,7 @@ func (r Runner) prune() {
 		if err != nil {
 			continue
 		}
-		_ = os.RemoveAll(handle.dir)
+		_ = Remove(handle.dir) // code in it is read-only
 		free.release()
 	}
 }

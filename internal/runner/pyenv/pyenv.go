@@ -20,7 +20,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,58 +39,93 @@ type Request struct {
 	Requirements string // path of the requirements file; "" for none
 	Python       string // interpreter to build on. Default: python3
 	SystemSite   bool   // see the interpreter's own packages
+	// Log is told the path of the build's log before anything is written to it;
+	// nil: nobody reads it.
+	Log func(path string)
 }
 
+// Environment is what a program runs in.
+type Environment struct {
+	Python string // path of the interpreter
+	Digest string // names the environment; empty: the host's own interpreter
+	// Log is the path of what the installer said; empty: nothing was built.
+	Log    string
+	Reused bool // it was there already, or another builder has built it meanwhile
+}
+
+// marker is written last. In an environment without it, a builder was killed.
 const marker = ".mainspring-complete"
 
-// Build returns the path of the environment's interpreter. Without
-// requirements it is the request's own interpreter. Failures are *models.Error
-// with KindEnvironmentFailed, but for the end of ctx.
-func (b Builder) Build(ctx context.Context, request Request) (string, error) {
+// Build returns an environment, which it builds when there is none of its
+// digest. Without requirements it is the request's own interpreter. Failures are
+// *models.Error with KindEnvironmentFailed, but for the end of ctx.
+func (b Builder) Build(ctx context.Context, request Request) (Environment, error) {
 	if request.Python == "" {
 		request.Python = "python3"
 	}
 	python, err := exec.LookPath(request.Python)
 	if err != nil {
-		return "", failed(request.Python, "the Python interpreter is not on this host",
+		return Environment{}, failed(request.Python, "the Python interpreter is not on this host",
 			"install it, or name another one in train.environment.python", err)
 	}
 	if request.Requirements == "" {
-		return python, nil
+		return Environment{Python: python}, nil
 	}
 	requirements, err := os.ReadFile(request.Requirements)
 	if err != nil {
-		return "", fmt.Errorf("read the requirements: %w", err)
+		return Environment{}, fmt.Errorf("read the requirements: %w", err)
 	}
 	version, err := exec.CommandContext(ctx, python, "-VV").CombinedOutput()
 	if err != nil {
-		return "", b.explain(ctx, request.Python, "the Python interpreter does not run", version, err)
+		return Environment{}, explain(ctx, request.Python, "the Python interpreter does not run", string(version), err)
 	}
-	dir := filepath.Join(b.Cache, "envs", digest(requirements, []byte(python), version, strconv.AppendBool(nil, request.SystemSite)))
-	interpreter := filepath.Join(dir, "bin", "python")
+	name := digest(requirements, []byte(python), version, strconv.AppendBool(nil, request.SystemSite))
+	dir := filepath.Join(b.Cache, "envs", name)
+	built := Environment{Python: filepath.Join(dir, "bin", "python"), Digest: name, Log: dir + ".log"}
+	if request.Log != nil {
+		request.Log(built.Log)
+	}
+	built.Reused, err = b.ensure(ctx, dir, python, request, requirements)
+	return built, err
+}
+
+// ensure builds the environment in dir unless it is complete. The log tells of
+// the newest build; it is written by whoever holds the lock.
+func (b Builder) ensure(ctx context.Context, dir, python string, request Request, requirements []byte) (reused bool, err error) {
 	if complete(dir) {
-		return interpreter, nil
+		return true, touch(dir)
 	}
-	release, err := b.lock(ctx, dir)
+	release, err := lock(ctx, dir)
 	if err != nil {
-		return "", err
+		return false, err
 	}
 	defer release()
 	if complete(dir) { // built by whoever had the lock
-		return interpreter, nil
+		return true, touch(dir)
 	}
 	if err := os.RemoveAll(dir); err != nil {
-		return "", err
+		return false, err
 	}
-	if err := b.fill(ctx, dir, python, request, requirements); err != nil {
-		return "", err
+	log, err := os.Create(dir + ".log")
+	if err != nil {
+		return false, err
 	}
-	return interpreter, os.WriteFile(filepath.Join(dir, marker), nil, 0o644)
+	defer log.Close()
+	if err := b.fill(ctx, dir, python, request, requirements, log); err != nil {
+		return false, err
+	}
+	return false, os.WriteFile(filepath.Join(dir, marker), nil, 0o644)
+}
+
+// touch dates the marker, which shows when an environment was last used.
+func touch(dir string) error {
+	now := time.Now()
+	return os.Chtimes(filepath.Join(dir, marker), now, now)
 }
 
 // fill creates the environment and installs into it. Hashes are enforced for
 // every requirement as soon as one has them.
-func (b Builder) fill(ctx context.Context, dir, python string, request Request, requirements []byte) error {
+func (b Builder) fill(ctx context.Context, dir, python string, request Request, requirements []byte, log *os.File) error {
 	uv, err := b.program()
 	if err != nil {
 		return err
@@ -100,7 +134,7 @@ func (b Builder) fill(ctx context.Context, dir, python string, request Request, 
 	if request.SystemSite {
 		create = append(create, "--system-site-packages")
 	}
-	if err := b.run(ctx, uv, append(create, dir)...); err != nil {
+	if err := run(ctx, log, uv, append(create, dir)...); err != nil {
 		return err
 	}
 	install := []string{"pip", "install", "--no-progress", "--python", filepath.Join(dir, "bin", "python"), "--requirements", request.Requirements}
@@ -108,7 +142,7 @@ func (b Builder) fill(ctx context.Context, dir, python string, request Request, 
 		install = append(install, "--require-hashes")
 	}
 	// Compiled once here rather than by every rank at its start.
-	return b.run(ctx, uv, append(install, "--compile-bytecode")...)
+	return run(ctx, log, uv, append(install, "--compile-bytecode")...)
 }
 
 func (b Builder) program() (string, error) {
@@ -122,31 +156,6 @@ func (b Builder) program() (string, error) {
 			"install uv (https://docs.astral.sh/uv), or name it in MAINSPRING_UV", err)
 	}
 	return path, nil
-}
-
-// run runs uv in a process group of its own, so that cancelling ends its
-// children too.
-func (b Builder) run(ctx context.Context, uv string, args ...string) error {
-	command := exec.CommandContext(ctx, uv, args...)
-	command.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
-	command.Cancel = func() error { return unix.Kill(-command.Process.Pid, unix.SIGKILL) }
-	command.WaitDelay = 5 * time.Second
-	output, err := command.CombinedOutput()
-	if err != nil {
-		return b.explain(ctx, "train.environment", "uv "+strings.Join(args[:2], " ")+" failed", output, err)
-	}
-	return nil
-}
-
-// explain ends the message with the installer's last lines.
-func (b Builder) explain(ctx context.Context, subject, message string, output []byte, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	const keep = 15
-	lines := strings.Split(strings.TrimSpace(string(output)), "\n")
-	tail := strings.Join(lines[max(len(lines)-keep, 0):], "\n")
-	return failed(subject, message+":\n"+tail+"\n", "correct the requirements file, or see whether this host reaches the package index", err)
 }
 
 func failed(subject, message, hint string, cause error) error {
@@ -168,7 +177,7 @@ func digest(parts ...[]byte) string {
 }
 
 // lock waits until no other builder works on dir.
-func (b Builder) lock(ctx context.Context, dir string) (release func(), err error) {
+func lock(ctx context.Context, dir string) (release func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, err
 	}

@@ -65,12 +65,12 @@ func TestSameRequirementsAreBuiltOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(first); err != nil {
+	if _, err := os.Stat(first.Python); err != nil {
 		t.Errorf("no interpreter: %v", err)
 	}
 	again, err := b.Build(context.Background(), request)
-	if err != nil || again != first {
-		t.Errorf("got %s, %v; want %s", again, err, first)
+	if want := (Environment{Python: first.Python, Digest: first.Digest, Log: first.Log, Reused: true}); err != nil || again != want || first.Reused {
+		t.Errorf("got %+v, %v; want %+v", again, err, want)
 	}
 	calls := b.calls()
 	if len(calls) != 2 || !strings.Contains(calls[1], "--require-hashes") {
@@ -79,15 +79,15 @@ func TestSameRequirementsAreBuiltOnce(t *testing.T) {
 
 	request.SystemSite = true
 	other, err := b.Build(context.Background(), request)
-	if err != nil || other == first {
-		t.Errorf("an environment that sees the host's packages is the same: %s, %v", other, err)
+	if err != nil || other.Digest == first.Digest {
+		t.Errorf("an environment that sees the host's packages is the same: %v, %v", other, err)
 	}
 	if calls := b.calls(); len(calls) != 4 || !strings.Contains(calls[2], "--system-site-packages") {
 		t.Errorf("calls: %q", calls)
 	}
 	third, err := b.Build(context.Background(), b.requirements("numpy==2.0.1\n"))
-	if err != nil || third == first {
-		t.Errorf("other requirements give the same environment: %s, %v", third, err)
+	if err != nil || third.Digest == first.Digest {
+		t.Errorf("other requirements give the same environment: %v, %v", third, err)
 	}
 }
 
@@ -98,7 +98,7 @@ func TestInterruptedBuildIsDoneAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Dir(filepath.Dir(interpreter))
+	dir := filepath.Dir(filepath.Dir(interpreter.Python))
 	debris := filepath.Join(dir, "half-installed")
 	if err := errors.Join(os.Remove(filepath.Join(dir, marker)), os.WriteFile(debris, nil, 0o600)); err != nil {
 		t.Fatal(err)
@@ -163,8 +163,8 @@ func TestWithoutRequirementsTheHostsInterpreterIsUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := b.Build(context.Background(), Request{}); err != nil || got != want {
-		t.Errorf("got %s, %v; want %s", got, err, want)
+	if got, err := b.Build(context.Background(), Request{}); err != nil || got != (Environment{Python: want}) {
+		t.Errorf("got %v, %v; want %s", got, err, want)
 	}
 }
 
@@ -180,8 +180,8 @@ func TestRealUV(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(interpreter, "-c", "import sys; print(sys.prefix)").CombinedOutput()
-	if err != nil || strings.TrimSpace(string(out)) != filepath.Dir(filepath.Dir(interpreter)) {
+	out, err := exec.Command(interpreter.Python, "-c", "import sys; print(sys.prefix)").CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != filepath.Dir(filepath.Dir(interpreter.Python)) {
 		t.Errorf("the interpreter says %s, %v", out, err)
 	}
 	_, err = b.Build(context.Background(), b.requirements("this is no requirement\n"))
