@@ -232,6 +232,7 @@ func (d DeploySpec) check(at section) {
 	d.Resources.check(at.sub("resources"))
 	at.check(d.Resources.Nodes <= 1, "resources.nodes", "set replicas for more servers",
 		"is %d; one replica runs on one host", d.Resources.Nodes)
+	at.check(d.Resources.GPUs == 0, "resources.gpus", "write gpus_per_node", "is %d; it may span hosts, and one replica runs on one host", d.Resources.GPUs)
 	d.Canary.check(at.sub("canary"))
 }
 

@@ -34,7 +34,7 @@ func (r Resources) checkShape(at section) {
 	default:
 		at.atLeast("nodes", int64(r.Nodes), 1)
 		at.atLeast("gpus_per_node", int64(r.GPUsPerNode), 1)
-		at.check(r.MinNodes >= 1 && r.MinNodes <= max(r.Nodes, 1), "min_nodes", "", "is %d; it must be between 1 and nodes (%d)", r.MinNodes, r.Nodes)
+		at.check(r.Nodes < 1 || r.MinNodes >= 1 && r.MinNodes <= r.Nodes, "min_nodes", "", "is %d; it must be between 1 and nodes (%d)", r.MinNodes, r.Nodes)
 	}
 	at.check(r.Placement == "", "placement", one, "is given without gpus")
 }

@@ -105,6 +105,36 @@ func TestValidate(t *testing.T) {
 				"train.timeout: is -1ns; it must be longer than 0" + durationHint + "\n" +
 				"train.grace: is -1ns; it must be longer than 0" + durationHint + "\n" +
 				"train.max_restarts: is -1; it must be at least 0"},
+		{"shape written twice", func(s *LifecycleSpec) {
+			s.Train.Resources = Resources{Nodes: 2, MinNodes: 3, GPUs: 4, Placement: "scatter", GPUMilli: 1001}
+		},
+			"train.resources.gpus: is given together with nodes or gpus_per_node (write nodes and gpus_per_node, or gpus, or uuids)\n" +
+				"train.resources.min_nodes: is given together with gpus, which says nothing of hosts (write nodes and gpus_per_node)\n" +
+				"train.resources.placement: is \"scatter\"; it must be pack or spread\n" +
+				"train.resources.gpu_milli: is 1001; it must be between 1 and 1000"},
+		{"elastic the wrong way round", func(s *LifecycleSpec) {
+			s.Train.Resources = Resources{Nodes: 2, MinNodes: 3, Placement: PlacementSpread, CPUsPerGPU: -1, MemoryPerGPU: -1, MinRuntime: -1, MaxWait: -1}
+		},
+			"train.resources.min_nodes: is 3; it must be between 1 and nodes (2)\n" +
+				"train.resources.placement: is given without gpus (write nodes and gpus_per_node, or gpus, or uuids)\n" +
+				"train.resources.cpus_per_gpu: is -1; it must not be below 0\n" +
+				"train.resources.memory_per_gpu: is -1B; it must not be below 0\n" +
+				"train.resources.min_runtime: is -1ns; it must not be below 0\n" +
+				"train.resources.max_wait: is -1ns; it must not be below 0"},
+		{"devices by name", func(s *LifecycleSpec) {
+			s.Train.Resources = Resources{UUIDs: []string{"GPU-1", "", "GPU-1"}, Nodes: 1, DeviceModels: []string{""}}
+		},
+			"train.resources.uuids: names the devices, and a shape is given as well (write nodes and gpus_per_node, or gpus, or uuids)\n" +
+				"train.resources.uuids[1]: is empty\n" +
+				"train.resources.uuids[2]: \"GPU-1\" is listed twice\n" +
+				"train.resources.device_models[0]: is empty"},
+		{"budgets", func(s *LifecycleSpec) {
+			s.Train.HangTimeout, s.Train.Budget.GPUSeconds, s.Train.Checkpoints = -1, -1, CheckpointKeep{Last: -1, Every: -1}
+		},
+			"train.hang_timeout: is -1ns; it must be longer than 0" + durationHint + "\n" +
+				"train.budget.gpu_seconds: is -1; it must be at least 0\n" +
+				"train.checkpoints.keep_last: is -1; it must be at least 1\n" +
+				"train.checkpoints.keep_every: is -1; it must be at least 0"},
 		{"evaluate", func(s *LifecycleSpec) {
 			s.Evaluate.Limits = []MetricLimit{{Metric: "f1", Min: f(1)}, {Metric: AUC}, {Metric: AUC, Min: f(1), Max: f(0)}}
 			s.Evaluate.Champion = ChampionGate{Metric: AUC, Margin: -1, Level: 0.5, Block: Day, Resamples: 5}
@@ -223,12 +253,14 @@ func TestWithDefaults(t *testing.T) {
 	restarts := 10
 	want := validSpec()
 	want.Data.Checks.MinRows = 1
-	one := Resources{Pool: "default", Nodes: 1, GPUsPerNode: 1}
+	one := Resources{Pool: "default", Nodes: 1, MinNodes: 1, GPUsPerNode: 1, GPUMilli: WholeGPU, Tenant: "default", MinRuntime: Duration(10 * time.Minute)}
 	want.Train.Environment.Python = "python3"
 	want.Train.Resources = one
 	want.Train.Timeout = Duration(24 * time.Hour)
 	want.Train.Grace = Duration(30 * time.Second)
 	want.Train.MaxRestarts = &restarts
+	want.Train.HangTimeout = Duration(30 * time.Minute)
+	want.Train.Checkpoints.Last = 3
 	want.Evaluate = EvaluateSpec{Prediction: "probability",
 		Champion: ChampionGate{Metric: "log_loss", Level: 0.1, Block: Day, Resamples: 2000}}
 	want.Deploy = &DeploySpec{Endpoint: "delay", Replicas: 1, Resources: one, Canary: CanarySpec{

@@ -54,6 +54,8 @@ func writtenAs(t reflect.Type) *jsonschema.Schema {
 		return words(models.LogLoss, models.Brier, models.AUC)
 	case reflect.TypeFor[models.Policy]():
 		return words(models.PolicyRollBack, models.PolicyHold)
+	case reflect.TypeFor[models.Placement]():
+		return words(models.PlacementPack, models.PlacementSpread)
 	case reflect.TypeFor[models.TriggerKind]():
 		return words(models.TriggerManual, models.TriggerAlarm)
 	default:
