@@ -7,9 +7,10 @@
 //     name of its directory, and starting the same key again attaches to it.
 //   - The shim is the job's parent: a small process in a session of its own.
 //     It starts the processes, records how they end, and ends what is left.
-//   - A fence is the highest token seen for a device. Tokens only grow: a job
-//     with a lower token is refused, one with a higher token first ends whatever
-//     older job has the device.
+//   - A fence remembers who has claimed a device: tokens, keys and shares, see
+//     package fencing. Tokens only grow: a job with a lower token is refused
+//     when newer ones leave no room for it, one with a higher token first ends
+//     the older jobs that do not fit beside it. A whole device has one job.
 //   - A stray is a process of a job whose shim is gone.
 //
 // # Files below a root
@@ -25,9 +26,10 @@
 //
 // Everything may be killed between any two steps:
 //
-//  1. The fence is raised. From here on no older job can start on the device,
-//     because a shim reads the fences after it has taken its lock.
-//  2. Older jobs on the device are found by their held locks, and ended.
+//  1. The fence is raised. From here on no job without a claim can start on the
+//     device, because a shim reads the fences after it has taken its lock.
+//  2. Jobs on the device whose claim is gone are found by their held locks, and
+//     ended.
 //  3. job.json is written, then the shim is started. A shim that another one
 //     beat to the lock, or that finds state.json, leaves at once: a job's
 //     processes are started at most once.

@@ -2,18 +2,19 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 
+	"github.com/mainspring-ml/mainspring/internal/runner/fencing"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
 // fence is the content of fences/<device>.json.
 type fence struct {
-	Token int64  `json:"token"`
-	Key   string `json:"key"` // of the job that raised it
+	Claims []fencing.Claim `json:"claims"` // the newest first
 }
 
 // fences is the directory of a root's fences.
@@ -46,32 +47,64 @@ func (f fences) hold(ctx context.Context, devices []string) (release func(), err
 	return release, nil
 }
 
-// check refuses a job whose devices a newer job has claimed.
+func (f fences) read(device string) ([]fencing.Claim, error) {
+	var seen fence
+	_, err := readJSON(f.path(device, ".json"), &seen)
+	return seen.Claims, err
+}
+
+// check refuses a job that has no claim on one of its devices, or had to make
+// way there.
 func (f fences) check(job Job) error {
 	for _, device := range job.Devices {
-		var seen fence
-		if _, err := readJSON(f.path(device, ".json"), &seen); err != nil {
+		claims, err := f.read(device)
+		if err != nil {
 			return err
 		}
-		if seen.Token > job.Token || seen.Token == job.Token && seen.Key != "" && seen.Key != job.Key {
-			return &models.Error{
-				Kind:    models.KindStaleFence,
-				Subject: device,
-				Message: fmt.Sprintf("job %s has token %d, but job %s came with token %d", job.Key, job.Token, seen.Key, seen.Token),
-				Hint:    "the lease behind the older token is void; ask for a new one",
-			}
+		if !fencing.Admits(claims, job.Token, job.Key) {
+			return stale(device, fmt.Sprintf("job %s with token %d had to make way for a newer one", job.Key, job.Token))
 		}
 	}
 	return nil
 }
 
-// raise records the job as the newest. The caller holds the devices and has
-// checked.
-func (f fences) raise(job Job) error {
-	for _, device := range job.Devices {
-		if err := writeJSON(f.path(device, ".json"), fence{Token: job.Token, Key: job.Key}); err != nil {
+// raise records the job's claims, and which older claims had to make way. Either
+// all devices have room for it or nothing changes. The caller holds the devices;
+// over reports whether the job with a key does not run any more.
+func (f fences) raise(job Job, over func(key string) (bool, error)) error {
+	decided := make([][]fencing.Claim, len(job.Devices))
+	for i, device := range job.Devices {
+		held, err := f.read(device)
+		if err != nil {
+			return err
+		}
+		for j, c := range held {
+			if held[j].Over = c.Over; !c.Over && c.Key != job.Key {
+				if held[j].Over, err = over(c.Key); err != nil {
+					return err
+				}
+			}
+		}
+		decided[i], _, err = fencing.Decide(held, fencing.Claim{Token: job.Token, Key: job.Key, Milli: job.Shares[device]})
+		var refusal *fencing.Refusal
+		if errors.As(err, &refusal) {
+			return stale(device, refusal.Error())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for i, device := range job.Devices {
+		if err := writeJSON(f.path(device, ".json"), fence{decided[i]}); err != nil {
 			return fmt.Errorf("raise the fence of %s: %w", device, err)
 		}
 	}
 	return nil
+}
+
+func stale(device, message string) error {
+	return &models.Error{
+		Kind: models.KindStaleFence, Subject: device, Message: message,
+		Hint: "the lease behind the older token is void; ask for a new one",
+	}
 }

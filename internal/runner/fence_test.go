@@ -63,8 +63,10 @@ func TestLateShimReadsTheFence(t *testing.T) {
 	if err := os.MkdirAll(string(b.fences()), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.fences().raise(testJob("newer", 8)); err != nil {
-		t.Fatal(err)
+	for _, job := range []Job{older, testJob("newer", 8)} {
+		if err := b.fences().raise(job, b.over); err != nil {
+			t.Fatal(err)
+		}
 	}
 	err := RunShim(context.Background(), dir, strings.NewReader(`[[]]`))
 	var stale *models.Error
@@ -88,5 +90,67 @@ func TestInterruptedStartIsTakenUp(t *testing.T) {
 	}
 	if state := b.wait(b.start(job)); state.Lost || state.Processes[0].Exit.Failed() {
 		t.Errorf("got %+v", state)
+	}
+}
+
+func shared(job Job, milli int64) Job {
+	job.Shares = map[string]int64{"VIRT-n-0": milli}
+	return job
+}
+
+func TestSharesOfADeviceRunBesideEachOther(t *testing.T) {
+	b := newBench(t)
+	first := b.start(shared(testJob("first", 1, "rank sleep"), 500))
+	second := b.start(shared(testJob("second", 2, "rank sleep"), 300))
+	before := b.started(first)
+	b.started(second)
+	if _, err := second.Stop(context.Background(), "done"); err != nil {
+		t.Fatal(err)
+	}
+	// The second is over: the third takes its room, not the first's.
+	third := b.start(shared(testJob("third", 3, "rank sleep"), 500))
+	if now := b.started(third); !now.Processes[0].ID.Alive() || !before.Processes[0].ID.Alive() {
+		t.Error("two halves do not run beside each other")
+	}
+	// Starting what is over attaches, and takes nobody's room.
+	if _, attached, err := b.Start(context.Background(), shared(testJob("second", 2, "rank sleep"), 300).logged(b.Root)); err != nil || !attached {
+		t.Errorf("attached %v, %v", attached, err)
+	}
+	if !before.Processes[0].ID.Alive() {
+		t.Error("a job that is over made another one go")
+	}
+	fourth := b.start(shared(testJob("fourth", 4, "rank sleep"), 200))
+	b.started(fourth)
+	if before.Processes[0].ID.Alive() {
+		t.Error("three jobs have 1200 thousandths of the device")
+	}
+	if state, _, _ := first.Poll(); state.Stopping != ReasonFenced {
+		t.Errorf("the oldest ended by %q", state.Stopping)
+	}
+	if state, ended, _ := third.Poll(); ended {
+		t.Errorf("the third had to go as well: %+v", state)
+	}
+	_, _, err := b.Start(context.Background(), shared(testJob("late", 1, "rank sleep"), 500).logged(b.Root))
+	var refused *models.Error
+	if !errors.As(err, &refused) || refused.Kind != models.KindStaleFence {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A starter that died after it had raised the fence, and before it ended the
+// job that had to make way.
+func TestNextStartEndsWhatAnEarlierOneCouldNot(t *testing.T) {
+	b := newBench(t)
+	oldest := b.start(shared(testJob("oldest", 1, "rank sleep"), 600))
+	before := b.started(oldest)
+	if err := b.fences().raise(shared(testJob("dead", 2, "rank sleep"), 600), b.over); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := b.Start(context.Background(), shared(testJob("oldest", 1, "rank sleep"), 600).logged(b.Root)); err == nil {
+		t.Error("a job that had to make way was attached to")
+	}
+	b.started(b.start(shared(testJob("newest", 3, "rank sleep"), 100)))
+	if before.Processes[0].ID.Alive() {
+		t.Error("the job without a claim still runs")
 	}
 }

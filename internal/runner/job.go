@@ -17,6 +17,9 @@ type Job struct {
 	Key     string   `json:"key"` // letters, digits, '.', '_' and '-'
 	Token   int64    `json:"token"`
 	Devices []string `json:"devices"` // UUIDs, fenced by Token
+	// Shares are the job's parts of devices in thousandths. A device that is
+	// missing here is the job's alone.
+	Shares map[string]int64 `json:"shares,omitempty"`
 
 	Processes []Process `json:"processes"`
 	// Grace is the time between SIGTERM and SIGKILL.

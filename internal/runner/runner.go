@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/mainspring-ml/mainspring/models"
 )
 
 // Runner starts jobs below Root and finds them again. Any number of runners,
@@ -56,12 +58,17 @@ func (r Runner) Start(ctx context.Context, job Job) (handle *Handle, attached bo
 		return nil, false, err
 	}
 	defer release()
+	handle = &Handle{dir: r.Dir(job.Key), job: job}
+	state, found, err := readState(handle.dir)
+	if err != nil || found && state.Finished {
+		return handle, found, err
+	}
+	if found {
+		// It has its claim, unless it had to make way and has not noticed.
+		return handle, true, errors.Join(r.fences().check(job), handle.Touch())
+	}
 	if err := r.claim(ctx, job); err != nil {
 		return nil, false, err
-	}
-	handle = &Handle{dir: r.Dir(job.Key), job: job}
-	if _, found, err := readState(handle.dir); err != nil || found {
-		return handle, found, errors.Join(err, handle.Touch())
 	}
 	r.prune()
 	return handle, false, r.launch(ctx, handle)
@@ -80,12 +87,10 @@ func (r Runner) Attach(key string) (*Handle, bool, error) {
 	return handle, true, nil
 }
 
-// claim raises the fences and ends the older jobs, in this order.
+// claim raises the fences and ends the jobs that have to make way, in this
+// order.
 func (r Runner) claim(ctx context.Context, job Job) error {
-	if err := r.fences().check(job); err != nil {
-		return err
-	}
-	if err := r.fences().raise(job); err != nil {
+	if err := r.fences().raise(job, r.over); err != nil {
 		return err
 	}
 	others, err := r.list()
@@ -96,11 +101,43 @@ func (r Runner) claim(ctx context.Context, job Job) error {
 		if other.job.Key == job.Key || !slices.ContainsFunc(other.job.Devices, func(d string) bool { return slices.Contains(job.Devices, d) }) {
 			continue
 		}
+		// Not only those that have to make way now: whoever had to before may
+		// have lost its starter before that one ended it.
+		var stale *models.Error
+		if err := r.fences().check(other.job); err == nil {
+			continue
+		} else if !errors.As(err, &stale) {
+			return err
+		}
 		if _, err := other.Stop(ctx, ReasonFenced); err != nil {
 			return fmt.Errorf("end the older job %s: %w", other.job.Key, err)
 		}
 	}
 	return nil
+}
+
+// over reports whether the job with a key does not run. A job that was written
+// down and never started is over: should its shim come after all, it finds no
+// claim.
+func (r Runner) over(key string) (bool, error) {
+	handle := &Handle{dir: r.Dir(key)}
+	found, err := readJSON(filepath.Join(handle.dir, jobFile), &handle.job)
+	if err != nil || !found {
+		return true, err
+	}
+	free, err := tryLock(filepath.Join(handle.dir, lockFile), true)
+	if errors.Is(err, errHeld) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	free.release()
+	if _, found, err = readState(handle.dir); err != nil || !found {
+		return true, err
+	}
+	_, ended, err := handle.Poll() // ends what a killed shim has left
+	return ended, err
 }
 
 // list returns every job whose directory is complete, ended or not.
