@@ -1,0 +1,72 @@
+package simulation
+
+import (
+	"strings"
+	"testing"
+)
+
+// Each mechanism is broken on purpose; the oracle has to notice within some
+// seeds, and for the right reason. The same seeds are unharmed when nothing is
+// broken: see TestSeed.
+func TestOracleNotices(t *testing.T) {
+	for name, c := range map[string]struct {
+		broken Break
+		within uint64   // seeds
+		says   []string // one of these
+	}{
+		"the agent ignores fences":             {AgentIgnoresFences, 100, []string{"thousandths:", "after"}},
+		"the agent forgets fences":             {AgentForgetsFences, 2000, []string{"thousandths:", "after"}},
+		"the sweeper is off":                   {SweeperIsOff, 20, []string{"after its holder closed", "not everything was granted"}},
+		"the sweep takes an ID for the holder": {SweepForgetsRuns, 2000, []string{"not everything was granted"}},
+		"continue-as-new drops the inbox":      {ContinueDropsInbox, 200, []string{"not everything was granted"}},
+		"a holder keeps its lease":             {HolderKeepsLease, 20, []string{"not everything was granted", "after its holder closed"}},
+		"an unwanted lease is kept":            {HolderKeepsUnwanted, 2000, []string{"not everything was granted"}},
+		"the pool lends a device twice":        {PoolGrantsTwice, 50, []string{"is lent"}},
+		"a gang is granted in part":            {PoolGrantsInPart, 50, []string{"it has"}},
+		"a token is given twice":               {PoolRepeatsToken, 20, []string{"was given before"}},
+		"the possible is refused":              {PoolRefusesPossible, 20, []string{"these hosts could hold it"}},
+		"the impossible is not refused":        {PoolSilencesRefusals, 50, []string{"not everything was granted"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			notices(t, Run, c.broken, c.within, c.says)
+		})
+	}
+}
+
+func notices(t *testing.T, world func(Config) Report, broken Break, within uint64, says []string) {
+	t.Helper()
+	for seed := range within {
+		violation := world(Config{Seed: seed, Break: broken}).Violation
+		if violation == nil {
+			continue
+		}
+		for _, words := range says {
+			if strings.Contains(violation.Error(), words) {
+				t.Logf("seed %d: %v", seed, violation)
+				return
+			}
+		}
+		t.Fatalf("seed %d was noticed for another reason: %v", seed, violation)
+	}
+	t.Errorf("not noticed within %d seeds", within)
+}
+
+func TestGangsDoNotDeadlock(t *testing.T) {
+	keeps(t, Contest, 50)
+	notices(t, Contest, HolderCollects, 10, []string{"not everything was granted"})
+}
+
+func TestLargeGangHasItsTurn(t *testing.T) {
+	keeps(t, Stream, 10)
+	notices(t, Stream, PoolForgetsReserved, 3, []string{"the large gang was passed over"})
+}
+
+func keeps(t *testing.T, world func(Config) Report, seeds uint64) {
+	t.Helper()
+	for seed := range seeds {
+		if report := world(Config{Seed: seed}); report.Violation != nil {
+			t.Fatalf("%v\n\nthe last events of seed %d:\n%s", report.Violation, seed, report.Script)
+		}
+	}
+}
