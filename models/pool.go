@@ -129,15 +129,19 @@ type PoolState struct {
 	Arrivals int64 `json:"arrivals,omitempty"`
 	// JoinedAt is when a node was last seen for the first time.
 	JoinedAt time.Time `json:"joined_at,omitzero"`
+	// PlannedAt is when preemption was last considered.
+	PlannedAt time.Time `json:"planned_at,omitzero"`
 }
 
 // PoolNode is a host as the pool sees it. A host that is down is remembered: it
 // may come back, and what it could hold decides what is impossible.
 type PoolNode struct {
 	NodeInfo
-	Down     string `json:"down,omitempty"`     // why; empty: up
-	Cordoned string `json:"cordoned,omitempty"` // by whom and why; empty: takes leases
-	Draining bool   `json:"draining,omitempty"` // its leases are being moved
+	Down string `json:"down,omitempty"` // why; empty: up
+	// DownAt is since when; a host that stays down is forgotten.
+	DownAt   time.Time `json:"down_at,omitzero"`
+	Cordoned string    `json:"cordoned,omitempty"` // by whom and why; empty: takes leases
+	Draining bool      `json:"draining,omitempty"` // its leases are being moved
 	// Quarantined are its devices out of use, sorted by UUID.
 	Quarantined []Quarantine `json:"quarantined,omitempty"`
 }
@@ -155,8 +159,15 @@ type PoolRequest struct {
 	LeaseRequest
 	QueuedAt time.Time `json:"queued_at"`
 	Arrival  int64     `json:"arrival"`
-	// ReservedAt is when it became the request for which devices are kept free.
+	// ReservedAt is when it became a request for which hosts are kept free.
 	ReservedAt time.Time `json:"reserved_at,omitzero"`
+	// ReservedOn are those hosts, sorted.
+	ReservedOn []string `json:"reserved_on,omitempty"`
+	// Promised is what it gets as soon as the leases that are ending there have
+	// ended.
+	Promised []LeaseNode `json:"promised,omitempty"`
+	// Proven: the pool's hosts could hold it when they were last all known.
+	Proven bool `json:"proven,omitempty"`
 }
 
 // Tenant is who pays, and what it has used.
