@@ -78,6 +78,7 @@ func (p *pool) forgetReserved() {
 		}
 		state.Arrivals++
 		r.Arrival, r.QueuedAt, r.ReservedAt = state.Arrivals, p.w.now, time.Time{}
+		r.ReservedOn, r.Promised = nil, nil
 		large = append(large, r)
 	}
 	state.Waiting = append(small, large...)

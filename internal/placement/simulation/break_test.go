@@ -16,14 +16,14 @@ func TestOracleNotices(t *testing.T) {
 	}{
 		"the agent ignores fences":             {AgentIgnoresFences, 100, []string{"thousandths:", "after"}},
 		"the agent forgets fences":             {AgentForgetsFences, 2000, []string{"thousandths:", "after"}},
-		"the sweeper is off":                   {SweeperIsOff, 20, []string{"after its holder closed", "not everything was granted"}},
-		"the sweep takes an ID for the holder": {SweepForgetsRuns, 2000, []string{"not everything was granted"}},
-		"continue-as-new drops the inbox":      {ContinueDropsInbox, 200, []string{"not everything was granted"}},
-		"a holder keeps its lease":             {HolderKeepsLease, 20, []string{"not everything was granted", "after its holder closed"}},
-		"an unwanted lease is kept":            {HolderKeepsUnwanted, 2000, []string{"not everything was granted"}},
+		"the sweeper is off":                   {SweeperIsOff, 20, []string{"is out"}},
+		"the sweep takes an ID for the holder": {SweepForgetsRuns, 1000, []string{"is out"}},
+		"continue-as-new drops the inbox":      {ContinueDropsInbox, 200, []string{"is out", "not everything was granted"}},
+		"a holder keeps its lease":             {HolderKeepsLease, 200, []string{"is out"}},
+		"an unwanted lease is kept":            {HolderKeepsUnwanted, 2000, []string{"is out"}},
 		"the pool lends a device twice":        {PoolGrantsTwice, 50, []string{"is lent"}},
 		"a gang is granted in part":            {PoolGrantsInPart, 50, []string{"it has"}},
-		"a token is given twice":               {PoolRepeatsToken, 20, []string{"was given before"}},
+		"a token is given twice":               {PoolRepeatsToken, 20, []string{"was given before", "and now lease"}},
 		"the possible is refused":              {PoolRefusesPossible, 20, []string{"these hosts could hold it"}},
 		"the impossible is not refused":        {PoolSilencesRefusals, 50, []string{"not everything was granted"}},
 	} {
@@ -57,8 +57,13 @@ func TestGangsDoNotDeadlock(t *testing.T) {
 	notices(t, Contest, HolderCollects, 10, []string{"not everything was granted"})
 }
 
+func TestHolderComesBackUnderItsID(t *testing.T) {
+	keeps(t, Comeback, 20)
+	notices(t, Comeback, SweepForgetsRuns, 5, []string{"is out"})
+}
+
 func TestLargeGangHasItsTurn(t *testing.T) {
-	keeps(t, Stream, 10)
+	keeps(t, Stream, 5)
 	notices(t, Stream, PoolForgetsReserved, 3, []string{"the large gang was passed over"})
 }
 

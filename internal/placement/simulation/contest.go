@@ -22,6 +22,22 @@ func Contest(config Config) Report {
 	return w.live(config.Seed, w.settled)
 }
 
+// Comeback is a world in which a holder crashes and is started again under the
+// same ID, before anybody has noticed. It needs what its predecessor holds.
+func Comeback(config Config) Report {
+	w := newWorld(config)
+	w.calm = true
+	w.plainHosts(1, 1)
+	h := w.plainHolder("job", models.Resources{Nodes: 1, GPUsPerNode: 1}, time.Hour)
+	w.after(time.Minute, h.begin)
+	w.after(2*time.Minute+w.upTo(time.Minute), func() {
+		h.crash()
+		w.after(w.upTo(5*time.Second), h.restart)
+	})
+	w.after(3*time.Hour, func() { w.expectSettled("three hours of one job of an hour") })
+	return w.live(config.Seed, w.settled)
+}
+
 const (
 	// streamEnds is how long small requests keep coming, about as many as there is
 	// room for.

@@ -19,6 +19,7 @@ type holder struct {
 	run      int // grows when it is started again under the same ID
 	attempt  int
 	state    holderState
+	begunAt  time.Time // when the present attempt was asked for
 	closedAt time.Time
 
 	template models.LeaseRequest
@@ -66,7 +67,7 @@ func (h *holder) runID() string { return fmt.Sprint(h.run) }
 // begin asks for the next lease.
 func (h *holder) begin() {
 	h.attempt++
-	h.state, h.ranks, h.since = waiting, nil, time.Time{}
+	h.state, h.ranks, h.since, h.begunAt = waiting, nil, time.Time{}, h.w.now
 	h.ask(h.requestID(), "request "+h.requestID())
 }
 

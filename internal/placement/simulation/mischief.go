@@ -13,7 +13,7 @@ func (w *World) mischief() {
 	if w.calm {
 		return
 	}
-	w.after(2*time.Second+w.upTo(25*time.Second), w.mischief)
+	w.after(time.Second+w.upTo(w.pace), w.mischief)
 	h := pick(w, w.hosts...)
 	switch w.random.IntN(10) {
 	case 0, 1:
@@ -143,7 +143,7 @@ func (w *World) harm(h *holder) {
 	}
 	h.crash()
 	if w.random.IntN(2) == 0 {
-		w.after(w.upTo(time.Minute), h.restart)
+		w.after(w.upTo(pick(w, 10*time.Second, time.Minute)), h.restart)
 	}
 }
 
@@ -182,16 +182,14 @@ func (w *World) lift() {
 	}
 }
 
-// order is an update: it is neither lost nor repeated.
+// order is an update: it is neither lost nor repeated nor late.
 func (w *World) order(order models.PoolOrder) {
 	what := fmt.Sprintf("order %s %s%s%s", order.Action, order.Node, order.UUID, order.Tenant)
-	w.after(w.upTo(time.Second), func() {
-		w.pool.receive(message{what, func(now time.Time) placement.Effects {
-			_, effects, err := w.pool.core.Operate(order, now)
-			if err == nil {
-				w.oracle.ordered(order)
-			}
-			return effects
-		}})
-	})
+	w.pool.receive(message{what, func(now time.Time) placement.Effects {
+		_, effects, err := w.pool.core.Operate(order, now)
+		if err == nil {
+			w.oracle.ordered(order)
+		}
+		return effects
+	}})
 }

@@ -10,9 +10,10 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// graceOfSweep is how long a lease may outlive its holder: two sweeps, and a
-// worker that is away meanwhile.
-const graceOfSweep = 2*time.Minute + 30*time.Second
+// mostUnwanted is how long a lease may be out after its holder has closed or
+// moved on: a release that is lost and comes late, two sweeps, and a worker that
+// is away meanwhile.
+const mostUnwanted = 5 * time.Minute
 
 // oracle is deliberately dumb: lists, sums and loops. It hears what the pool is
 // told and what it answers, and which processes run.
@@ -72,11 +73,11 @@ func (o *oracle) nodeUp(info models.NodeInfo) {
 	o.known[info.Node], o.down[info.Node] = info, false
 	for _, d := range info.Devices {
 		switch {
-		case d.Fault == nil:
+		case d.Fault == nil || d.Fault.Action != models.FaultQuarantine:
 			if o.out[d.UUID] == "agent" {
 				delete(o.out, d.UUID)
 			}
-		case d.Fault.Action == models.FaultQuarantine && d.Fault.At.After(o.faults[d.UUID]):
+		case d.Fault.At.After(o.faults[d.UUID]):
 			o.faults[d.UUID] = d.Fault.At
 			if o.out[d.UUID] == "" {
 				o.out[d.UUID] = "agent"
@@ -163,9 +164,7 @@ func (o *oracle) sum() {
 // own books.
 func (o *oracle) check(core *placement.Pool) {
 	for _, l := range o.live {
-		if h := o.w.holder(l.Holder); h.state == closed && o.w.now.Sub(h.closedAt) > graceOfSweep && o.w.now.Sub(l.GrantedAt) > graceOfSweep {
-			o.violate("lease %d of %s is out %s after its holder closed", l.Token, l.RequestID, o.w.now.Sub(h.closedAt))
-		}
+		o.judgeUse(l)
 	}
 	state := core.State()
 	if len(state.Leases) != len(o.live) && o.w.breaking == NothingBroken {
@@ -177,6 +176,26 @@ func (o *oracle) check(core *placement.Pool) {
 				o.violate("request %s waits and the pool can't say why", request.RequestID)
 			}
 		}
+	}
+}
+
+// judgeUse: a lease is out for as long as somebody wants it.
+func (o *oracle) judgeUse(l models.Lease) {
+	h := o.w.holder(l.Holder)
+	var unwanted time.Time
+	switch {
+	case h.state == closed:
+		unwanted = h.closedAt
+	case h.requestID() != l.RequestID && !h.collects():
+		unwanted = h.begunAt
+	default:
+		return
+	}
+	if l.GrantedAt.After(unwanted) {
+		unwanted = l.GrantedAt
+	}
+	if since := o.w.now.Sub(unwanted); since > mostUnwanted {
+		o.violate("lease %d of %s is out, and for %s nobody has wanted it", l.Token, l.RequestID, since)
 	}
 }
 

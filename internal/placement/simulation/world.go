@@ -39,7 +39,8 @@ type World struct {
 	now      time.Time
 	events   events
 	sequence int64
-	calm     bool // nothing goes wrong any more
+	calm     bool          // nothing goes wrong any more
+	pace     time.Duration // most time between two mischiefs
 
 	pool    *pool
 	hosts   []*host
@@ -114,6 +115,7 @@ func (w *World) live(seed uint64, done func() bool) Report {
 
 // populate makes hosts, holders and trouble.
 func (w *World) populate() {
+	w.pace = pick(w, 20*time.Second, 90*time.Second, 4*time.Minute)
 	w.makeHosts()
 	for i := range 4 + w.random.IntN(9) {
 		h := w.makeHolder(fmt.Sprintf("job-%02d", i))
