@@ -103,22 +103,3 @@ func (e *Entities) ReadChampion(ctx context.Context, request models.ReadChampion
 		Version: status.Champion, Artifact: status.Versions[i].Candidate.Artifact,
 	}}, nil
 }
-
-// FindClosed describes each workflow. One that is unknown counts as closed.
-func (e *Entities) FindClosed(ctx context.Context, request models.FindClosedRequest) (models.FindClosedResult, error) {
-	closed := []string{}
-	for _, id := range request.WorkflowIDs {
-		description, err := e.Temporal.DescribeWorkflowExecution(ctx, id, "")
-		var absent *serviceerror.NotFound
-		switch {
-		case errors.As(err, &absent):
-			closed = append(closed, id)
-		case err != nil:
-			return models.FindClosedResult{}, fmt.Errorf("describe %s: %w", id, err)
-		case description.GetWorkflowExecutionInfo().GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
-			closed = append(closed, id)
-		}
-	}
-	slices.Sort(closed)
-	return models.FindClosedResult{WorkflowIDs: closed}, nil
-}

@@ -75,14 +75,21 @@ func pageTags(request models.CreateRunRequest) map[string]string {
 	return tags
 }
 
-// FinishRun sets the final figures first and the status last.
-func (t *Tracking) FinishRun(ctx context.Context, request models.FinishRunRequest) error {
+// AnnotateRun adds figures and tags.
+func (t *Tracking) AnnotateRun(ctx context.Context, request models.AnnotateRunRequest) error {
 	batch := mlflow.Batch{RunID: request.RunID, Tags: nonEmpty(request.Tags)}
 	for _, name := range slices.Sorted(maps.Keys(request.Metrics)) {
-		batch.Metrics = append(batch.Metrics, mlflow.Metric{Key: name, Value: request.Metrics[name], Time: request.EndTime})
+		batch.Metrics = append(batch.Metrics, mlflow.Metric{Key: name, Value: request.Metrics[name], Time: request.At})
 	}
-	if err := t.MLflow.LogBatch(ctx, batch); err != nil {
-		return trackingFailure(err)
+	return trackingFailure(t.MLflow.LogBatch(ctx, batch))
+}
+
+// FinishRun sets the final figures first and the status last.
+func (t *Tracking) FinishRun(ctx context.Context, request models.FinishRunRequest) error {
+	if err := t.AnnotateRun(ctx, models.AnnotateRunRequest{
+		RunID: request.RunID, At: request.EndTime, Metrics: request.Metrics, Tags: request.Tags,
+	}); err != nil {
+		return err
 	}
 	err := t.MLflow.UpdateRun(ctx, mlflow.UpdateRunRequest{RunID: request.RunID, Status: mlflow.RunStatus(request.Status), End: request.EndTime})
 	return trackingFailure(err)

@@ -66,6 +66,23 @@ func TestFinishRunRecordsFiguresAndStatus(t *testing.T) {
 	require.Equal(t, "pass", got.Tags["mainspring.gate"])
 }
 
+func TestAnnotateRunLeavesTheRunOpen(t *testing.T) {
+	c := fakeMLflow(t)
+	tracking := &Tracking{MLflow: c}
+	run, err := tracking.CreateRun(t.Context(), runRequest)
+	require.NoError(t, err)
+	for range 2 {
+		require.NoError(t, tracking.AnnotateRun(t.Context(), models.AnnotateRunRequest{RunID: run.RunID, At: runRequest.StartTime.Add(time.Minute),
+			Metrics: map[string]float64{"mainspring.gpu_seconds.lost": 12.5}, Tags: map[string]string{"mainspring.attempts": "2", "mainspring.skipped": ""}}))
+	}
+	got, err := c.GetRun(t.Context(), run.RunID)
+	require.NoError(t, err)
+	require.Equal(t, mlflow.RunRunning, got.Status)
+	require.InDelta(t, 12.5, got.Metrics["mainspring.gpu_seconds.lost"].Value, 1e-12)
+	require.Equal(t, "2", got.Tags["mainspring.attempts"])
+	require.NotContains(t, got.Tags, "mainspring.skipped")
+}
+
 func TestRegistryRegistersOnceAndMovesAliases(t *testing.T) {
 	c := fakeMLflow(t)
 	run, err := (&Tracking{MLflow: c}).CreateRun(t.Context(), runRequest)

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
@@ -23,6 +24,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 
+	"github.com/mainspring-ml/mainspring/internal/claimcheck"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -34,7 +36,9 @@ type server interface {
 	ExecuteWorkflow(ctx context.Context, options sdk.StartWorkflowOptions, workflow any, args ...any) (sdk.WorkflowRun, error)
 	GetWorkflow(ctx context.Context, workflowID, runID string) sdk.WorkflowRun
 	QueryWorkflow(ctx context.Context, workflowID, runID, query string, args ...any) (converter.EncodedValue, error)
+	SignalWorkflow(ctx context.Context, workflowID, runID, signal string, arg any) error
 	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
+	UpdateWorkflow(ctx context.Context, options sdk.UpdateWorkflowOptions) (sdk.WorkflowUpdateHandle, error)
 	Close()
 }
 
@@ -61,6 +65,10 @@ type DialOptions struct {
 	UI string
 	// Timeout bounds the wait for an answer. Default: 5s.
 	Timeout time.Duration
+	// Getenv reads where the artifact store is, which keeps large results: see
+	// docs/configuration.md. Default: os.Getenv. Without a store small results
+	// are read all the same, and a large one is an error that says so.
+	Getenv func(string) string
 }
 
 // Dial connects as Temporal's own tools do: TEMPORAL_ADDRESS and its siblings,
@@ -80,6 +88,12 @@ func Dial(ctx context.Context, options DialOptions) (*Client, error) {
 		settings.HostPort, source = sdk.DefaultHostPort, "the default; nothing names another"
 	}
 	settings.Namespace = cmp.Or(settings.Namespace, sdk.DefaultNamespace)
+	if options.Getenv == nil {
+		options.Getenv = os.Getenv
+	}
+	if settings.DataConverter, err = claimcheck.FromEnv(options.Getenv); err != nil {
+		return nil, fmt.Errorf("artifact store, which keeps large results: %w", err)
+	}
 	settings.Logger = log.NewStructuredLogger(slog.New(slog.DiscardHandler)) // errors are returned
 	if options.Timeout <= 0 {
 		options.Timeout = 5 * time.Second

@@ -114,7 +114,8 @@ func TestFollow(t *testing.T) {
 	}
 	rollingOut := training
 	rollingOut.Stage, rollingOut.WaitingFor = models.StageRollout, ""
-	rollingOut.Training = &models.TrainResult{Steps: 40, Devices: []string{"a", "b"}, Restarts: 1}
+	rollingOut.Training = &models.TrainResult{Steps: 40, Devices: []string{"a", "b"}, Restarts: 1,
+		Account: models.GPUAccount{Waiting: 3, Starting: 2, Computing: 12, Checkpointing: 1, Lost: 5}}
 	rollingOut.Started = map[models.Stage]time.Time{models.StagePrepare: at(0), models.StageTrain: at(2), models.StageRollout: at(9)}
 	rollingOut.Ended = map[models.Stage]time.Time{models.StagePrepare: at(2), models.StageTrain: at(9)}
 
@@ -124,7 +125,9 @@ func TestFollow(t *testing.T) {
 		scene{err: serviceerror.NewUnavailable("down")},
 		scene{status: map[string]any{testLifecycle: training, trainID: models.TrainStatus{Waiting: "2 devices"}, "pool/default": pool}},
 		scene{status: map[string]any{testLifecycle: training}}, // the child is not there for a moment
-		scene{status: map[string]any{testLifecycle: training, trainID: models.TrainStatus{Attempt: 2, Resumed: 10, Failures: []string{"rank 1 lost"}}},
+		scene{status: map[string]any{testLifecycle: training, trainID: models.TrainStatus{Attempt: 2, Resumed: 10, State: models.TrainRunning,
+			Skipped:  []string{"step-12: damaged"},
+			Attempts: []models.AttemptSummary{{Attempt: 1, Nodes: []string{"h1", "h2"}, To: 14, Began: at(2), Ended: at(5), Reason: models.ExitHang, Detail: "no\nprogress"}}}},
 			ranks: map[string]any{trainID: models.RankProgress{Phase: "training", Step: 20, Of: 40, Metrics: map[string]float64{"loss": 0.41}}}},
 		scene{status: map[string]any{testLifecycle: rollingOut,
 			stewardID: models.StewardStatus{StewardState: models.StewardState{Challenger: "3"}},
@@ -150,10 +153,12 @@ func TestFollow(t *testing.T) {
 		"  train     started",
 		"  train     waiting for training",
 		"  train     no devices yet: no node has 2 free devices",
-		"  train     attempt failed: rank 1 lost",
+		"  train     attempt 1 on h1, h2 ended at step 14 after 3.0s: hang: no progress",
+		"  train     checkpoint passed over: step-12: damaged",
 		"  train     attempt 2, from step 10",
-		"  train     training, step 20 of 40, loss 0.41",
+		"  train     training, [##########..........] step 20 of 40, loss 0.41",
 		"  train     ended after 7.0s: 40 steps on 2 devices, 1 restarts",
+		"  train     20 GPU-seconds leased: starting 2 (10 %), computing 12 (60 %), checkpointing 1 (5 %), lost 5 (25 %); waited for 3 before",
 		"  rollout   started",
 		"  rollout   waiting for 30 more requests",
 		"  rollout   canary at 10%: 500 requests, 1 errors (champion 4500, 9); harm 0.5 of 200, safe 7 of 40",

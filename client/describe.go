@@ -97,7 +97,7 @@ func describeRanks(progress models.RankProgress) string {
 	}
 	switch {
 	case progress.Of > 0:
-		parts = append(parts, fmt.Sprintf("step %d of %d", progress.Step, progress.Of))
+		parts = append(parts, fmt.Sprintf("%s step %d of %d", bar(progress.Step, progress.Of), progress.Step, progress.Of))
 	case progress.Step > 0:
 		parts = append(parts, fmt.Sprintf("step %d", progress.Step))
 	}
@@ -108,6 +108,13 @@ func describeRanks(progress models.RankProgress) string {
 		parts = append(parts, fmt.Sprintf("checkpoint %d", progress.Checkpoint))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// bar draws how far a training is.
+func bar(done, of int64) string {
+	const width = 20
+	full := int(width * min(max(float64(done)/float64(of), 0), 1))
+	return "[" + strings.Repeat("#", full) + strings.Repeat(".", width-full) + "]"
 }
 
 func describeStep(step models.CanaryStep) string {

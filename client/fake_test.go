@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"go.temporal.io/api/common/v1"
+	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
@@ -30,6 +31,17 @@ type fakeServer struct {
 	startArgs []any
 	startErr  error
 	closed    bool
+
+	signalled []sentSignal
+
+	updated   sdk.UpdateWorkflowOptions
+	answer    any // of updates
+	updateErr error
+}
+
+type sentSignal struct {
+	to, name string
+	arg      any
 }
 
 // scene is what queries and descriptions answer, by workflow ID.
@@ -39,6 +51,8 @@ type scene struct {
 	failing map[string]string // last failure of a pending ScoreModel, by workflow ID
 	err     error             // of every query
 	typed   string            // workflow type; empty: Lifecycle
+	types   map[string]string // of some workflow IDs
+	ended   bool              // no workflow runs any more
 	missing bool
 }
 
@@ -97,8 +111,15 @@ func (f *fakeServer) DescribeWorkflowExecution(_ context.Context, id, _ string) 
 	if typed == "" {
 		typed = "Lifecycle"
 	}
+	if one, ok := now.types[id]; ok {
+		typed = one
+	}
+	status := enums.WORKFLOW_EXECUTION_STATUS_RUNNING
+	if now.ended {
+		status = enums.WORKFLOW_EXECUTION_STATUS_COMPLETED
+	}
 	description := &workflowservice.DescribeWorkflowExecutionResponse{
-		WorkflowExecutionInfo: &workflow.WorkflowExecutionInfo{Type: &common.WorkflowType{Name: typed}},
+		WorkflowExecutionInfo: &workflow.WorkflowExecutionInfo{Type: &common.WorkflowType{Name: typed}, Status: status},
 	}
 	if details, ok := now.ranks[id]; ok {
 		payloads, err := converter.GetDefaultDataConverter().ToPayloads(details)
@@ -120,6 +141,11 @@ func (f *fakeServer) DescribeWorkflowExecution(_ context.Context, id, _ string) 
 			ActivityType: &common.ActivityType{Name: "ScoreModel"}, LastFailure: &failure.Failure{Message: message}})
 	}
 	return description, nil
+}
+
+func (f *fakeServer) SignalWorkflow(_ context.Context, id, _, name string, arg any) error {
+	f.signalled = append(f.signalled, sentSignal{id, name, arg})
+	return nil
 }
 
 func (f *fakeServer) Close() { f.closed = true }
@@ -153,4 +179,23 @@ func (r fakeRun) Get(ctx context.Context, target any) error {
 		return r.server.failure
 	}
 	return encoded{r.server.result}.Get(target)
+}
+
+// UpdateWorkflow notes the order and answers as the test says.
+func (f *fakeServer) UpdateWorkflow(_ context.Context, options sdk.UpdateWorkflowOptions) (sdk.WorkflowUpdateHandle, error) {
+	f.updated = options
+	return fakeUpdate{answer: f.answer}, f.updateErr
+}
+
+type fakeUpdate struct {
+	sdk.WorkflowUpdateHandle
+	answer any
+}
+
+func (u fakeUpdate) Get(_ context.Context, into any) error {
+	data, err := json.Marshal(u.answer)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, into)
 }

@@ -64,9 +64,15 @@ func (n *narrator) tellStage(stage models.Stage, seen observation, now time.Time
 		lines = append(lines, n.tellRunning(stage, seen, now)...)
 	}
 	if hasEnded && !state.ended {
+		if stage == models.StageTrain {
+			lines = append(lines, n.tellAttempts(attemptsOf(seen), now)...)
+		}
 		lines = append(lines, n.line(ended, stage, "ended after "+short(ended.Sub(started))+results(stage, seen.Status)))
 		if stage == models.StageEvaluate && seen.Status.Gate != nil {
 			lines = append(lines, n.tellGate(*seen.Status.Gate)...)
+		}
+		if stage == models.StageTrain {
+			lines = append(lines, n.tellAccount(seen, ended)...)
 		}
 	}
 	n.stages[stage] = stageState{started: hasStarted, ended: hasEnded}
@@ -78,16 +84,8 @@ func (n *narrator) tellRunning(stage models.Stage, seen observation, now time.Ti
 	if waiting := seen.Status.WaitingFor; waiting != "" {
 		lines = append(lines, n.changed("waiting", now, stage, waitingFor(waiting))...)
 	}
-	if train := seen.Train; train != nil {
-		if train.Waiting != "" && seen.Devices != "" {
-			lines = append(lines, n.changed("lease", now, stage, "no devices yet: "+seen.Devices)...)
-		}
-		for i, failure := range train.Failures {
-			lines = append(lines, n.changed(fmt.Sprintf("failure %d", i), now, stage, "attempt failed: "+failure)...)
-		}
-		if train.Attempt > 1 {
-			lines = append(lines, n.changed("attempt", now, stage, fmt.Sprintf("attempt %d, from step %d", train.Attempt, train.Resumed))...)
-		}
+	if seen.Train != nil {
+		lines = append(lines, n.tellTraining(*seen.Train, seen.Devices, now)...)
 	}
 	if ranks := seen.Ranks; ranks != nil {
 		if len(n.changed("phase", now, stage, ranks.Phase)) > 0 {

@@ -105,7 +105,7 @@ func (c *Client) observeTraining(ctx context.Context, workflowID string, seen *o
 
 // observeLease asks the pool why a training has no devices yet.
 func (c *Client) observeLease(ctx context.Context, holder string, seen *observation) error {
-	if seen.Train.Waiting == "" {
+	if seen.Train.Waiting == "" || seen.Train.State == models.TrainPaused {
 		return nil
 	}
 	var pool models.PoolStatus

@@ -80,12 +80,16 @@ type NodeInfo struct {
 	MemoryMiB int64 `json:"memory_mib,omitempty"`
 	// Boot differs each time the agent starts.
 	Boot string `json:"boot"`
+	// At is set by the node's workflow: when it told the pool. A pool that hears
+	// of several changes at once takes them in this order.
+	At time.Time `json:"at,omitzero"`
 }
 
 // NodeDown tells a pool that a host is lost.
 type NodeDown struct {
-	Node   string `json:"node"`
-	Reason string `json:"reason"`
+	Node   string    `json:"node"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at,omitzero"` // see NodeInfo
 }
 
 // NodeStatus answers StatusQuery on a node.

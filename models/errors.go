@@ -36,6 +36,9 @@ const (
 	KindUnavailable ErrorKind = "Unavailable"
 	// KindWithdrawn means: the request was taken back by whoever made it.
 	KindWithdrawn ErrorKind = "Withdrawn"
+	// KindLeaseRefused means: the pool can never grant the request, or did not
+	// within its max_wait.
+	KindLeaseRefused ErrorKind = "LeaseRefused"
 )
 
 // Retryable reports whether the same activity may succeed when tried again
@@ -43,7 +46,8 @@ const (
 func (k ErrorKind) Retryable() bool {
 	switch k {
 	case KindInvalidSpec, KindNoRows, KindDataCheckFailed, KindTrainingFailed, KindRankLost,
-		KindModelRejected, KindEnvironmentFailed, KindStaleFence, KindStaleRoute, KindServerFailed, KindWithdrawn:
+		KindModelRejected, KindEnvironmentFailed, KindStaleFence, KindStaleRoute, KindServerFailed, KindWithdrawn,
+		KindLeaseRefused:
 		return false
 	case KindUnavailable:
 		return true

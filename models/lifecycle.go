@@ -72,6 +72,10 @@ type Entities interface {
 	ReadChampion(context.Context, ReadChampionRequest) (ReadChampionResult, error)
 	// FindClosed returns those of the given workflow IDs that are not running.
 	FindClosed(context.Context, FindClosedRequest) (FindClosedResult, error)
+	// TellHolders signals many holders of leases at once.
+	TellHolders(context.Context, TellHoldersRequest) error
+	// TellPool signals a device pool. It does not start one.
+	TellPool(context.Context, TellPoolRequest) error
 }
 
 // StewardSignal is a request to a model's steward; exactly one field is set

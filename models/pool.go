@@ -131,6 +131,35 @@ type PoolState struct {
 	JoinedAt time.Time `json:"joined_at,omitzero"`
 	// PlannedAt is when preemption was last considered.
 	PlannedAt time.Time `json:"planned_at,omitzero"`
+	// Outbox is what holders are still to be told, in order.
+	Outbox []PoolMessage `json:"outbox,omitempty"`
+}
+
+// PoolMessage is what a pool tells one holder; one field is set beside Holder.
+type PoolMessage struct {
+	Holder    string          `json:"holder"`
+	Lost      *LeaseLost      `json:"lost,omitempty"`
+	Preempted *LeasePreempted `json:"preempted,omitempty"`
+	Refused   *LeaseRefused   `json:"refused,omitempty"`
+	Granted   *Lease          `json:"granted,omitempty"`
+	Waiting   *LeaseWaiting   `json:"waiting,omitempty"`
+	Growable  *LeaseGrowable  `json:"growable,omitempty"`
+	Hosts     *HostsNamed     `json:"hosts,omitempty"`
+}
+
+// TellHoldersRequest delivers messages as the signals of the same names. Those
+// to one holder arrive in order; a holder that has ended is passed over.
+type TellHoldersRequest struct {
+	Messages []PoolMessage `json:"messages"`
+}
+
+// TellPoolRequest delivers a holder's messages to a pool, in the order of the
+// fields. A pool that does not run is a KindUnavailable failure.
+type TellPoolRequest struct {
+	Pool    string        `json:"pool"`
+	Release *LeaseRelease `json:"release,omitempty"`
+	Request *LeaseRequest `json:"request,omitempty"`
+	Hosts   *HostsRequest `json:"hosts,omitempty"`
 }
 
 // PoolNode is a host as the pool sees it. A host that is down is remembered: it

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -32,6 +33,8 @@ type TrainResult struct {
 	Account GPUAccount `json:"account"`
 	// Attempts tells each attempt's end, oldest first, at most the last 20.
 	Attempts []AttemptSummary `json:"attempts,omitempty"`
+	// Skipped are checkpoints that did not verify and were not resumed from.
+	Skipped []string `json:"skipped,omitempty"`
 }
 
 // GPUAccount splits a training's GPU-seconds: a device leased for a second is
@@ -56,11 +59,25 @@ func (a GPUAccount) Add(b GPUAccount) GPUAccount {
 	}
 }
 
+// String writes an account in one line, for people.
+func (a GPUAccount) String() string {
+	leased := a.Leased()
+	part := func(v float64) string {
+		if leased <= 0 {
+			return fmt.Sprintf("%.0f", v)
+		}
+		return fmt.Sprintf("%.0f (%.0f %%)", v, 100*v/leased)
+	}
+	return fmt.Sprintf("%.0f GPU-seconds leased: starting %s, computing %s, checkpointing %s, lost %s; waited for %.0f before",
+		leased, part(a.Starting), part(a.Computing), part(a.Checkpointing), part(a.Lost), a.Waiting)
+}
+
 // AttemptSummary is one attempt of a training.
 type AttemptSummary struct {
 	Attempt int        `json:"attempt"` // 1 for the first
 	Token   int64      `json:"token"`
 	Nodes   []string   `json:"nodes"`
+	GPUs    float64    `json:"gpus"`  // devices leased; a share counts as that share
 	Began   time.Time  `json:"began"` // lease granted
 	Ended   time.Time  `json:"ended"`
 	From    int64      `json:"from"`   // step it resumed from
@@ -150,6 +167,8 @@ type TrainStatus struct {
 	// Budget is what may be used in all, in GPU-seconds; 0: no limit.
 	Budget   int64            `json:"budget_gpu_seconds,omitempty"`
 	Attempts []AttemptSummary `json:"attempts,omitempty"`
+	// Skipped are checkpoints that did not verify and were not resumed from.
+	Skipped []string `json:"skipped,omitempty"`
 }
 
 // TrainState is where a training stands.
@@ -162,6 +181,8 @@ const (
 	TrainRunning   TrainState = "running"
 	TrainPaused    TrainState = "paused: the budget is used up"
 	TrainFinished  TrainState = "finished"
+	TrainFailed    TrainState = "failed"
+	TrainCancelled TrainState = "cancelled"
 )
 
 // CreateRunRequest asks for the lifecycle's one MLflow run. Key is the
@@ -194,9 +215,18 @@ type FinishRunRequest struct {
 	Tags    map[string]string  `json:"tags,omitempty"`
 }
 
+// AnnotateRunRequest adds figures and facts to a run and leaves it open.
+type AnnotateRunRequest struct {
+	RunID   string             `json:"run_id"`
+	At      time.Time          `json:"at"` // of the metrics; repeating them changes nothing
+	Metrics map[string]float64 `json:"metrics,omitempty"`
+	Tags    map[string]string  `json:"tags,omitempty"`
+}
+
 // Tracking records runs in MLflow.
 type Tracking interface {
 	CreateRun(context.Context, CreateRunRequest) (Run, error)
+	AnnotateRun(context.Context, AnnotateRunRequest) error
 	FinishRun(context.Context, FinishRunRequest) error
 }
 

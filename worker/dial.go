@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
 
+	"github.com/mainspring-ml/mainspring/internal/claimcheck"
 	"github.com/mainspring-ml/mainspring/internal/telemetry"
 )
 
@@ -20,6 +22,10 @@ func Dial(ctx context.Context, outlets *telemetry.Telemetry) (client.Client, err
 	options, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
 		return nil, fmt.Errorf("temporal configuration: %w", err)
+	}
+	// Large payloads are kept in the artifact store: see claimcheck.
+	if options.DataConverter, err = claimcheck.FromEnv(os.Getenv); err != nil {
+		return nil, fmt.Errorf("artifact store: %w", err)
 	}
 	options.Logger = log.NewStructuredLogger(slog.Default())
 	if err := outlets.Apply(&options); err != nil {

@@ -2,7 +2,12 @@ package workflows
 
 import (
 	"context"
+	"reflect"
+	"runtime"
+	"strings"
+	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 )
 
@@ -15,7 +20,29 @@ func call[A, Req, Res any](ctx workflow.Context, method func(A, context.Context,
 
 // do is call for an activity without a result.
 func do[A, Req any](ctx workflow.Context, method func(A, context.Context, Req) error, req Req) error {
-	return workflow.ExecuteActivity(ctx, method, req).Get(ctx, nil)
+	return begin(ctx, method, req).Get(ctx, nil)
+}
+
+// begin is do without waiting.
+func begin[A, Req any](ctx workflow.Context, method func(A, context.Context, Req) error, req Req) workflow.Future {
+	return workflow.ExecuteActivity(ctx, method, req)
+}
+
+// aside is do inside the workflow task itself, for what takes milliseconds and
+// may be repeated: a local activity. It is tried for some seconds only.
+func aside[A, Req any](ctx workflow.Context, method func(A, context.Context, Req) error, req Req) error {
+	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout: 5 * time.Second,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, MaximumAttempts: 3},
+	})
+	return workflow.ExecuteLocalActivity(ctx, nameOf(method), req).Get(ctx, nil)
+}
+
+// nameOf is the activity type of an interface method expression. Local
+// activities need it spelled out: they would run the expression itself.
+func nameOf(method any) string {
+	full := runtime.FuncForPC(reflect.ValueOf(method).Pointer()).Name()
+	return full[strings.LastIndexByte(full, '.')+1:]
 }
 
 // start runs an activity without waiting for it.

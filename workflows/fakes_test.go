@@ -37,6 +37,8 @@ type house struct {
 	stuck       bool // ranks run until they are cancelled
 	checkpoint  models.Checkpoint
 	finished    []models.FinishRunRequest
+	annotated   []models.AnnotateRunRequest
+	prepare     func(queue string) (models.PreparedEnvironment, error)
 	evaluation  models.Evaluation
 
 	registered []models.CreateModelVersionRequest
@@ -50,6 +52,11 @@ type house struct {
 	watch      func(context.Context, models.WatchReplicaRequest) (models.ReplicaExit, error)
 	blocks     func(models.ScoreBlocksRequest) models.ScoredBlocks
 	node       func(context.Context) error
+
+	returns bool // a lost host's agent answers again
+
+	pool    func(signal string, arg any) // plays the pool; nil: answerPool
+	poolErr error                        // of every signal to the pool
 }
 
 type sentSignal struct {
@@ -68,6 +75,7 @@ func newHouse(t *testing.T) *house {
 	h.registerData()
 	h.registerTraining()
 	h.registerRelease()
+	h.registerPool()
 	h.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).
 		Return(func(_, to, _, name string, arg any) error {
 			h.mu.Lock()
@@ -78,25 +86,97 @@ func newHouse(t *testing.T) *house {
 	return h
 }
 
-// answerPool plays a pool that grants every request at once.
+// answerPool plays a pool that grants every request at once and names as many
+// hosts as asked for, unless h.pool plays another.
 func (h *house) answerPool(name string, arg any) error {
-	if name != models.SignalRequestLease {
+	if h.pool != nil {
+		h.pool(name, arg)
 		return nil
 	}
-	var request models.LeaseRequest
-	decode(arg, &request)
-	n := len(h.leasesLocked())
-	lease := models.Lease{LeaseRequest: request, Token: int64(n)}
-	for i := range request.Resources.Nodes {
+	switch name {
+	case models.SignalRequestLease:
+		var request models.LeaseRequest
+		decode(arg, &request)
+		h.reply(request.Holder, models.SignalLeaseGranted, leaseOf(request, int64(len(h.leasesLocked()))))
+	case models.SignalRequestHosts:
+		var request models.HostsRequest
+		decode(arg, &request)
+		named := models.HostsNamed{RequestID: request.RequestID}
+		for _, n := range leaseOf(models.LeaseRequest{Resources: request.Resources}, 0).Nodes {
+			named.Nodes = append(named.Nodes, n.Node)
+		}
+		h.reply(request.Holder, models.SignalHostsNamed, named)
+	}
+	return nil
+}
+
+// leaseOf is a lease of hosts host-a, host-b and so on.
+func leaseOf(request models.LeaseRequest, token int64) models.Lease {
+	lease := models.Lease{LeaseRequest: request, Token: token}
+	for i := range request.Resources.WithDefaults().Nodes {
 		node := fmt.Sprintf("host-%c", 'a'+i)
 		lease.Nodes = append(lease.Nodes, models.LeaseNode{Node: node, Address: "127.0.0.1",
 			Devices: []models.Device{{UUID: fmt.Sprintf("VIRT-%s-0", node), Vendor: models.VendorVirtual}}})
 	}
+	return lease
+}
+
+// reply signals the workflow under test in a moment.
+func (h *house) reply(holder, signal string, message any) {
 	h.RegisterDelayedCallback(func() {
 		// The holder may have been cancelled meanwhile: then nobody waits.
-		_ = h.SignalWorkflowByID(request.Holder, models.SignalLeaseGranted, lease)
+		_ = h.SignalWorkflowByID(holder, signal, message)
 	}, time.Millisecond)
-	return nil
+}
+
+// registerPool carries what a pool and its holders say to each other.
+func (h *house) registerPool() {
+	register(h, "TellPool", func(_ context.Context, r models.TellPoolRequest) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		say := func(name string, arg any) error {
+			h.signals = append(h.signals, sentSignal{models.PoolID(r.Pool), name, arg})
+			return h.answerPool(name, arg)
+		}
+		switch {
+		case h.poolErr != nil:
+			return h.poolErr
+		case r.Release != nil:
+			return say(models.SignalReleaseLease, *r.Release)
+		case r.Request != nil:
+			return say(models.SignalRequestLease, *r.Request)
+		default:
+			return say(models.SignalRequestHosts, *r.Hosts)
+		}
+	})
+	register(h, "TellHolders", func(_ context.Context, r models.TellHoldersRequest) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for _, m := range r.Messages {
+			name, arg := spoken(m)
+			h.signals = append(h.signals, sentSignal{m.Holder, name, arg})
+		}
+		return nil
+	})
+}
+
+func spoken(m models.PoolMessage) (string, any) {
+	switch {
+	case m.Lost != nil:
+		return models.SignalLeaseLost, *m.Lost
+	case m.Preempted != nil:
+		return models.SignalLeasePreempted, *m.Preempted
+	case m.Refused != nil:
+		return models.SignalLeaseRefused, *m.Refused
+	case m.Granted != nil:
+		return models.SignalLeaseGranted, *m.Granted
+	case m.Waiting != nil:
+		return models.SignalLeaseWaiting, *m.Waiting
+	case m.Growable != nil:
+		return models.SignalLeaseGrowable, *m.Growable
+	default:
+		return models.SignalHostsNamed, *m.Hosts
+	}
 }
 
 // leases are the requests for leases so far.
@@ -181,12 +261,27 @@ func (h *house) registerTraining() {
 		h.finished = append(h.finished, r)
 		return nil
 	})
+	register(h, "AnnotateRun", func(_ context.Context, r models.AnnotateRunRequest) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.annotated = append(h.annotated, r)
+		return nil
+	})
+	register(h, "PrepareEnvironment", func(ctx context.Context, _ models.PrepareEnvironmentRequest) (models.PreparedEnvironment, error) {
+		if h.prepare == nil {
+			return models.PreparedEnvironment{}, nil
+		}
+		return h.prepare(activity.GetInfo(ctx).TaskQueue)
+	})
 	register(h, "FindCheckpoint", func(context.Context, models.FindCheckpointRequest) (models.Checkpoint, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return h.checkpoint, nil
 	})
-	register(h, "ReserveMasterPort", func(context.Context, models.ReserveMasterPortRequest) (models.MasterEndpoint, error) {
+	register(h, "ReserveMasterPort", func(_ context.Context, r models.ReserveMasterPortRequest) (models.MasterEndpoint, error) {
+		if r.RunKey == "" && !h.returns { // nobody listens on the queue of a lost host
+			return models.MasterEndpoint{}, activity.ErrResultPending
+		}
 		return models.MasterEndpoint{Address: "127.0.0.1", Port: 29500}, nil
 	})
 	register(h, "RunRanks", func(ctx context.Context, r models.RunRanksRequest) (models.RanksResult, error) {

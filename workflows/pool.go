@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"fmt"
-	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -11,128 +9,152 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// sweepEvery is how often a pool looks for holders that ended without giving
-// their lease back.
-const sweepEvery = 30 * time.Second
-
-// GPUPool lends devices by UUID, for ever. Every message is one step of the
-// pure core placement: state and event in, next state and effects out. The
-// state is durable before an effect is sent, and effects are repeatable, so a
-// crash between the two costs a holder no more than asking again.
+// GPUPool lends devices by UUID, for ever. Every message is one event of the
+// pure core placement: it changes the pool and returns what holders must be
+// told. The change is durable before anybody is told of it, and what is told
+// may be repeated: a holder that missed a grant asks again.
+//
+// A burst of signals is one workflow task: all that wait are applied before
+// anything is sent, and what follows from them goes out in one batch while the
+// next burst gathers.
 func GPUPool(ctx workflow.Context, state models.PoolState) error {
 	if state.NextToken == 0 {
 		// Agents remember the largest token they have seen, also when Temporal
 		// was set up anew: a clock starts above every earlier pool's tokens.
 		state.NextToken = workflow.Now(ctx).Unix()
 	}
-	p := &pool{core: placement.New(state), now: workflow.Now(ctx)}
+	p := newPool(ctx, state)
 	if err := answer(ctx, p.status); err != nil {
+		return err
+	}
+	if err := workflow.SetQueryHandler(ctx, models.ExplainQuery, p.explain); err != nil {
+		return err
+	}
+	if err := p.takeOrders(ctx); err != nil {
 		return err
 	}
 	return p.run(ctx)
 }
 
 type pool struct {
-	core  *placement.Pool
-	now   time.Time // of the last event; a query must not ask the clock
-	armed bool      // a sweep's timer runs
-	due   bool      // it fired
+	core   *placement.Pool
+	outbox outbox
+	now    time.Time // of the last event; a query must not ask the clock
+	timer  wakeUp
+
+	sweptAt  time.Time // when the last sweep began
+	sweeping bool
+	after    string // the last holder that a sweep asked for
+
+	shownAt time.Time
+	stale   bool // the page does not show the last event
+}
+
+func newPool(ctx workflow.Context, state models.PoolState) *pool {
+	now := workflow.Now(ctx)
+	box := outbox{messages: state.Outbox}
+	state.Outbox = nil
+	return &pool{core: placement.New(state), outbox: box, now: now, sweptAt: now, stale: true}
 }
 
 func (p *pool) run(ctx workflow.Context) error {
-	selector := p.inbox(ctx)
-	for ctx.Err() == nil {
+	inbox := openInbox(ctx)
+	for {
+		p.take(ctx, inbox)
+		p.tick(ctx)
+		p.outbox.deliver(ctx)
+		p.sweep(ctx)
 		p.show(ctx)
-		p.arm(ctx, selector)
-		selector.Select(ctx)
-		for ctx.Err() == nil && selector.HasPending() {
-			selector.Select(ctx)
+		p.timer.set(ctx, p.wake(ctx))
+		err := workflow.Await(ctx, func() bool {
+			return inbox.waiting() || p.timer.fired || p.outbox.ready() || p.stale && p.showNow(ctx)
+		})
+		if err != nil {
+			return err
 		}
-		if p.due {
-			p.due = false
-			p.sweep(ctx)
-		}
-		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() && !selector.HasPending() {
-			return workflow.NewContinueAsNewError(ctx, models.GPUPoolWorkflow, p.core.State())
+		if p.mayContinue(ctx) {
+			return p.continueAsNew(ctx, inbox)
 		}
 	}
-	return ctx.Err()
 }
 
-// arm sets the timer of the next sweep, while there is anything to sweep. A
-// pool with nothing lent sleeps without one.
-func (p *pool) arm(ctx workflow.Context, selector workflow.Selector) {
-	if p.armed || len(p.core.Holders()) == 0 {
-		return
-	}
-	p.armed = true
-	selector.AddFuture(workflow.NewTimer(ctx, sweepEvery), func(workflow.Future) { p.armed, p.due = false, true })
-}
-
-// inbox turns each signal into a step of the core.
-func (p *pool) inbox(ctx workflow.Context) workflow.Selector {
-	selector := workflow.NewSelector(ctx)
-	receive(ctx, selector, models.SignalNodeUp, func(m models.NodeInfo) { step(ctx, p, p.core.NodeUp, m) })
-	receive(ctx, selector, models.SignalNodeDown, func(m models.NodeDown) { step(ctx, p, p.core.NodeDown, m) })
-	receive(ctx, selector, models.SignalRequestLease, func(m models.LeaseRequest) { step(ctx, p, p.core.Request, m) })
-	receive(ctx, selector, models.SignalReleaseLease, func(m models.LeaseRelease) { step(ctx, p, p.core.Release, m) })
-	selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {}) // wakes the loop, which ends
-	return selector
-}
-
-func receive[T any](ctx workflow.Context, selector workflow.Selector, signal string, handle func(T)) {
-	selector.AddReceive(workflow.GetSignalChannel(ctx, signal), func(c workflow.ReceiveChannel, _ bool) {
-		var message T
-		c.Receive(ctx, &message)
-		handle(message)
-	})
-}
-
-// step applies one event and sends what follows from it.
-func step[E any](ctx workflow.Context, p *pool, event func(E, time.Time) placement.Effects, message E) {
+// take applies everything that has come.
+func (p *pool) take(ctx workflow.Context, in inbox) {
 	p.now = workflow.Now(ctx)
-	effects := event(message, p.now)
-	for _, loss := range effects.Losses {
-		p.tell(ctx, loss.Holder, models.SignalLeaseLost, loss.Body)
-	}
-	for _, lease := range effects.Grants {
-		p.tell(ctx, lease.Holder, models.SignalLeaseGranted, lease)
+	in.nodes(
+		func(m models.NodeInfo) { p.follow(p.core.NodeUp(m, p.now)) },
+		func(m models.NodeDown) { p.follow(p.core.NodeDown(m, p.now)) })
+	// A request before a release: the same request may be both in one burst, in
+	// this order and in no other.
+	each(in.requests, func(m models.LeaseRequest) { p.follow(p.core.Request(m, p.now)) })
+	each(in.saves, func(m models.LeaseSaved) { p.follow(p.core.Saved(m, p.now)) })
+	each(in.releases, func(m models.LeaseRelease) { p.follow(p.core.Release(m, p.now)) })
+	each(in.hosts, func(m models.HostsRequest) { p.follow(p.core.Hosts(m, p.now)) })
+}
+
+// follow notes what an event causes.
+func (p *pool) follow(effects placement.Effects) {
+	p.stale = true
+	p.outbox.add(effects)
+}
+
+// tick does what is due by the core's own clock.
+func (p *pool) tick(ctx workflow.Context) {
+	p.timer.acknowledge()
+	if at, needed := p.core.Wake(p.now); needed && !at.After(workflow.Now(ctx)) {
+		p.now = workflow.Now(ctx)
+		p.follow(p.core.Tick(p.now))
 	}
 }
 
-// tell does not wait: a holder that is gone is found by the sweep, and one
-// that missed a grant asks again.
-func (p *pool) tell(ctx workflow.Context, holder, signal string, message any) {
-	workflow.SignalExternalWorkflow(ctx, holder, "", signal, message)
+// wake is when something is due although nothing happens; zero: never. A pool
+// with nothing lent and nobody waiting sleeps without a timer.
+func (p *pool) wake(ctx workflow.Context) time.Time {
+	var at time.Time
+	if due, needed := p.core.Wake(p.now); needed {
+		// Not at once: an instant that is over already was ticked for just now.
+		at = latest(due, workflow.Now(ctx).Add(shortestWake))
+	}
+	if !p.sweeping && p.lends() {
+		at = earliest(at, p.sweptAt.Add(sweepEvery))
+	}
+	if p.stale {
+		at = earliest(at, p.shownAt.Add(showEvery))
+	}
+	return at
 }
 
-// sweep frees what closed workflows still hold.
-func (p *pool) sweep(ctx workflow.Context) {
-	found, err := call(quick(ctx, "Look for holders that have ended"), models.Entities.FindClosed,
-		models.FindClosedRequest{WorkflowIDs: p.core.Holders()})
-	if err != nil {
-		return // cancelled; the next sweep looks again
-	}
-	for _, holder := range found.WorkflowIDs {
-		step(ctx, p, p.core.HolderClosed, holder)
-	}
+func (p *pool) lends() bool {
+	state := p.core.State()
+	return len(state.Leases)+len(state.Waiting) > 0
 }
 
-func (p *pool) status() models.PoolStatus { return p.core.Status(p.now, shownRequests) }
+// mayContinue: an activity in flight would be lost, and an accepted update
+// fail.
+func (p *pool) mayContinue(ctx workflow.Context) bool {
+	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() && !p.outbox.delivering && !p.sweeping && workflow.AllHandlersFinished(ctx)
+}
 
-// shownRequests is how many leases and requests a status or page lists.
-const shownRequests = 100
+// continueAsNew carries everything over, the messages that are still to be
+// sent included. Signals that have come are applied first: the next run does
+// not see them.
+func (p *pool) continueAsNew(ctx workflow.Context, in inbox) error {
+	for in.waiting() {
+		p.take(ctx, in)
+	}
+	next := p.core.State()
+	next.Outbox = p.outbox.messages
+	return workflow.NewContinueAsNewError(ctx, models.GPUPoolWorkflow, next)
+}
 
-func (p *pool) show(ctx workflow.Context) {
-	var out page
-	status := p.status()
-	out.linef("**Pool %s**: %d hosts, %d leases, %d waiting", status.Pool, status.Counts.Nodes, status.Counts.Leases, status.Counts.Waiting)
-	out.header("lease", "holder", "devices")
-	for _, l := range status.Leases {
-		out.row(fmt.Sprint(l.Token), fmt.Sprintf("%s (`%s`)", l.Purpose, l.Holder), strings.Join(deviceUUIDs(l), ", "))
+func (p *pool) status() models.PoolStatus { return p.core.Status(p.now, listedInStatus) }
+
+// explain says why a request waits, or a holder's first that does.
+func (p *pool) explain(requestOrHolder string) (string, error) {
+	for _, w := range p.core.State().Waiting {
+		if w.RequestID == requestOrHolder || w.Holder == requestOrHolder {
+			return p.core.Explain(w.RequestID, p.now), nil
+		}
 	}
-	for _, w := range status.Waiting {
-		out.linef("- %s waits: %s", w.Purpose, status.Reasons[w.RequestID])
-	}
-	out.show(ctx)
+	return "", nil
 }

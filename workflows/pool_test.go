@@ -1,10 +1,13 @@
 package workflows_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/mainspring-ml/mainspring/models"
@@ -48,7 +51,7 @@ func TestPoolGrantsWholeGangsInOrder(t *testing.T) {
 		s := status[models.PoolStatus](t, h)
 		require.Len(t, s.Leases, 1)
 		require.Len(t, s.Waiting, 1)
-		require.Contains(t, s.Reasons["second"], "train first")
+		require.NotEmpty(t, s.Reasons["second"])
 	}, 6*time.Second)
 	h.at(7*time.Second, models.SignalReleaseLease, models.LeaseRelease{RequestID: "first"})
 	h.at(8*time.Second, models.SignalReleaseLease, models.LeaseRelease{RequestID: "first"}) // twice is success
@@ -116,8 +119,9 @@ func TestPoolContinuesAsNewWithItsLeases(t *testing.T) {
 	second.RegisterDelayedCallback(second.CancelWorkflow, 3*time.Second)
 	second.ExecuteWorkflow(models.GPUPoolWorkflow, carried)
 	granted := leasesGranted(second)
-	require.Len(t, granted, 1)
-	require.Greater(t, granted[0].Token, carried.Leases[0].Token, "tokens go on rising in the second run")
+	require.Len(t, granted, 2)
+	require.Equal(t, "train", granted[0].RequestID, "what the first run had not sent yet is sent")
+	require.Greater(t, granted[1].Token, carried.Leases[0].Token, "tokens go on rising in the second run")
 }
 
 func TestNodeTellsThePoolOfLossAndReturn(t *testing.T) {
@@ -136,4 +140,60 @@ func TestNodeTellsThePoolOfLossAndReturn(t *testing.T) {
 	var back models.NodeInfo
 	decode(ups[1].Arg, &back)
 	require.Len(t, back.Devices, 2)
+}
+
+func TestNodeKeepsItsWatchWhenOnlyTheInventoryChanges(t *testing.T) {
+	h := newHouse(t)
+	watches := 0
+	h.node = func(context.Context) error {
+		watches++
+		return activity.ErrResultPending // it goes on
+	}
+	faulty := hostWith("a", "A0")
+	faulty.Devices[0].Fault = &models.DeviceFault{Code: "XID 79", Action: models.FaultQuarantine, Reason: "fell off the bus", At: time.Unix(1, 0)}
+	h.at(time.Minute, models.SignalInventory, faulty)
+	h.RegisterDelayedCallback(h.CancelWorkflow, time.Hour)
+	h.ExecuteWorkflow(models.NodeWorkflow, hostWith("a", "A0"))
+
+	require.Equal(t, 1, watches, "a fault does not end the watch")
+	require.Empty(t, h.sent(models.SignalNodeDown))
+	ups := h.sent(models.SignalNodeUp)
+	var told models.NodeInfo
+	decode(ups[len(ups)-1].Arg, &told)
+	require.NotNil(t, told.Devices[0].Fault)
+	require.False(t, told.At.IsZero(), "the pool can order what it hears")
+}
+
+func TestNodeComesBackWithTheSameAgent(t *testing.T) {
+	h := newHouse(t)
+	h.returns = true
+	watches := 0
+	h.node = func(context.Context) error {
+		if watches++; watches == 1 {
+			return fail(models.KindRankLost, "silent")
+		}
+		return activity.ErrResultPending
+	}
+	h.RegisterDelayedCallback(h.CancelWorkflow, time.Minute)
+	h.ExecuteWorkflow(models.NodeWorkflow, hostWith("a", "A0"))
+	require.Len(t, h.sent(models.SignalNodeDown), 1)
+	require.Len(t, h.sent(models.SignalNodeUp), 2, "it did not have to announce itself anew")
+}
+
+func TestNodeGivesALeavingAgentTimeToBeReplaced(t *testing.T) {
+	h := newHouse(t)
+	watches := 0
+	h.node = func(context.Context) error {
+		if watches++; watches == 1 {
+			return temporal.NewNonRetryableApplicationError("the host's agent stops; what it runs goes on", string(models.KindUnavailable), nil)
+		}
+		return activity.ErrResultPending
+	}
+	next := hostWith("a", "A0")
+	next.Boot = "2"
+	h.at(10*time.Second, models.SignalInventory, next)
+	h.RegisterDelayedCallback(h.CancelWorkflow, time.Minute)
+	h.ExecuteWorkflow(models.NodeWorkflow, hostWith("a", "A0"))
+	require.Empty(t, h.sent(models.SignalNodeDown))
+	require.Equal(t, 2, watches)
 }

@@ -34,6 +34,8 @@ type serving struct {
 	desk     *leaseDesk
 	ready    []*models.Replica // by index; nil while not ready
 	starts   []int             // by index
+	leaving  [][]string        // by index: hosts that it had to leave last
+	asking   []string          // by index: the request that waits; empty: none
 	waiting  string
 	failed   error // the model itself can't be served
 	told     bool  // Notify has been told
@@ -41,12 +43,16 @@ type serving struct {
 }
 
 func newServing(ctx workflow.Context, input models.ServeInput) *serving {
-	return &serving{
-		input:  input,
-		desk:   newLeaseDesk(ctx),
-		ready:  make([]*models.Replica, input.Deploy.Replicas),
-		starts: make([]int, input.Deploy.Replicas),
+	s := &serving{
+		input:   input,
+		desk:    newLeaseDesk(ctx),
+		ready:   make([]*models.Replica, input.Deploy.Replicas),
+		starts:  make([]int, input.Deploy.Replicas),
+		leaving: make([][]string, input.Deploy.Replicas),
+		asking:  make([]string, input.Deploy.Replicas),
 	}
+	s.desk.changed = func(ctx workflow.Context) { s.show(ctx, s.waiting) }
+	return s
 }
 
 func (s *serving) run(ctx workflow.Context) error {
@@ -81,33 +87,58 @@ func (s *serving) run(ctx workflow.Context) error {
 	return s.failed
 }
 
-// keep runs one replica, again and again.
+// keep runs one replica, life after life. A life whose lease has to be given
+// back overlaps with the next: the old server answers until the new one does,
+// or until its time is up.
 func (s *serving) keep(ctx workflow.Context, index int) {
+	lives := workflow.NewWaitGroup(ctx)
 	for ctx.Err() == nil && s.failed == nil {
 		s.starts[index]++
-		err := s.live(ctx, index)
-		if kindOf(err) == models.KindModelRejected || kindOf(err) == models.KindServerFailed {
-			s.failed = err // the same bytes would fail the same way everywhere
-			return
+		current := &life{index: index, number: s.starts[index], avoid: s.leaving[index]}
+		lives.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer lives.Done()
+			current.err = s.live(ctx, current)
+			current.ended = true
+		})
+		_ = workflow.Await(ctx, func() bool { return current.ended || current.moving })
+		if kindOf(current.err) == models.KindModelRejected || kindOf(current.err) == models.KindServerFailed {
+			s.failed = current.err // the same bytes would fail the same way everywhere
 		}
-		if ctx.Err() == nil {
+		if current.ended && s.failed == nil && ctx.Err() == nil {
 			pause := min(time.Duration(s.starts[index])*500*time.Millisecond, 30*time.Second)
 			_ = workflow.Sleep(ctx, pause)
 		}
 	}
+	ctx, done := workflow.NewDisconnectedContext(ctx)
+	defer done()
+	lives.Wait(ctx)
+}
+
+// life is one lease and one server of a replica.
+type life struct {
+	index, number int
+	avoid         []string // hosts that the replica has to leave
+	moving        bool     // the lease has to be given back; the next life begins
+	ended         bool
+	err           error
 }
 
 // live is one life of a replica: lease, start, publish, watch; then withdraw
 // the address before the devices are given back.
-func (s *serving) live(ctx workflow.Context, index int) error {
+func (s *serving) live(ctx workflow.Context, l *life) error {
 	request := models.LeaseRequest{
-		RequestID: fmt.Sprintf("%s#%d.%d", workflow.GetInfo(ctx).WorkflowExecution.RunID, index, s.starts[index]),
+		RequestID: fmt.Sprintf("%s#%d.%d", workflow.GetInfo(ctx).WorkflowExecution.RunID, l.index, l.number),
 		Holder:    workflow.GetInfo(ctx).WorkflowExecution.ID,
 		Purpose:   fmt.Sprintf("serve %s version %s", s.input.Deploy.Endpoint, s.input.Version),
 		Resources: s.input.Deploy.Resources,
+		Avoid:     l.avoid,
+		Grace:     models.Duration(moveWithin),
 	}
+	s.asking[l.index] = request.RequestID
 	s.show(ctx, "waiting for "+waitingFor(request.Resources))
 	lease, err := s.desk.acquire(ctx, request)
+	s.asking[l.index] = ""
 	if err != nil {
 		return err
 	}
@@ -115,30 +146,34 @@ func (s *serving) live(ctx workflow.Context, index int) error {
 
 	s.show(ctx, "starting replica on "+lease.Nodes[0].Node)
 	replica, err := call(onHost(ctx, lease.Nodes[0].Node, "Start replica"), models.Hosts.StartReplica, models.StartReplicaRequest{
-		Endpoint: s.input.Deploy.Endpoint, Version: s.input.Version, Replica: index,
+		Endpoint: s.input.Deploy.Endpoint, Version: s.input.Version, Replica: l.index,
 		Token: lease.Token, Node: lease.Nodes[0], Artifact: s.input.Artifact,
 	})
 	if err != nil {
 		return err
 	}
-	s.ready[index] = &replica
+	s.ready[l.index] = &replica
 	s.announce(ctx)
-	defer s.withdraw(ctx, index)
+	defer s.withdraw(ctx, replica)
 	s.show(ctx, "")
-	return s.watch(ctx, lease, replica)
+	return s.watch(ctx, l, lease, replica)
 }
 
-// watch returns when the server has ended, its host is lost, or ctx is
-// cancelled, which drains and ends it.
-func (s *serving) watch(ctx workflow.Context, lease models.Lease, replica models.Replica) error {
+// watch returns when the server has ended, its host is lost, its successor
+// answers in its place, or ctx is cancelled, which drains and ends it.
+func (s *serving) watch(ctx workflow.Context, l *life, lease models.Lease, replica models.Replica) error {
 	watching, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	ended := start(longOnHost(watching, replica.Node, "Watch replica at "+replica.URL, tenYears), models.Hosts.WatchReplica,
 		models.WatchReplicaRequest{Endpoint: s.input.Deploy.Endpoint, Version: s.input.Version, Replica: replica, Node: lease.Nodes[0]})
-	_ = workflow.Await(ctx, func() bool {
+	over := func() bool {
 		_, lost := s.desk.lossOf(lease.RequestID)
 		return lost || ended.IsReady()
-	})
+	}
+	_ = workflow.Await(ctx, func() bool { _, asked := s.desk.preemptionOf(lease.RequestID); return asked || over() })
+	if asked, ok := s.desk.preemptionOf(lease.RequestID); ok && !over() {
+		s.move(ctx, l, asked, over)
+	}
 	cancel()
 	waiting, done := workflow.NewDisconnectedContext(ctx)
 	defer done()
@@ -149,8 +184,38 @@ func (s *serving) watch(ctx workflow.Context, lease models.Lease, replica models
 	return err
 }
 
-func (s *serving) withdraw(ctx workflow.Context, index int) {
-	s.ready[index] = nil
+const (
+	// moveWithin is how much time a server asks for to find another host.
+	moveWithin = 2 * time.Minute
+	// drainWithin is kept of it for the requests that are still being answered.
+	drainWithin = 15 * time.Second
+)
+
+// move lets the next life begin and waits until it answers, for as long as
+// the pool leaves the lease to this one.
+func (s *serving) move(ctx workflow.Context, l *life, asked models.LeasePreempted, over func() bool) {
+	mine := s.ready[l.index]
+	if mine != nil {
+		s.leaving[l.index] = []string{mine.Node}
+	}
+	l.moving = true
+	s.show(ctx, fmt.Sprintf("replica %d moves: %s", l.index, asked.Reason))
+	left := max(asked.By.Sub(workflow.Now(ctx))-drainWithin, 0)
+	taken := func() bool { return s.ready[l.index] != mine }
+	if found, err := workflow.AwaitWithTimeout(ctx, left, func() bool { return taken() || over() }); !found || err != nil || !taken() {
+		return
+	}
+	_ = workflow.Sleep(ctx, min(gatewaysFollow, left)) // until the last gateway has seen the new address
+}
+
+// withdraw takes a server's address back, unless its successor's is published
+// in its place already.
+func (s *serving) withdraw(ctx workflow.Context, replica models.Replica) {
+	current := s.ready[replica.Replica]
+	if current == nil || current.Token != replica.Token {
+		return
+	}
+	s.ready[replica.Replica] = nil
 	if s.stopping {
 		return // run announces once, after the last has ended
 	}
@@ -200,7 +265,21 @@ func (s *serving) status() models.ServeStatus {
 	for _, n := range s.starts {
 		restarts += max(n-1, 0)
 	}
-	return models.ServeStatus{Version: s.input.Version, Replicas: s.replicas(), Waiting: s.waiting, Restarts: restarts}
+	waiting := s.waiting
+	for _, why := range s.reasons() {
+		waiting += "; " + why
+	}
+	return models.ServeStatus{Version: s.input.Version, Replicas: s.replicas(), Waiting: waiting, Restarts: restarts}
+}
+
+// reasons is why replicas wait for devices, as the pool last said.
+func (s *serving) reasons() (all []string) {
+	for i, request := range s.asking {
+		if why := s.desk.waitingReason(request); why != "" {
+			all = append(all, fmt.Sprintf("replica %d: %s", i, why))
+		}
+	}
+	return all
 }
 
 func (s *serving) show(ctx workflow.Context, waiting string) {
@@ -211,6 +290,9 @@ func (s *serving) show(ctx workflow.Context, waiting string) {
 	if waiting != "" {
 		p.linef("")
 		p.linef("Now: %s", waiting)
+	}
+	for _, why := range s.reasons() {
+		p.linef("- %s", why)
 	}
 	p.header("replica", "host", "address")
 	for _, r := range s.replicas() {

@@ -2,6 +2,8 @@ package workflows_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,4 +64,73 @@ func TestServeStopsWhenTold(t *testing.T) {
 	h.ExecuteWorkflow(models.ServeWorkflow, serveInput())
 	require.NoError(t, h.GetWorkflowError())
 	require.Len(t, h.sent(models.SignalReleaseLease), 1)
+}
+
+func TestServeMovesAReplicaBeforeItsLeaseEnds(t *testing.T) {
+	h := newHouse(t)
+	var order []string
+	note := func(what string) { order = append(order, what) } // under h.mu, or from the one who runs
+	h.pool = func(signal string, arg any) {
+		switch signal {
+		case models.SignalRequestLease:
+			var request models.LeaseRequest
+			decode(arg, &request)
+			note("ask " + strings.Join(request.Avoid, ","))
+			lease := leaseOf(request, int64(len(order)))
+			if len(request.Avoid) > 0 {
+				lease.Nodes[0].Node = "host-z"
+			}
+			h.reply(request.Holder, models.SignalLeaseGranted, lease)
+		case models.SignalReleaseLease:
+			note("release")
+		}
+	}
+	lives := 0
+	h.watch = func(ctx context.Context, r models.WatchReplicaRequest) (models.ReplicaExit, error) {
+		lives++
+		if lives == 1 {
+			h.mu.Lock()
+			request := h.leasesLocked()[0].RequestID
+			h.mu.Unlock()
+			h.SignalWorkflow(models.SignalLeasePreempted, models.LeasePreempted{RequestID: request,
+				LeaseEnding: models.LeaseEnding{Reason: "host-a is drained", By: h.Now().Add(16 * time.Second)}})
+			<-ctx.Done()
+			return models.ReplicaExit{}, ctx.Err()
+		}
+		require.Equal(t, "host-z", r.Replica.Node)
+		for { // until the first server's lease is back
+			h.mu.Lock()
+			released := slices.Contains(order, "release")
+			h.mu.Unlock()
+			if released {
+				h.CancelWorkflow()
+				<-ctx.Done()
+				return models.ReplicaExit{}, ctx.Err()
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	h.ExecuteWorkflow(models.ServeWorkflow, serveInput())
+
+	require.Equal(t, []string{"ask ", "ask host-a", "release", "release"}, order, "the second server is there before the first lease goes back")
+	for _, published := range h.replicas[:len(h.replicas)-1] {
+		require.NotEmpty(t, published.URLs, "at no time is there no address")
+	}
+}
+
+func TestServeShowsWhyItWaits(t *testing.T) {
+	h := newHouse(t)
+	h.pool = func(signal string, arg any) {
+		if signal == models.SignalRequestLease {
+			var request models.LeaseRequest
+			decode(arg, &request)
+			h.reply(request.Holder, models.SignalLeaseWaiting, models.LeaseWaiting{RequestID: request.RequestID, Reason: "ahead of you: train x"})
+		}
+	}
+	h.RegisterDelayedCallback(func() {
+		require.Contains(t, status[models.ServeStatus](t, h).Waiting, "ahead of you: train x")
+		h.CancelWorkflow()
+	}, time.Second)
+	h.ExecuteWorkflow(models.ServeWorkflow, serveInput())
+	require.Len(t, h.sent(models.SignalReleaseLease), 1, "the request is taken back")
 }

@@ -38,6 +38,7 @@ func newRootCommand() *cobra.Command {
 		newDevCommand(),
 		newRunCommand(),
 		newStatusCommand(),
+		newTopUpCommand(),
 		newRenderCommand(),
 		newSchemaCommand(),
 		newSetupCommand(),

@@ -33,17 +33,22 @@ func dial(ctx context.Context, stack devstack.Access) (*client.Client, error) {
 	if address := os.Getenv("TEMPORAL_ADDRESS"); ui == "" && (address == "" || address == stack.TemporalAddress) {
 		ui = stack.TemporalUI
 	}
-	return client.Dial(ctx, client.DialOptions{Address: stack.TemporalAddress, Namespace: stack.TemporalNamespace, UI: ui})
+	return client.Dial(ctx, client.DialOptions{Address: stack.TemporalAddress, Namespace: stack.TemporalNamespace, UI: ui,
+		Getenv: storeEnv(stack)})
+}
+
+// storeEnv reads where S3 is: as the environment says, else at the stack. The
+// variables are taken together: keys of one server are no use at another.
+func storeEnv(stack devstack.Access) func(string) string {
+	if os.Getenv("MAINSPRING_S3_ENDPOINT") == "" && stack.S3.Endpoint != "" {
+		return lookup(stack.Env())
+	}
+	return os.Getenv
 }
 
 // openUploader opens the bucket that the environment names, else the stack's.
-// The variables are taken together: keys of one server are no use at another.
 func openUploader(stack devstack.Access) (spec.Uploader, error) {
-	getenv := os.Getenv
-	if os.Getenv("MAINSPRING_S3_ENDPOINT") == "" && stack.S3.Endpoint != "" {
-		getenv = lookup(stack.Env())
-	}
-	store, err := artifact.NewS3(artifact.ConfigFromEnv(getenv))
+	store, err := artifact.NewS3(artifact.ConfigFromEnv(storeEnv(stack)))
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/client"
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/claimcheck"
 	"github.com/mainspring-ml/mainspring/internal/devstack"
 	"github.com/mainspring-ml/mainspring/internal/spec"
 	"github.com/mainspring-ml/mainspring/models"
@@ -193,7 +194,9 @@ func tell(ctx context.Context, options Options, up *Up, document *spec.Document,
 	if err != nil {
 		return nil, err
 	}
-	connection, err := client.Dial(ctx, client.DialOptions{Address: access.TemporalAddress, Namespace: access.TemporalNamespace, UI: access.TemporalUI})
+	getenv := lookup(access.Env())
+	connection, err := client.Dial(ctx, client.DialOptions{Address: access.TemporalAddress, Namespace: access.TemporalNamespace,
+		UI: access.TemporalUI, Getenv: getenv})
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +207,12 @@ func tell(ctx context.Context, options Options, up *Up, document *spec.Document,
 	if err != nil {
 		return nil, err
 	}
-	temporal, err := sdk.DialContext(ctx, sdk.Options{HostPort: access.TemporalAddress, Namespace: access.TemporalNamespace, Logger: quiet()})
+	payloads, err := claimcheck.FromEnv(getenv)
+	if err != nil {
+		return nil, err
+	}
+	temporal, err := sdk.DialContext(ctx, sdk.Options{HostPort: access.TemporalAddress, Namespace: access.TemporalNamespace,
+		Logger: quiet(), DataConverter: payloads})
 	if err != nil {
 		return nil, fmt.Errorf("temporal at %s: %w", access.TemporalAddress, err)
 	}

@@ -38,6 +38,7 @@ type lifecyclePage struct {
 	Days    template.HTML
 	Steps   []stepPage
 	Took    string
+	Account *accountPage // nil: nothing was leased, or it did not end
 }
 
 // stepPage is one canary step.
@@ -79,7 +80,7 @@ func renderHTML(story *Story) ([]byte, error) {
 }
 
 func newLifecyclePage(l LifecycleStory) lifecyclePage {
-	p := lifecyclePage{LifecycleStory: l, Curve: curvePlot(l), Days: daysPlot(l), Took: took(l)}
+	p := lifecyclePage{LifecycleStory: l, Curve: curvePlot(l), Days: daysPlot(l), Took: took(l), Account: accountOf(l)}
 	p.Title = "First champion"
 	if t := l.Status.Spec.Trigger; t != nil && t.Kind == models.TriggerAlarm {
 		p.Title = "Retraining as of " + date(l.Status.Spec.Data.AsOf)

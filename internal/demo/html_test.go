@@ -68,12 +68,15 @@ func TestReportTellsTheStory(t *testing.T) {
 		"The gateway answered 52,318 requests, 0 of them with an error.",
 		`id="versions"`, `id="timeline"`, `id="loss"`, `id="martingale"`, `id="lifecycles"`, `id="traffic"`, `id="spec"`,
 		"reference of version 1: ", "threshold 11", "safe enough: 20", "rolls back: 100", "Restarts of agent-b",
+		"60 GPU-seconds leased: starting 8 (13 %), computing 36 (60 %), checkpointing 6 (10 %), lost 10 (17 %)",
+		"lost: 10 GPU-seconds, 16.7 %", "agent lost: its agent gave no sign of life", "Checkpoint passed over: step-60: sha256 of model.json differs",
 		"http://127.0.0.1:8233/namespaces/mainspring/workflows/lifecycle%2Fflights%2F2013-08-04",
 	} {
 		require.Contains(t, page, want)
 	}
-	// timeline, loss, martingale; a curve and days for each of three; two steps.
-	require.Len(t, drawing.FindAllString(page, -1), 3+3*2+2)
+	// timeline, loss, martingale; a curve and days for each of three; two steps;
+	// two accounts: the third training was made before there were any.
+	require.Len(t, drawing.FindAllString(page, -1), 3+3*2+2+2)
 	require.NotContains(t, page, "no data to draw")
 }
 
@@ -130,6 +133,8 @@ func TestReportEscapes(t *testing.T) {
 		story.Blocks[i].Version = hostile
 	}
 	story.Spec.Model.Description = hostile
+	training := story.Lifecycles[1].Status.Training
+	training.Skipped[0], training.Attempts[0].Detail, training.Attempts[0].Nodes[0] = hostile, hostile, hostile
 	page := rendered(t, story)
 	require.NotContains(t, page, "<script")
 	require.NotContains(t, page, `href="javascript:`)

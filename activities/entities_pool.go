@@ -1,0 +1,134 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// atOnce is how many calls to Temporal one activity has in flight.
+const atOnce = 16
+
+// FindClosed describes each workflow. One that is unknown counts as closed.
+func (e *Entities) FindClosed(ctx context.Context, request models.FindClosedRequest) (models.FindClosedResult, error) {
+	var mu sync.Mutex
+	closed := []string{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for _, id := range request.WorkflowIDs {
+		group.Go(func() error {
+			runs, err := e.runs(ctx, id)
+			if err == nil && !runs {
+				mu.Lock()
+				defer mu.Unlock()
+				closed = append(closed, id)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return models.FindClosedResult{}, err
+	}
+	slices.Sort(closed)
+	return models.FindClosedResult{WorkflowIDs: closed}, nil
+}
+
+func (e *Entities) runs(ctx context.Context, id string) (bool, error) {
+	description, err := e.Temporal.DescribeWorkflowExecution(ctx, id, "")
+	var absent *serviceerror.NotFound
+	if errors.As(err, &absent) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("describe %s: %w", id, err)
+	}
+	return description.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
+}
+
+// TellHolders signals different holders at the same time, and each in order.
+// When Temporal does not answer for one of them the whole batch is repeated,
+// which does no harm.
+func (e *Entities) TellHolders(ctx context.Context, request models.TellHoldersRequest) error {
+	byHolder := map[string][]models.PoolMessage{}
+	for _, message := range request.Messages {
+		byHolder[message.Holder] = append(byHolder[message.Holder], message)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for holder, messages := range byHolder {
+		group.Go(func() error {
+			for _, message := range messages {
+				name, body := signalOf(message)
+				if err := e.Temporal.SignalWorkflow(ctx, holder, "", name, body); err != nil && !hopeless(err) {
+					return fmt.Errorf("signal %s to %s: %w", name, holder, err)
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// hopeless: the holder has ended, or its run takes no more signals. The pool's
+// sweep finds the one, and the other's next request the other.
+func hopeless(err error) bool {
+	var absent *serviceerror.NotFound
+	var invalid *serviceerror.InvalidArgument
+	return errors.As(err, &absent) || errors.As(err, &invalid)
+}
+
+func signalOf(m models.PoolMessage) (name string, body any) {
+	switch {
+	case m.Lost != nil:
+		return models.SignalLeaseLost, m.Lost
+	case m.Preempted != nil:
+		return models.SignalLeasePreempted, m.Preempted
+	case m.Refused != nil:
+		return models.SignalLeaseRefused, m.Refused
+	case m.Granted != nil:
+		return models.SignalLeaseGranted, m.Granted
+	case m.Waiting != nil:
+		return models.SignalLeaseWaiting, m.Waiting
+	case m.Growable != nil:
+		return models.SignalLeaseGrowable, m.Growable
+	default:
+		return models.SignalHostsNamed, m.Hosts
+	}
+}
+
+// TellPool signals a pool. It does not start one: which pools there are is
+// said to the workers.
+func (e *Entities) TellPool(ctx context.Context, request models.TellPoolRequest) error {
+	send := func(name string, body any) error {
+		err := e.Temporal.SignalWorkflow(ctx, models.PoolID(request.Pool), "", name, body)
+		var absent *serviceerror.NotFound
+		if errors.As(err, &absent) {
+			return &models.Error{Kind: models.KindUnavailable, Subject: "pool " + request.Pool,
+				Message: "workflow " + models.PoolID(request.Pool) + " does not run",
+				Hint:    "a worker started with --pool " + request.Pool + " keeps it running"}
+		}
+		return err
+	}
+	if request.Release != nil {
+		if err := send(models.SignalReleaseLease, request.Release); err != nil {
+			return err
+		}
+	}
+	if request.Request != nil {
+		if err := send(models.SignalRequestLease, request.Request); err != nil {
+			return err
+		}
+	}
+	if request.Hosts != nil {
+		return send(models.SignalRequestHosts, request.Hosts)
+	}
+	return nil
+}
