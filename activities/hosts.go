@@ -44,11 +44,19 @@ type Hosts struct {
 	// EndsJobs says that this agent takes its jobs with it when it stops: its
 	// end is the end of the host's service, not an upgrade.
 	EndsJobs bool
+	// Pools hears of saved work of preemptible leases. nil: nobody does.
+	Pools PoolSignaller
 
 	claims claims
 }
 
 var _ models.Hosts = (*Hosts)(nil)
+
+// PoolSignaller signals the workflow of a pool; sending the same twice is
+// harmless.
+type PoolSignaller interface {
+	SignalPool(ctx context.Context, pool, signal string, message any) error
+}
 
 // MetricLogger records metrics; writing the same points again changes nothing.
 type MetricLogger interface {
@@ -72,6 +80,10 @@ const (
 	pulseEvery = 500 * time.Millisecond
 	// watchEvery is the heartbeat of activities that have nothing to tell.
 	watchEvery = 2 * time.Second
+	// gangBeat is the heartbeat of ranks. The answer to a heartbeat is how an
+	// agent hears of a cancellation, and a gang has to go within a second; the
+	// SDK sends no more than its worker's MaxHeartbeatThrottleInterval allows.
+	gangBeat = 250 * time.Millisecond
 )
 
 // WatchNode heartbeats. An agent that is replaced fails the attempt, so that
@@ -169,18 +181,24 @@ func (c *claims) take(ctx context.Context, key string) (release func(), err erro
 }
 
 // pulse heartbeats what read returns, at once when it changed and every
-// watchEvery otherwise, until the returned function is called. It goes on after
-// ctx was cancelled: cleaning up takes longer than a missed heartbeat may.
+// watchEvery otherwise, until the returned function is called.
 func pulse[T any](ctx context.Context, read func() (detail T, version int)) (stop func()) {
+	return pulseEach(ctx, watchEvery, read)
+}
+
+// pulseEach is pulse for a time other than watchEvery. It goes on after ctx was
+// cancelled: cleaning up takes longer than a missed heartbeat may.
+func pulseEach[T any](ctx context.Context, unchanged time.Duration, read func() (detail T, version int)) (stop func()) {
 	ctx = context.WithoutCancel(ctx)
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		ticker := time.NewTicker(pulseEvery)
+		ticker := time.NewTicker(min(pulseEvery, unchanged))
 		defer ticker.Stop()
 		last, sent := -1, time.Time{}
 		for {
-			if detail, version := read(); version != last || time.Since(sent) >= watchEvery {
+			const early = 10 * time.Millisecond // a tick that is a little early counts
+			if detail, version := read(); version != last || time.Since(sent) >= unchanged-early {
 				last, sent = version, time.Now()
 				recordProgress(ctx, detail)
 			}

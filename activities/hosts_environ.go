@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,8 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/mainspring-ml/mainspring/internal/accel"
+	"github.com/mainspring-ml/mainspring/internal/runner"
+	"github.com/mainspring-ml/mainspring/internal/runner/affinity"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -100,7 +103,7 @@ type places struct {
 // what the engine says.
 func (h *Hosts) rankEnvironment(ctx context.Context, req models.RunRanksRequest, local int, at places, progress string, spec variables) []string {
 	env := h.baseEnvironment()
-	env.set("OMP_NUM_THREADS=1", "PYTHONUNBUFFERED=1", "TORCH_NCCL_ASYNC_ERROR_HANDLING=1")
+	env.set("OMP_NUM_THREADS="+strconv.Itoa(threads(req.Node, local)), "PYTHONUNBUFFERED=1", "TORCH_NCCL_ASYNC_ERROR_HANDLING=1")
 	if at.interpreter != "" {
 		bin := filepath.Dir(at.interpreter)
 		env.set("VIRTUAL_ENV="+filepath.Dir(bin), "PATH="+bin+string(os.PathListSeparator)+env["PATH"])
@@ -126,6 +129,56 @@ func (h *Hosts) rankEnvironment(ctx context.Context, req models.RunRanksRequest,
 		env.set("TRACEPARENT=" + parent)
 	}
 	return env.list()
+}
+
+// leased puts a lease's share of the host into a job.
+func leased(job *runner.Job, node models.LeaseNode) {
+	// Part of a core can't be bound to: it is shared, like everything unleased.
+	job.Cores, job.MemoryMiB = wholeCores(node), node.MemoryMiB
+	for _, device := range node.Devices {
+		job.Devices = append(job.Devices, device.UUID)
+		if device.Share() < models.WholeGPU {
+			if job.Shares == nil {
+				job.Shares = map[string]int64{}
+			}
+			job.Shares[device.UUID] = device.Share()
+		}
+	}
+}
+
+func wholeCores(node models.LeaseNode) int {
+	const milli = 1000
+	return int(node.CPUMilli / milli)
+}
+
+// threads is how many threads of a library a rank should run: one for each of
+// its cores. Without any, one: many ranks with a thread for each core of the
+// host would only stand in each other's way.
+func threads(node models.LeaseNode, local int) int {
+	return max(1, min(affinity.Share(wholeCores(node), len(node.Devices), local), runtime.NumCPU()))
+}
+
+// near lists the cores next to a device; empty: unknown.
+func near(device models.Device) string {
+	if device.CPUs != "" || device.NUMANode == nil {
+		return device.CPUs
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/sys/devices/system/node/node%d/cpulist", *device.NUMANode))
+	if err != nil {
+		return "" // then it is not known after all
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// nearAny lists the cores next to any of the devices.
+func nearAny(devices []models.Device) string {
+	var lists []string
+	for _, device := range devices {
+		if list := near(device); list != "" {
+			lists = append(lists, list)
+		}
+	}
+	return strings.Join(lists, ",")
 }
 
 // torchrun sets what torchrun would. Ranks are numbered host by host; every

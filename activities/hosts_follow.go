@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,30 +16,43 @@ import (
 const followEvery = 200 * time.Millisecond
 
 // follow passes progress and checkpoints on until the job has ended. It stops
-// the job when cancellation was requested or the time is up; when the attempt
-// ends for any other reason, the job goes on and follow returns an error.
+// the job when cancellation was requested, the time is up or the ranks hang; when
+// the attempt ends for any other reason, the job goes on and follow returns an
+// error.
 func (g *gang) follow(ctx context.Context, handle *runner.Handle) (runner.State, error) {
-	tail := &progressTail{path: g.path(progressFile(0))}
+	tails := make([]*progressTail, len(g.req.Node.Devices))
+	for local := range tails {
+		tails[local] = &progressTail{path: g.path(progressFile(local))}
+	}
 	sink := newMetricSink(g.h.Metrics, g.req.Run, g.dir)
 	uploader := &checkpointUploader{store: g.h.Store, prefix: models.CheckpointPrefix(g.req.RunKey), dir: g.path(checkpointDir)}
-	stopWork := g.background(ctx, sink.work, uploader.work)
+	saved := &savedWork{pools: g.h.Pools, req: g.req}
+	stopWork := g.background(ctx, sink.work, uploader.work, saved.work)
 	defer stopWork()
 
-	state, err := g.wait(ctx, handle, func() {
-		g.take(tail, sink)
+	g.watch = newWatch(g, handle)
+	look := func() {
+		for local, tail := range tails {
+			g.take(local, tail, sink)
+		}
 		if newest := uploader.newest.Load(); newest > 0 {
+			g.watch.noteUpload(newest)
 			g.update(func(p *models.RankProgress) { p.Checkpoint = newest })
 		}
-	})
+		g.watch.look(now())
+		saved.at(g.watch.kept.UploadedAt)
+	}
+	state, err := g.wait(ctx, handle, look)
 	if err != nil {
 		return state, err
 	}
 	stopWork()
-	g.take(tail, sink)
+	if g.leads() && conclusion(state, g.req.Train, g.dir).err != nil {
+		uploader.finish(ctx)
+	}
+	look()
+	g.watch.save(now())
 	if g.leads() {
-		if outcome(state, g.req.Train, g.dir) != nil {
-			uploader.finish(ctx)
-		}
 		sink.finish(ctx)
 	}
 	g.storeLogs(ctx)
@@ -77,6 +91,9 @@ func (g *gang) wait(ctx context.Context, handle *runner.Handle, look func()) (ru
 		if overdue(began, g.req.Train) {
 			return handle.Stop(context.WithoutCancel(ctx), reasonTimeout)
 		}
+		if silence, hangs := g.watch.silent(now()); hangs {
+			return handle.Stop(context.WithoutCancel(ctx), g.watch.hangText(silence, g.step()))
+		}
 		select {
 		case <-ticker.C:
 		case <-agentStops(ctx):
@@ -88,6 +105,12 @@ func (g *gang) wait(ctx context.Context, handle *runner.Handle, look func()) (ru
 			return handle.Stop(context.WithoutCancel(ctx), reasonCancelled)
 		}
 	}
+}
+
+func (g *gang) step() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.progress.Step
 }
 
 // notePIDs keeps the numbers of the processes for the heartbeat.
@@ -103,9 +126,9 @@ func (g *gang) notePIDs(state runner.State) {
 	g.progress.PIDs = pids
 }
 
-// take reads new progress; everyone shows it, and the host of rank 0 sends it
-// to MLflow.
-func (g *gang) take(tail *progressTail, sink *metricSink) {
+// take reads new progress of one rank. The furthest step is what everyone
+// shows; metrics are those of the host's first rank, and rank 0's go to MLflow.
+func (g *gang) take(local int, tail *progressTail, sink *metricSink) {
 	lines, err := tail.next()
 	if err != nil {
 		slog.Warn("progress not read", "job", g.key, "error", err)
@@ -116,12 +139,20 @@ func (g *gang) take(tail *progressTail, sink *metricSink) {
 		if !ok {
 			continue // a line that is no JSON is the program's own business
 		}
+		g.watch.noteLine(record.at, tail.path)
+		if local > 0 {
+			g.update(func(p *models.RankProgress) { p.Step = max(p.Step, record.step) })
+			continue
+		}
 		if g.leads() {
 			sink.add(record, line.end)
 		}
 		g.note(record)
 	}
 }
+
+// maxShownMetrics keeps heartbeats small.
+const maxShownMetrics = 40
 
 func (g *gang) note(record progressRecord) {
 	g.update(func(p *models.RankProgress) {
@@ -139,4 +170,17 @@ func (g *gang) note(record progressRecord) {
 			g.curve.add(record.step, loss)
 		}
 	})
+}
+
+// shown is what a heartbeat tells of the metrics: the first by name, when there
+// are many.
+func shown(metrics map[string]float64) map[string]float64 {
+	if len(metrics) <= maxShownMetrics {
+		return metrics
+	}
+	few := map[string]float64{}
+	for _, name := range slices.Sorted(maps.Keys(metrics))[:maxShownMetrics] {
+		few[name] = metrics[name]
+	}
+	return few
 }

@@ -48,7 +48,9 @@ type rankPart struct {
 }
 
 // playRank takes key=value arguments: steps, every (checkpoint), model (name of
-// its input), until (waits for that file), exit, die (rank that kills itself).
+// its input), until (waits for that file), exit, die (rank that kills itself),
+// hang (rank that goes silent after its steps, deaf to SIGTERM, while the others
+// wait for it), slow (time it takes to write a checkpoint).
 func playRank(args []string) int {
 	p := rankPart{args: map[string]string{}, asked: make(chan os.Signal, 1)}
 	p.rank, _ = strconv.Atoi(os.Getenv("RANK"))
@@ -91,6 +93,14 @@ func (p rankPart) train() int {
 			p.checkpoint(step)
 		}
 	}
+	if p.args["hang"] != "" {
+		if p.args["hang"] == strconv.Itoa(p.rank) {
+			signal.Ignore(syscall.SIGTERM)
+		} else {
+			signal.Reset(syscall.SIGTERM)
+		}
+		time.Sleep(time.Minute)
+	}
 	for p.args["until"] != "" && readText(p.args["until"]) == "" {
 		select {
 		case <-p.asked:
@@ -117,6 +127,9 @@ func (p rankPart) checkpoint(step int) {
 	}
 	dir := filepath.Join(os.Getenv("MAINSPRING_CHECKPOINT_DIR"), fmt.Sprintf("step-%d", step))
 	check(os.MkdirAll(dir+".tmp", 0o700))
+	if pause, err := time.ParseDuration(p.args["slow"]); err == nil {
+		time.Sleep(pause)
+	}
 	check(os.WriteFile(filepath.Join(dir+".tmp", "step"), []byte(strconv.Itoa(step)), 0o600))
 	check(os.Rename(dir+".tmp", dir))
 }

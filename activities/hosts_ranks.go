@@ -12,9 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/runner"
-	"github.com/mainspring-ml/mainspring/internal/runner/pyenv"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -36,7 +34,7 @@ const (
 //     arrive is followed by one that finds the result.
 func (h *Hosts) RunRanks(ctx context.Context, req models.RunRanksRequest) (models.RanksResult, error) {
 	g := newGang(h, req)
-	defer pulse(ctx, g.read)()
+	defer pulseEach(ctx, gangBeat, g.read)()
 	release, err := h.claims.take(ctx, g.key)
 	if err != nil {
 		return models.RanksResult{}, err
@@ -47,10 +45,7 @@ func (h *Hosts) RunRanks(ctx context.Context, req models.RunRanksRequest) (model
 	}
 	handle, err := g.start(ctx)
 	if err != nil {
-		if ctx.Err() != nil {
-			return models.RanksResult{}, ctx.Err()
-		}
-		return models.RanksResult{}, err
+		return models.RanksResult{}, g.notStarted(ctx, err)
 	}
 	return g.see(ctx, handle)
 }
@@ -61,6 +56,9 @@ type gang struct {
 	req models.RunRanksRequest
 	key string
 	dir string // the job's
+
+	// watch is nil until the job runs.
+	watch *watch
 
 	mu       sync.Mutex
 	progress models.RankProgress
@@ -100,6 +98,7 @@ func (g *gang) read() (models.RankProgress, int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	detail := g.progress
+	detail.Metrics = shown(detail.Metrics)
 	detail.Curve = append([][2]float64(nil), g.curve.points...)
 	return detail, g.version
 }
@@ -154,89 +153,20 @@ func (g *gang) prepare(ctx context.Context) (runner.Job, error) {
 	if err := g.environment(ctx, argv, &at); err != nil {
 		return runner.Job{}, err
 	}
-	job := runner.Job{
-		Key: g.key, Token: g.req.Token, Grace: g.req.Train.Grace.Std(), Orphan: g.h.Orphan,
-	}
+	job := runner.Job{Key: g.key, Token: g.req.Token, Grace: g.req.Train.Grace.Std(), Orphan: g.h.Orphan}
+	leased(&job, g.req.Node)
 	for local, device := range g.req.Node.Devices {
-		job.Devices = append(job.Devices, device.UUID)
 		name := g.rankName(local)
 		job.Processes = append(job.Processes, runner.Process{
-			Name: name, Argv: argv, Dir: g.path(codeDir), Log: logPath(g.dir, name),
+			Name: name, Argv: argv, Dir: g.path(codeDir), Log: logPath(g.dir, name), Near: near(device),
 			Env: g.h.rankEnvironment(ctx, g.req, local, at, g.path(progressFile(local)), secrets),
 		})
 	}
 	return job, nil
 }
 
-// fetch brings data, code and the checkpoint to this host.
-func (g *gang) fetch(ctx context.Context) (at places, err error) {
-	g.phase(phaseData)
-	at = places{checkpoints: g.path(checkpointDir), model: g.path(modelDir), outOfFold: g.path(outOfFoldFile)}
-	if at.params, err = paramsJSON(g.req.Train.Params); err != nil {
-		return at, err
-	}
-	if at.data, err = g.h.cache().snapshot(ctx, g.req.Snapshot); err != nil {
-		return at, err
-	}
-	if code := g.req.Train.Code; code.URI != "" {
-		if err := g.h.cache().code(ctx, code.Ref(), g.path(codeDir)); err != nil {
-			return at, err
-		}
-	}
-	if g.req.Resume.Step > 0 {
-		at.resume = g.path("resume")
-		return at, g.resume(ctx, at.resume)
-	}
-	return at, nil
-}
-
-// resume fetches the checkpoint. One whose digests do not verify is removed
-// from the store, so that the next attempt finds the one before it.
-func (g *gang) resume(ctx context.Context, dir string) error {
-	manifest := g.req.Resume.Manifest
-	err := artifact.GetTree(ctx, g.h.Store, manifest, dir)
-	if !errors.Is(err, artifact.ErrCorrupt) && !errors.Is(err, artifact.ErrNotFound) {
-		return unavailable(manifest.URI, "the checkpoint can't be fetched", err)
-	}
-	prefix := models.CheckpointPrefix(g.req.RunKey)
-	if removed := g.h.Store.Delete(ctx, artifact.TreeKey(prefix+stepName(g.req.Resume.Step))); removed != nil {
-		return unavailable(manifest.URI, "the damaged checkpoint can't be removed", removed)
-	}
-	return &models.Error{
-		Kind: models.KindRankLost, Subject: manifest.URI, Message: fmt.Sprintf("the checkpoint of step %d is damaged and was removed", g.req.Resume.Step),
-		Cause: err,
-	}
-}
-
-// environment builds the Python environment and puts its interpreter in the
-// place of a leading "python".
-func (g *gang) environment(ctx context.Context, argv []string, at *places) error {
-	spec := g.req.Train.Environment
-	isPython := argv[0] == "python" || argv[0] == "python3"
-	if spec.Requirements.IsZero() && !isPython {
-		return nil
-	}
-	g.phase(phaseEnvironment)
-	request := pyenv.Request{Python: spec.Python, SystemSite: spec.SystemSite}
-	if !spec.Requirements.IsZero() {
-		path, err := g.h.cache().object(ctx, spec.Requirements.Ref())
-		if err != nil {
-			return err
-		}
-		request.Requirements = path
-	}
-	interpreter, err := g.h.Environments.Build(ctx, request)
-	if err != nil {
-		return err
-	}
-	if request.Requirements != "" {
-		at.interpreter = interpreter
-	}
-	if isPython {
-		argv[0] = interpreter
-	}
-	return nil
-}
+// lateLimit bounds the storing of a model after cancellation was requested.
+const lateLimit = 2 * time.Minute
 
 // see follows the job to its end and concludes.
 func (g *gang) see(ctx context.Context, handle *runner.Handle) (models.RanksResult, error) {
@@ -244,20 +174,35 @@ func (g *gang) see(ctx context.Context, handle *runner.Handle) (models.RanksResu
 	if err != nil {
 		return models.RanksResult{}, err
 	}
-	// A rank that was lost before the cancellation is worth telling: it may be
-	// why the rest of the gang was cancelled.
-	failure := outcome(state, g.req.Train, g.dir)
+	end := conclusion(state, g.req.Train, g.dir)
+	report := g.report(end.reason)
+	report.Ended = ended(state)
+	if done := state.Stopping == "" && end.err == nil; cancelRequested(ctx) && done {
+		// The request came too late: nothing is left to save by not storing it.
+		limited, stop := context.WithTimeout(context.WithoutCancel(ctx), lateLimit)
+		defer stop()
+		ctx = limited
+	}
 	if cancelRequested(ctx) {
-		var lost *models.Error
-		if errors.As(failure, &lost) && lost.Kind == models.KindRankLost && state.Stopping != reasonCancelled {
-			return models.RanksResult{}, failure
+		// A rank that was lost before the cancellation is worth telling: it may be
+		// why the rest of the gang was cancelled.
+		if end.err != nil && end.err.Kind == models.KindRankLost && state.Stopping != reasonCancelled {
+			end.err.Details = report
+			return models.RanksResult{}, end.err
 		}
-		return models.RanksResult{}, ctx.Err()
+		return models.RanksResult{}, cancelled(report)
 	}
-	if failure != nil {
-		return models.RanksResult{}, failure
+	if end.err != nil {
+		end.err.Details = report
+		return models.RanksResult{}, end.err
 	}
-	return g.conclude(ctx)
+	result, err := g.conclude(ctx, report)
+	var rejected *models.Error
+	if errors.As(err, &rejected) && rejected.Kind == models.KindModelRejected {
+		report.Reason = models.ExitNoModel
+		rejected.Details = report
+	}
+	return result, err
 }
 
 // earlierResult finds the result of an attempt whose answer did not arrive.
@@ -274,15 +219,15 @@ func (g *gang) earlierResult() (result models.RanksResult, found bool, err error
 }
 
 // conclude stores what the ranks have left.
-func (g *gang) conclude(ctx context.Context) (models.RanksResult, error) {
+func (g *gang) conclude(ctx context.Context, report models.AttemptReport) (models.RanksResult, error) {
 	g.phase(phaseUploading)
 	detail, _ := g.read()
-	result := models.RanksResult{Steps: detail.Step, Curve: detail.Curve, Reattached: detail.Reattached}
+	result := models.RanksResult{Steps: detail.Step, Curve: detail.Curve, Reattached: detail.Reattached, Report: report}
 	if g.leads() {
 		if err := g.storeModel(ctx, &result); err != nil {
 			return models.RanksResult{}, err
 		}
-		result.Metrics = detail.Metrics
+		result.Metrics = g.progress.Metrics // all of them; nobody writes any more
 	}
 	data, err := json.Marshal(result)
 	if err != nil {
@@ -298,41 +243,4 @@ func (g *gang) conclude(ctx context.Context) (models.RanksResult, error) {
 		}
 	}
 	return result, nil
-}
-
-// storeLogs puts the ranks' logs where MLflow's pages show them. A log that
-// can't be stored is no reason to fail.
-func (g *gang) storeLogs(ctx context.Context) {
-	const limit = 30 * time.Second
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
-	defer cancel()
-	folder := "logs"
-	if g.req.Restart > 0 {
-		folder = fmt.Sprintf("logs/restart-%d", g.req.Restart)
-	}
-	for local := range g.req.Node.Devices {
-		name := g.rankName(local)
-		bucket, key, err := artifact.ParseURI(g.req.Run.ArtifactURI + "/" + folder + "/" + name + ".log")
-		if err == nil {
-			_, err = artifact.PutFile(ctx, g.h.Store.InBucket(bucket), key, logPath(g.dir, name))
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			slog.Warn("log not stored", "rank", name, "run", g.req.Run.RunID, "error", err)
-		}
-	}
-}
-
-// PrepareEnvironment implements models.Hosts.
-func (h *Hosts) PrepareEnvironment(ctx context.Context, req models.PrepareEnvironmentRequest) (models.PreparedEnvironment, error) {
-	request := pyenv.Request{Python: req.Train.Environment.Python, SystemSite: req.Train.Environment.SystemSite}
-	if req.Train.Environment.Requirements.IsZero() {
-		return models.PreparedEnvironment{}, nil
-	}
-	path, err := h.cache().object(ctx, req.Train.Environment.Requirements.Ref())
-	if err != nil {
-		return models.PreparedEnvironment{}, err
-	}
-	request.Requirements = path
-	_, err = h.Environments.Build(ctx, request)
-	return models.PreparedEnvironment{}, err
 }

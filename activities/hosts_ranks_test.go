@@ -11,6 +11,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
@@ -153,8 +154,10 @@ func TestCancellationEndsTheGangAndKeepsItsCheckpoint(t *testing.T) {
 	}()
 	b.eventually("the ranks report", func() bool { return b.metrics.count() == 2 })
 	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+	err := <-done
+	var asked *temporal.CanceledError
+	if !errors.As(err, &asked) {
+		t.Fatalf("got %v", err)
 	}
 	b.noneLeft(req)
 	found, err := (&Checkpoints{Store: b.memory}).FindCheckpoint(context.Background(), models.FindCheckpointRequest{RunKey: "abc123"})

@@ -89,14 +89,12 @@ func (h *Hosts) startServer(ctx context.Context, key string, req models.StartRep
 	}
 	env.set(accel.Visibility(req.Node.Devices)...)
 	job := runner.Job{Key: key, Token: req.Token, Grace: drainLimit, Orphan: h.Orphan, Processes: []runner.Process{{
-		Name: serverName, Dir: dir, Log: logPath(dir, serverName), Env: env.list(),
+		Name: serverName, Near: nearAny(req.Node.Devices), Dir: dir, Log: logPath(dir, serverName), Env: env.list(),
 		Argv: append(append([]string(nil), h.Server...),
 			"--model-dir", model, "--name", req.Endpoint, "--version", req.Version,
 			"--addr", h.listenAddress(), "--advertise", h.Address, "--ready-file", filepath.Join(dir, readyFile)),
 	}}}
-	for _, device := range req.Node.Devices {
-		job.Devices = append(job.Devices, device.UUID)
-	}
+	leased(&job, req.Node)
 	handle, _, err := h.Runner.Start(ctx, job)
 	return handle, err
 }
@@ -151,7 +149,7 @@ func (h *Hosts) serverEnded(state runner.State, handle *runner.Handle, req model
 	if state.Stopping == runner.ReasonFenced {
 		return &models.Error{Kind: models.KindStaleFence, Subject: filepath.Base(handle.Dir()), Message: "the server was ended: " + state.Stopping}
 	}
-	if _, wasKilled := firstExit(state, killed); wasKilled || state.Stopping != "" {
+	if _, wasKilled := firstExit(state, func(e runner.Exit) bool { return e.Signal != "" || killed(e) }); wasKilled || state.Stopping != "" {
 		return rankLost(serverName, "was ended before it was ready ("+exitText(state)+")", handle.Dir())
 	}
 	return h.serverFailed(req, "the model server ended before it was ready ("+exitText(state)+")", handle)

@@ -27,30 +27,40 @@ func TestOutcomeNamesTheCauseNotItsConsequence(t *testing.T) {
 		return state
 	}
 	stopping := func(reason string, state runner.State) runner.State { state.Stopping = reason; return state }
-	lost := exits(runner.Exit{Signal: "killed"})
-	lost.Lost = true
+	lostAfter := func(state runner.State) runner.State { state.Lost = true; return state }
+	lost := lostAfter(exits(runner.Exit{Signal: "killed", Lost: true}))
+	byMemory := func(signal string, oom runner.OOM, second int) runner.Exit {
+		return runner.Exit{Signal: signal, OOM: oom, At: at(second)}
+	}
 	for name, c := range map[string]struct {
-		state runner.State
-		want  models.ErrorKind // "" for success
+		state  runner.State
+		reason models.ExitReason
+		want   models.ErrorKind // "" for success
 	}{
-		"all well":                        {exits(runner.Exit{}, runner.Exit{}), ""},
-		"own failure":                     {exits(runner.Exit{Code: 1, At: at(1)}, runner.Exit{Signal: "terminated", Asked: true, At: at(6)}), models.KindTrainingFailed},
-		"killed after its peer gave up":   {exits(runner.Exit{Code: 1, At: at(1)}, runner.Exit{Signal: "killed", At: at(2)}), models.KindRankLost},
-		"a shell's word for killed":       {exits(runner.Exit{Code: 137}), models.KindRankLost},
-		"the shim was killed":             {lost, models.KindRankLost},
-		"could not start":                 {exits(runner.Exit{Error: "x: executable file not found in $PATH"}), models.KindTrainingFailed},
-		"fenced":                          {stopping(runner.ReasonFenced, exits(runner.Exit{Signal: "terminated", Asked: true})), models.KindStaleFence},
-		"out of time":                     {stopping(reasonTimeout, exits(runner.Exit{Code: 143, Asked: true})), models.KindTrainingFailed},
-		"stopped by its host":             {stopping("the host's jobs are being stopped", exits(runner.Exit{Code: 143, Asked: true})), models.KindRankLost},
-		"done before the request arrived": {stopping("the host's jobs are being stopped", exits(runner.Exit{})), ""},
+		"all well":                           {exits(runner.Exit{}, runner.Exit{}), models.ExitFinished, ""},
+		"own failure":                        {exits(runner.Exit{Code: 1, At: at(1)}, runner.Exit{Signal: "terminated", Asked: true, At: at(6)}), models.ExitStatus, models.KindTrainingFailed},
+		"killed after its peer gave up":      {exits(runner.Exit{Code: 1, At: at(1)}, runner.Exit{Signal: "killed", At: at(2)}), models.ExitSignal, models.KindRankLost},
+		"a shell's word for killed":          {exits(runner.Exit{Code: 137}), models.ExitSignal, models.KindRankLost},
+		"a shell's word for terminated":      {exits(runner.Exit{Code: 143}), models.ExitSignal, models.KindRankLost},
+		"aborted because its peer failed":    {exits(runner.Exit{Code: 1, At: at(1)}, runner.Exit{Signal: "aborted", At: at(2)}), models.ExitStatus, models.KindTrainingFailed},
+		"its peer failed because it crashed": {exits(runner.Exit{Code: 1, At: at(2)}, runner.Exit{Signal: "segmentation fault", At: at(1)}), models.ExitSignal, models.KindRankLost},
+		"its data, whoever was first":        {exits(runner.Exit{Code: 1, At: at(1)}, runner.Exit{Code: 65, At: at(2)}), models.ExitDataError, models.KindTrainingFailed},
+		"the lease's memory":                 {exits(runner.Exit{Code: 1, At: at(1)}, byMemory("killed", runner.OOMLimit, 2)), models.ExitOutOfMemory, models.KindTrainingFailed},
+		"the host's memory":                  {exits(runner.Exit{Code: 1, At: at(1)}, byMemory("killed", runner.OOMHost, 2)), models.ExitOutOfMemory, models.KindRankLost},
+		"the shim was killed":                {lost, models.ExitSignal, models.KindRankLost},
+		"failed before the shim was killed":  {lostAfter(exits(runner.Exit{Code: 2, At: at(1)}, runner.Exit{Signal: "killed", Lost: true, At: at(2)})), models.ExitStatus, models.KindTrainingFailed},
+		"could not start":                    {exits(runner.Exit{Error: "x: executable file not found in $PATH"}), models.ExitNotStarted, models.KindTrainingFailed},
+		"fenced":                             {stopping(runner.ReasonFenced, exits(runner.Exit{Signal: "terminated", Asked: true})), models.ExitFenced, models.KindStaleFence},
+		"out of time":                        {stopping(reasonTimeout, exits(runner.Exit{Code: 143, Asked: true})), models.ExitTimeout, models.KindTrainingFailed},
+		"hangs":                              {stopping(reasonHang+": none for 5s", exits(runner.Exit{Signal: "killed", Asked: true})), models.ExitHang, models.KindRankLost},
+		"orphaned":                           {stopping(runner.ReasonOrphaned+" for 15m", exits(runner.Exit{Code: 143, Asked: true})), models.ExitAgentLost, models.KindRankLost},
+		"stopped by its host":                {stopping("the host's jobs are being stopped", exits(runner.Exit{Code: 143, Asked: true})), models.ExitLeaseLost, models.KindRankLost},
+		"left politely when asked":           {stopping("the host's jobs are being stopped", exits(runner.Exit{Asked: true})), models.ExitLeaseLost, models.KindRankLost},
+		"done before the request arrived":    {stopping("the host's jobs are being stopped", exits(runner.Exit{})), models.ExitFinished, ""},
 	} {
-		err := outcome(c.state, models.TrainSpec{Command: []string{"x"}}, t.TempDir())
-		var rich *models.Error
-		switch {
-		case c.want == "" && err != nil:
-			t.Errorf("%s: got %v, want success", name, err)
-		case c.want != "" && (!errors.As(err, &rich) || rich.Kind != c.want):
-			t.Errorf("%s: got %v, want %s", name, err, c.want)
+		end := conclusion(c.state, models.TrainSpec{Command: []string{"x"}}, t.TempDir())
+		if c.want == "" && end.err != nil || c.want != "" && (end.err == nil || end.err.Kind != c.want) || end.reason != c.reason {
+			t.Errorf("%s: got %s, %v; want %s, %q", name, end.reason, end.err, c.reason, c.want)
 		}
 	}
 }

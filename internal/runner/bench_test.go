@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -66,6 +67,13 @@ func playRank(part string) {
 			os.Exit(1)
 		}
 		fmt.Println("child", child.Process.Pid)
+	case "hungry": // for memory, until somebody stops it
+		for held := [][]byte{}; ; {
+			held = append(held, bytes.Repeat([]byte{1}, 1<<20))
+			if len(held) > 256 {
+				os.Exit(0)
+			}
+		}
 	case "environment":
 		fmt.Println(strings.Join(os.Environ(), "\n"))
 		os.Exit(0)

@@ -65,7 +65,9 @@ func (h *Handle) recover() (State, bool, error) {
 		return State{}, false, err
 	}
 	defer own.release()
+	oom := groupOOM(h.job.Cgroup)
 	killStrays(h.dir)
+	dissolve(h.job.Cgroup)
 	state, _, err := readState(h.dir)
 	if err != nil || state.Finished {
 		return state, state.Finished, err
@@ -75,7 +77,7 @@ func (h *Handle) recover() (State, bool, error) {
 	}
 	for i := range state.Processes {
 		if state.Processes[i].Exit == nil {
-			state.Processes[i].Exit = &Exit{Signal: "killed", At: time.Now().UTC()}
+			state.Processes[i].Exit = &Exit{Signal: "killed", OOM: oom, Lost: true, At: time.Now().UTC()}
 		}
 	}
 	state.Finished, state.Lost = true, true

@@ -22,6 +22,14 @@ type Job struct {
 	Shares map[string]int64 `json:"shares,omitempty"`
 
 	Processes []Process `json:"processes"`
+	// Cores is how many cores the processes have to themselves, split evenly; 0:
+	// none, they go where the kernel puts them, next to what Near says. The
+	// runner chooses which.
+	Cores int `json:"cores,omitempty"`
+	// MemoryMiB limits all processes together where cgroup v2 allows. 0: no limit.
+	MemoryMiB int64 `json:"memory_mib,omitempty"`
+	// Cgroup is where, set by the runner. Empty: nowhere.
+	Cgroup string `json:"cgroup,omitempty"`
 	// Grace is the time between SIGTERM and SIGKILL.
 	Grace time.Duration `json:"grace"`
 	// Settle is how long the others may go on by themselves after one process
@@ -37,6 +45,10 @@ type Process struct {
 	Argv []string `json:"argv"` // Argv[0] is looked up in Env's PATH
 	Dir  string   `json:"dir"`
 	Log  string   `json:"log"` // receives stdout and stderr
+	// Near are the cores next to the process's device, such as "0-15,32-47".
+	Near string `json:"near,omitempty"`
+	// Cores are those it is bound to, set by the runner. None: all.
+	Cores []int `json:"cores,omitempty"`
 	// Env is the whole environment. It reaches the shim through a pipe and is
 	// never written to disk.
 	Env []string `json:"-"`
@@ -96,6 +108,10 @@ type Exit struct {
 	Signal string `json:"signal,omitempty"` // the signal that ended it, such as "killed"
 	// Asked: the shim had sent a signal before.
 	Asked bool `json:"asked,omitempty"`
+	// OOM: the kernel killed it for want of memory.
+	OOM OOM `json:"oom,omitempty"`
+	// Lost: the shim was killed before it saw the end.
+	Lost bool `json:"lost,omitempty"`
 	// Error says why the process could not start.
 	Error string    `json:"error,omitempty"`
 	At    time.Time `json:"at"`

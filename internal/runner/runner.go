@@ -24,10 +24,17 @@ type Runner struct {
 	// Shim is the command that runs RunShim, to which "--dir <job>" is appended.
 	// Default: this program's subcommand shim.
 	Shim []string
+	// Cgroups is the cgroup v2 directory below which jobs with a memory limit get
+	// theirs. Default: found by package cgroup, which may move this process.
+	Cgroups string
 }
 
-// ReasonFenced is State.Stopping of a job that had to make way for a newer one.
-const ReasonFenced = "a newer lease took its device"
+const (
+	// ReasonFenced is State.Stopping of a job that had to make way for a newer one.
+	ReasonFenced = "a newer lease took its device"
+	// ReasonOrphaned is how State.Stopping begins when the agent did not come back.
+	ReasonOrphaned = "nobody watched over the job"
+)
 
 const (
 	// startLimit bounds the time from starting a shim to its first state.
@@ -162,10 +169,17 @@ func (r Runner) list() ([]*Handle, error) {
 
 // launch writes the job and starts its shim in a session of its own.
 func (r Runner) launch(ctx context.Context, handle *Handle) error {
-	job := handle.job
 	if err := os.MkdirAll(handle.dir, 0o700); err != nil {
 		return err
 	}
+	job := handle.job
+	job.Processes = slices.Clone(job.Processes) // placing writes to them
+	release, err := r.place(ctx, &job)
+	if err != nil {
+		return err
+	}
+	defer release()
+	handle.job = job
 	if err := writeJSON(filepath.Join(handle.dir, jobFile), shimJob{Job: job, Fences: r.fences()}); err != nil {
 		return err
 	}

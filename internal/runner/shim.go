@@ -53,6 +53,8 @@ func RunShim(ctx context.Context, dir string, environments io.Reader) error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become the parent of orphaned processes: %w", err)
 	}
+	s.limit()
+	s.memory.look()
 	if err := s.start(); err != nil {
 		return err
 	}
@@ -64,6 +66,9 @@ type shim struct {
 	job   shimJob
 	state State
 	exits chan exited
+	group *os.File // the job's cgroup; nil: none
+
+	memory oomWatch
 
 	running  int
 	settleBy time.Time // when the others have to go after a failure; zero: no failure
@@ -124,6 +129,7 @@ func (s *shim) supervise(ctx context.Context) error {
 		}
 	}
 	s.reapAll()
+	dissolve(s.job.Cgroup)
 	s.state.Finished = true
 	return s.save()
 }
@@ -133,6 +139,7 @@ func (s *shim) look(now time.Time) {
 	if now.Sub(s.reapedAt) >= reapEvery {
 		s.reapedAt = now
 		s.reapOrphans()
+		s.memory.look()
 	}
 	var reason string
 	if asked, err := readJSON(filepath.Join(s.dir, stopFile), &reason); asked && err == nil {
@@ -143,7 +150,7 @@ func (s *shim) look(now time.Time) {
 		s.stop("another process of the job failed", min(s.job.Grace, s.job.Settle))
 	}
 	if s.orphaned(now) {
-		s.stop(fmt.Sprintf("nobody watched over the job for %s", s.job.Orphan), s.job.Grace)
+		s.stop(fmt.Sprintf("%s for %s", ReasonOrphaned, s.job.Orphan), s.job.Grace)
 	}
 	if !s.killBy.IsZero() && now.After(s.killBy) {
 		s.signal(unix.SIGKILL)
@@ -177,11 +184,27 @@ func (s *shim) stop(reason string, grace time.Duration) {
 func (s *shim) record(e exited) error {
 	exit := exitOf(e)
 	exit.Asked = !s.killBy.IsZero()
+	if exit.Signal == unix.SIGKILL.String() {
+		exit.OOM = s.oom(exit.Asked)
+	}
 	s.state.Processes[e.index].Exit = &exit
 	if exit.Failed() && s.settleBy.IsZero() {
 		s.settleBy = time.Now().Add(s.job.Settle)
 	}
 	return s.save()
+}
+
+// oom says whether a killed process was killed for want of memory. The job's
+// cgroup knows; without one, the host's count is evidence enough unless the shim
+// itself kills.
+func (s *shim) oom(asked bool) OOM {
+	if s.job.Cgroup != "" {
+		return groupOOM(s.job.Cgroup)
+	}
+	if !asked && s.memory.grew() {
+		return OOMHost
+	}
+	return ""
 }
 
 func exitOf(e exited) Exit {

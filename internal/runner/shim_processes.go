@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mainspring-ml/mainspring/internal/runner/affinity"
 )
 
 // start starts all processes, each as the leader of a group of its own. When
@@ -25,7 +27,7 @@ func (s *shim) start() error {
 		return err
 	}
 	for i, p := range s.job.Processes {
-		process, err := spawn(p)
+		process, err := s.spawn(p)
 		if err != nil {
 			s.abandon(i, err)
 			break
@@ -50,7 +52,10 @@ func (s *shim) abandon(i int, cause error) {
 	s.stop("a process could not be started", s.job.Settle)
 }
 
-func spawn(p Process) (*os.Process, error) {
+// spawn starts a process on its cores and in the job's cgroup: both are
+// inherited at its birth, from this thread and by the kernel's own call, so that
+// it never runs elsewhere. Pdeathsig is bound to this thread, too.
+func (s *shim) spawn(p Process) (*os.Process, error) {
 	program, err := lookUp(p.Argv[0], p.Dir, p.Env)
 	if err != nil {
 		return nil, err
@@ -65,10 +70,52 @@ func spawn(p Process) (*os.Process, error) {
 		return nil, err
 	}
 	defer null.Close()
-	return os.StartProcess(program, p.Argv, &os.ProcAttr{
-		Dir: p.Dir, Env: p.Env, Files: []*os.File{null, log, log},
-		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL},
+	attributes := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
+	if s.group != nil {
+		attributes.UseCgroupFD, attributes.CgroupFD = true, int(s.group.Fd())
+	}
+	if len(p.Cores) > 0 {
+		restore, err := affinity.Bind(p.Cores)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, p.Name, "runs on any core:", err)
+		} else {
+			defer func() {
+				if err := restore(); err != nil {
+					fmt.Fprintln(os.Stderr, "the shim stays bound:", err)
+				}
+			}()
+		}
+	}
+	process, err := os.StartProcess(program, p.Argv, &os.ProcAttr{
+		Dir: p.Dir, Env: p.Env, Files: []*os.File{null, log, log}, Sys: attributes,
 	})
+	return process, explainStart(err, program, p.Dir)
+}
+
+// explainStart says what the kernel means: it reports a missing interpreter, or
+// a missing directory, as if the program itself were missing.
+func explainStart(err error, program, dir string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.ENOEXEC):
+		return fmt.Errorf("%s is not a program of this kind of host, and its first line names no interpreter (#!): %w", program, err)
+	case !errors.Is(err, unix.ENOENT):
+		return err
+	}
+	if _, missing := os.Stat(dir); missing != nil {
+		return fmt.Errorf("its working directory is missing: %w", missing)
+	}
+	interpreter := "its interpreter"
+	if file, open := os.Open(program); open == nil {
+		defer file.Close()
+		first := make([]byte, 256)
+		n, _ := file.Read(first) // an unreadable line is not quoted
+		if line, _, _ := strings.Cut(string(first[:n]), "\n"); strings.HasPrefix(line, "#!") {
+			interpreter += " " + strings.TrimSpace(line[2:])
+		}
+	}
+	return fmt.Errorf("%s is there, but %s is not: %w", program, interpreter, err)
 }
 
 // lookUp finds a program as the process itself would: a name with a slash is a
