@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	testLimit = 8 * time.Minute // of everything; a first run builds a Python environment
+	testLimit = 16 * time.Minute // of everything; a first run builds a Python environment
 	patience  = stack.Patience
 )
 

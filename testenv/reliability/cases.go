@@ -25,6 +25,9 @@ type breakage struct {
 	// costs is whether the attempt has to end; otherwise the ranks must be the
 	// same processes all the time.
 	costs bool
+	// damaged is whether the newest checkpoint is: then the one before it is
+	// resumed from, and the damage is told.
+	damaged bool
 	// differs is why the model may be another one than the reference.
 	differs string
 }
@@ -45,6 +48,15 @@ func cases() []breakage {
 		{
 			name: "hang", did: "SIGSTOP of one rank, with `hang_timeout: 6s`", costs: true, strike: signal(syscall.SIGSTOP, rankOne),
 			change: func(s *models.LifecycleSpec) { s.Train.HangTimeout = models.Duration(hangAfter) },
+		},
+		{
+			name: "checkpoint", did: "the newest checkpoint is damaged in the store, then SIGKILL of one rank", costs: true, damaged: true,
+			strike: func(ctx context.Context, s *scene) (time.Time, error) {
+				if err := s.damage(ctx); err != nil {
+					return time.Time{}, err
+				}
+				return signal(syscall.SIGKILL, rankOne)(ctx, s)
+			},
 		},
 		{
 			name: "node", did: "SIGKILL of everything on one host, which stays away; a third host is free", costs: true,

@@ -13,7 +13,7 @@ import (
 
 // measure breaks one training. Whatever goes wrong is told in the figure.
 func (m *matrix) measure(ctx context.Context, c breakage) Figure {
-	figure := Figure{Case: c.name, Did: c.did, Differs: c.differs}
+	figure := Figure{Case: c.name, Did: c.did, Damaged: c.damaged, Differs: c.differs}
 	if err := m.play(ctx, c, &figure); err != nil {
 		figure.Error = err.Error()
 	}
@@ -78,6 +78,7 @@ func (m *matrix) strike(ctx context.Context, c breakage, s *scene, figure *Figur
 		figure.Resumed = training.Resumed
 		figure.Repeated = max(figure.StruckAt-figure.Resumed, 0)
 	}
+	figure.Skipped = training.Skipped
 	if len(training.Failures) > 0 {
 		figure.Failure = training.Failures[0]
 	}

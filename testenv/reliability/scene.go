@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/models"
 	"github.com/mainspring-ml/mainspring/testenv/laptop"
 )
@@ -94,32 +93,10 @@ func (m *matrix) outcome(ctx context.Context, id string) (digest string, trainin
 	return digest, training, err
 }
 
-// digest is that of the exported model alone: what lies beside it names the run.
-func (m *matrix) digest(ctx context.Context, manifest models.Ref) (string, error) {
-	environment := map[string]string{}
-	for _, pair := range m.laptop.Access().Env() {
-		name, value, _ := strings.Cut(pair, "=")
-		environment[name] = value
-	}
-	store, err := artifact.NewS3(artifact.ConfigFromEnv(func(name string) string { return environment[name] }))
-	if err != nil {
-		return "", err
-	}
-	tree, err := artifact.ReadTree(ctx, store, manifest)
-	if err != nil {
-		return "", err
-	}
-	for _, file := range tree.Files {
-		if file.Path == "model.onnx" {
-			return file.SHA256, nil
-		}
-	}
-	return "", fmt.Errorf("%s has no model.onnx", manifest.URI)
-}
-
 // rankProcess is a rank as the kernel sees it.
 type rankProcess struct {
 	pid, rank   int
+	key         string // of the training, in paths
 	progress    string // file
 	environment []byte
 }
@@ -135,7 +112,7 @@ func (s *scene) ranks() (found []rankProcess) {
 		if err != nil {
 			continue // no rank, but something around it
 		}
-		found = append(found, rankProcess{pid: pid, rank: rank, progress: variable(block, "MAINSPRING_PROGRESS"), environment: block})
+		found = append(found, rankProcess{pid: pid, rank: rank, key: variable(block, "TORCHELASTIC_RUN_ID"), progress: variable(block, "MAINSPRING_PROGRESS"), environment: block})
 	}
 	slices.SortFunc(found, func(a, b rankProcess) int { return (a.rank-b.rank)<<32 + a.pid - b.pid })
 	// A rank's own children come after it and carry the same mark.
