@@ -33,9 +33,10 @@ func (p *Pool) Request(request models.LeaseRequest, now time.Time) (e Effects) {
 		}
 		e = p.schedule(e, now)
 	}
+	p.order(now)
 	told := func(m Message[models.LeaseWaiting]) bool { return m.Body.RequestID == w.RequestID }
 	if !w.done && !slices.ContainsFunc(e.Waits, told) {
-		e.wait(w, p.Explain(w.RequestID, now))
+		e.wait(w, p.explain(w, now))
 	}
 	return e
 }

@@ -19,6 +19,11 @@ func (p *Pool) Explain(requestID string, now time.Time) string {
 	if w == nil {
 		return ""
 	}
+	p.order(now)
+	return p.explain(w, now)
+}
+
+func (p *Pool) explain(w *asked, now time.Time) string {
 	if len(p.rest.Nodes) == 0 {
 		return "needs " + describe(w.Resources) + "; pool " + p.rest.Pool + " has no hosts: start `mainspring agent` on one"
 	}

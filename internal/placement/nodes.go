@@ -151,11 +151,8 @@ func (p *Pool) inventoryChanged() {
 	p.checked = false
 	p.freed++
 	for _, w := range p.waiting {
-		for _, host := range w.ReservedOn {
-			if at, known := p.find(host); !known || !usable(p.rest.Nodes[at]) {
-				p.unkeep(w) // and other hosts are chosen
-				break
-			}
+		if len(w.ReservedOn) > 0 && !p.stillHold(w) {
+			p.unkeep(w) // and other hosts are chosen
 		}
 	}
 }

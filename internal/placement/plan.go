@@ -32,16 +32,18 @@ type futile struct {
 }
 
 // plan asks preemptible leases back for requests that come before them, at most
-// once in planEvery. What it frees is promised at once.
-func (p *Pool) plan(e *Effects, now time.Time) {
+// once in planEvery. What it frees is promised at once. It reports whether it
+// changed anything.
+func (p *Pool) plan(e *Effects, now time.Time) bool {
 	if now.Sub(p.rest.PlannedAt) < planEvery || !slices.ContainsFunc(p.waiting, unpromised) {
-		return
+		return false
 	}
 	look := p.survey(now)
 	if !slices.ContainsFunc(look.victims, func(v victim) bool { return !v.protected || p.backfilled(v.held) }) {
-		return
+		return false
 	}
 	p.rest.PlannedAt = now
+	freed := p.freed
 	for _, w := range p.waiting {
 		if !unpromised(w) {
 			continue
@@ -63,15 +65,16 @@ func (p *Pool) plan(e *Effects, now time.Time) {
 		}
 	}
 	p.sweep()
+	return p.freed != freed
 }
 
 func unpromised(w *asked) bool { return len(w.Promised) == 0 }
 
-// survey lists who could be asked to leave.
+// survey lists who could be asked to leave: not who has only just come.
 func (p *Pool) survey(now time.Time) *planning {
 	look := &planning{on: map[string][]int{}, futile: map[futile]bool{}}
 	for _, h := range p.leases {
-		if h.Resources.Preemptible && h.Ending == nil {
+		if h.Resources.Preemptible && h.Ending == nil && h.GrantedAt.Before(now) {
 			since := h.GrantedAt
 			if h.SavedAt.After(since) {
 				since = h.SavedAt
@@ -175,10 +178,7 @@ func (p *Pool) choose(look *planning, w *asked, gang fit.Gang) []int {
 		free[room.Node] = room.Devices
 	}
 	p.open(opened, false)
-	each, enough := gang.PerNode, gang.MinNodes
-	if gang.Total > 0 {
-		each, enough = 1, gang.Total
-	}
+	each, enough := portions(gang)
 	var offers []offer
 	for _, room := range p.roster.Rooms(gang) {
 		at, _ := p.find(room.Node)

@@ -38,7 +38,7 @@ func (p *Pool) reserve(e *Effects, now time.Time) {
 		w.ReservedAt, w.ReservedOn = now, hosts
 		p.keep(w)
 		reserved[w.Resources.Priority]++
-		e.wait(w, p.Explain(w.RequestID, now))
+		e.wait(w, p.explain(w, now))
 	}
 }
 
@@ -49,59 +49,80 @@ func (p *Pool) target(w *asked) []string {
 	for _, room := range p.cluster.Rooms(w.gang) {
 		free[room.Node] = room.Devices
 	}
+	if len(w.gang.UUIDs) > 0 {
+		return p.homes(w.gang.UUIDs, nil)
+	}
+	rooms := p.capacity(w, nil)
+	each, _ := portions(w.gang)
+	slices.SortStableFunc(rooms, func(a, b fit.Room) int {
+		return max(each-free[a.Node], 0) - max(each-free[b.Node], 0)
+	})
+	return gather(rooms, w.gang)
+}
+
+// stillHold reports whether the hosts that are kept for a request would do.
+func (p *Pool) stillHold(w *asked) bool {
+	if len(w.gang.UUIDs) > 0 {
+		return slices.Equal(p.homes(w.gang.UUIDs, w), w.ReservedOn)
+	}
+	rooms := slices.DeleteFunc(p.capacity(w, w), func(r fit.Room) bool { return !slices.Contains(w.ReservedOn, r.Node) })
+	return len(gather(rooms, w.gang)) > 0
+}
+
+// capacity is what each usable host could give a gang if it were idle. Hosts
+// that are kept for others than owner are left out.
+func (p *Pool) capacity(w, owner *asked) []fit.Room {
 	var rooms []fit.Room
 	for _, room := range p.roster.Rooms(w.gang) {
 		at, _ := p.find(room.Node)
 		room.Devices -= len(p.rest.Nodes[at].Quarantined)
-		if p.kept[room.Node] == nil && usable(p.rest.Nodes[at]) && room.Devices > 0 {
+		if kept := p.kept[room.Node]; (kept == nil || kept == owner) && usable(p.rest.Nodes[at]) && room.Devices > 0 {
 			rooms = append(rooms, room)
 		}
 	}
-	if len(w.gang.UUIDs) > 0 {
-		return p.homes(w.gang.UUIDs)
-	}
-	each, enough := w.gang.PerNode, w.gang.MinNodes
-	if w.gang.Total > 0 {
-		each, enough = 1, w.gang.Total
-	}
-	slices.SortStableFunc(rooms, func(a, b fit.Room) int {
-		return max(each-free[a.Node], 0) - max(each-free[b.Node], 0)
-	})
-	return gather(rooms, each, enough, w.gang.Total > 0)
+	return rooms
 }
 
-// gather takes rooms of one model until they are enough: hosts, or devices when
-// counting is on.
-func gather(rooms []fit.Room, each, enough int, counting bool) []string {
+// portions is how a gang is made up: so many devices each, so many times. A
+// total comes one by one.
+func portions(g fit.Gang) (each, times int) {
+	if g.Total > 0 {
+		return 1, g.Total
+	}
+	return g.PerNode, g.MinNodes
+}
+
+// gather takes rooms of one model until they hold a gang.
+func gather(rooms []fit.Room, gang fit.Gang) []string {
+	each, times := portions(gang)
 	got, names := map[string]int{}, map[string][]string{}
 	for _, room := range rooms {
 		if room.Devices < each {
 			continue
 		}
 		names[room.Model] = append(names[room.Model], room.Node)
-		if counting {
+		if gang.Total > 0 {
 			got[room.Model] += room.Devices
 		} else {
 			got[room.Model]++
 		}
-		if got[room.Model] >= enough {
-			hosts := names[room.Model]
-			slices.Sort(hosts)
-			return hosts
+		if got[room.Model] >= times {
+			return slices.Sorted(slices.Values(names[room.Model]))
 		}
 	}
 	return nil
 }
 
-// homes are the hosts of devices, when all are usable and none is kept.
-func (p *Pool) homes(uuids []string) []string {
+// homes are the hosts of devices, when all are usable and none is kept for
+// others than owner.
+func (p *Pool) homes(uuids []string, owner *asked) []string {
 	var hosts []string
 	for _, n := range p.rest.Nodes {
 		for _, d := range n.Devices {
 			if !slices.Contains(uuids, d.UUID) {
 				continue
 			}
-			if !usable(n) || p.kept[n.Node] != nil {
+			if kept := p.kept[n.Node]; !usable(n) || kept != nil && kept != owner {
 				return nil
 			}
 			hosts = append(hosts, n.Node)

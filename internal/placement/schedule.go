@@ -10,13 +10,15 @@ import (
 
 // schedule is what follows every event: first what is due, then who gets what.
 func (p *Pool) schedule(e Effects, now time.Time) Effects {
+	p.order(now)
 	p.forgetNodes(now)
 	p.expire(&e, now)
 	p.prove(&e, now)
-	p.order(now)
 	p.fulfil(&e, now)
 	p.fill(&e, now)
-	p.plan(&e, now)
+	if p.plan(&e, now) {
+		p.fill(&e, now)
+	}
 	p.reserve(&e, now)
 	p.grow(&e)
 	p.forgetTenants(now)
@@ -35,7 +37,7 @@ func (p *Pool) expire(e *Effects, now time.Time) {
 	})
 	for _, w := range p.waiting {
 		if deadline, has := w.deadline(); has && !now.Before(deadline) {
-			e.refuse(w.Holder, w.RequestID, "it waited for max_wait, "+spell(time.Duration(w.Resources.MaxWait))+": "+p.Explain(w.RequestID, now))
+			e.refuse(w.Holder, w.RequestID, "it waited for max_wait, "+spell(time.Duration(w.Resources.MaxWait))+": "+p.explain(w, now))
 			p.dequeue(w)
 		}
 	}
@@ -91,14 +93,18 @@ func (p *Pool) fulfil(e *Effects, now time.Time) {
 	p.sweep()
 }
 
-// fill serves the queue in order, each request that fits.
+// fill serves the queue in order, each request that fits; and again when that
+// ended a reservation, since others may use its hosts then.
 func (p *Pool) fill(e *Effects, now time.Time) {
-	for _, w := range p.waiting {
-		if len(w.Promised) > 0 {
-			continue
-		}
-		if gang, parts, ok := p.try(w); ok {
-			p.serve(e, w, gang, parts, now)
+	for freed := p.freed - 1; freed != p.freed; {
+		freed = p.freed
+		for _, w := range p.waiting {
+			if w.done || len(w.Promised) > 0 {
+				continue
+			}
+			if gang, parts, ok := p.try(w); ok {
+				p.serve(e, w, gang, parts, now)
+			}
 		}
 	}
 	p.sweep()
@@ -135,7 +141,7 @@ func (p *Pool) promise(e *Effects, w *asked, parts []models.LeaseNode, now time.
 	p.unkeep(w)
 	w.Promised = lean(parts)
 	p.cluster.Take(w.Promised)
-	e.wait(w, p.Explain(w.RequestID, now))
+	e.wait(w, p.explain(w, now))
 }
 
 func (p *Pool) breakPromise(w *asked) {

@@ -25,9 +25,10 @@ func (p *Pool) Status(now time.Time, limit int) models.PoolStatus {
 			status.Leases = append(status.Leases, h.Lease)
 		}
 	}
+	p.order(now)
 	for _, w := range p.waiting[:min(limit, len(p.waiting))] {
 		status.Waiting = append(status.Waiting, w.PoolRequest)
-		status.Reasons[w.RequestID] = p.Explain(w.RequestID, now)
+		status.Reasons[w.RequestID] = p.explain(w, now)
 	}
 	for _, t := range p.tenants[:min(limit, len(p.tenants))] {
 		settled := *t
