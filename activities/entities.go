@@ -16,6 +16,11 @@ import (
 // Entities reaches the workflows that live for ever, through Temporal itself.
 type Entities struct {
 	Temporal client.Client
+	// AsksAtOnce is how many questions this process may have in flight at pools.
+	// 0: few enough for a server with its default limits.
+	AsksAtOnce int
+
+	asks asks
 }
 
 var _ models.Entities = (*Entities)(nil)

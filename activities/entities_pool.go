@@ -1,14 +1,19 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mainspring-ml/mainspring/models"
@@ -104,16 +109,75 @@ func signalOf(m models.PoolMessage) (name string, body any) {
 	}
 }
 
-// TellPool signals a pool. It does not start one: which pools there are is
-// said to the workers.
-func (e *Entities) TellPool(ctx context.Context, request models.TellPoolRequest) error {
+const (
+	// askWithin bounds the wait for an answer at once; a pool that continues as
+	// new just then is asked again.
+	askWithin   = time.Second
+	askAttempts = 2
+	// defaultAsks stays below what a Temporal server lets one workflow have in
+	// flight, 10 by default.
+	defaultAsks = 8
+	// signalsFor is how long a pool is told by signal after it did not answer.
+	signalsFor = 5 * time.Second
+)
+
+// asks is how this process speaks to pools.
+type asks struct {
+	once        sync.Once
+	places      chan struct{}
+	signalUntil atomic.Int64 // Unix nanoseconds
+}
+
+// TellPool asks by update, which many at once share one workflow task of the
+// pool for, and answers in the same breath. Where that does not work, such as
+// on a server that is short of updates, it signals.
+func (e *Entities) TellPool(ctx context.Context, request models.TellPoolRequest) (models.TellPoolResult, error) {
+	if time.Now().UnixNano() > e.asks.signalUntil.Load() {
+		var last error
+		for range askAttempts {
+			result, err := e.askPool(ctx, request)
+			if err == nil {
+				return result, nil
+			}
+			if absent := poolAbsent(request.Pool, err); absent != nil {
+				return models.TellPoolResult{}, absent
+			}
+			if ctx.Err() != nil {
+				return models.TellPoolResult{}, ctx.Err()
+			}
+			last = err
+		}
+		slog.Info("pool does not answer at once; it is signalled", "pool", request.Pool, "error", last)
+		e.asks.signalUntil.Store(time.Now().Add(signalsFor).UnixNano())
+	}
+	return models.TellPoolResult{}, e.signalPool(ctx, request)
+}
+
+func (e *Entities) askPool(ctx context.Context, request models.TellPoolRequest) (result models.TellPoolResult, err error) {
+	e.asks.once.Do(func() { e.asks.places = make(chan struct{}, cmp.Or(e.AsksAtOnce, defaultAsks)) })
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	select {
+	case e.asks.places <- struct{}{}:
+		defer func() { <-e.asks.places }()
+	case <-ctx.Done():
+		return result, ctx.Err()
+	}
+	handle, err := e.Temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: models.PoolID(request.Pool), UpdateName: models.UpdateAsk, Args: []any{request},
+		WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err == nil {
+		err = handle.Get(ctx, &result)
+	}
+	return result, err
+}
+
+func (e *Entities) signalPool(ctx context.Context, request models.TellPoolRequest) error {
 	send := func(name string, body any) error {
 		err := e.Temporal.SignalWorkflow(ctx, models.PoolID(request.Pool), "", name, body)
-		var absent *serviceerror.NotFound
-		if errors.As(err, &absent) {
-			return &models.Error{Kind: models.KindUnavailable, Subject: "pool " + request.Pool,
-				Message: "workflow " + models.PoolID(request.Pool) + " does not run",
-				Hint:    "a worker started with --pool " + request.Pool + " keeps it running"}
+		if absent := poolAbsent(request.Pool, err); absent != nil {
+			return absent
 		}
 		return err
 	}
@@ -131,4 +195,16 @@ func (e *Entities) TellPool(ctx context.Context, request models.TellPoolRequest)
 		return send(models.SignalRequestHosts, request.Hosts)
 	}
 	return nil
+}
+
+// poolAbsent is the error that a pool does not run, or nil. Which pools there
+// are is said to the workers; none is started here.
+func poolAbsent(pool string, err error) error {
+	var absent *serviceerror.NotFound
+	if !errors.As(err, &absent) {
+		return nil
+	}
+	return &models.Error{Kind: models.KindUnavailable, Subject: "pool " + pool,
+		Message: "workflow " + models.PoolID(pool) + " does not run",
+		Hint:    "a worker started with --pool " + pool + " keeps it running"}
 }

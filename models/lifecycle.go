@@ -74,8 +74,8 @@ type Entities interface {
 	FindClosed(context.Context, FindClosedRequest) (FindClosedResult, error)
 	// TellHolders signals many holders of leases at once.
 	TellHolders(context.Context, TellHoldersRequest) error
-	// TellPool signals a device pool. It does not start one.
-	TellPool(context.Context, TellPoolRequest) error
+	// TellPool tells a device pool something. It does not start one.
+	TellPool(context.Context, TellPoolRequest) (TellPoolResult, error)
 }
 
 // StewardSignal is a request to a model's steward; exactly one field is set

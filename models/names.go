@@ -77,6 +77,11 @@ const (
 // PoolOrder in, PoolOrderResult out.
 const UpdateOperate = "operate"
 
+// UpdateAsk is the update by which a holder asks a GPUPool and is answered at
+// once: TellPoolRequest in, TellPoolResult out. The signals request-lease,
+// release-lease and request-hosts do the same without an answer at once.
+const UpdateAsk = "ask"
+
 // ExplainQuery asks a GPUPool why one request waits: request ID in, sentence
 // out; empty when it does not wait.
 const ExplainQuery = "explain"

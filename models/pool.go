@@ -153,13 +153,19 @@ type TellHoldersRequest struct {
 	Messages []PoolMessage `json:"messages"`
 }
 
-// TellPoolRequest delivers a holder's messages to a pool, in the order of the
-// fields. A pool that does not run is a KindUnavailable failure.
+// TellPoolRequest is what a holder tells a pool, in the order of the fields. A
+// pool that does not run is a KindUnavailable failure.
 type TellPoolRequest struct {
 	Pool    string        `json:"pool"`
 	Release *LeaseRelease `json:"release,omitempty"`
 	Request *LeaseRequest `json:"request,omitempty"`
 	Hosts   *HostsRequest `json:"hosts,omitempty"`
+}
+
+// TellPoolResult is what the pool said at once. Empty: it was told by signal,
+// and answers by signal.
+type TellPoolResult struct {
+	Messages []PoolMessage `json:"messages,omitempty"`
 }
 
 // PoolNode is a host as the pool sees it. A host that is down is remembered: it

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -39,6 +40,10 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tracking server: %w", err)
 	}
+	asks, err := asksAtOnce(os.Getenv(asksVariable))
+	if err != nil {
+		return nil, err
+	}
 	warn(ctx, "MLflow", tracking.Ping)
 	warn(ctx, "S3", store.EnsureBucket)
 	return &adapters{
@@ -51,8 +56,23 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 		registry: &activities.Registry{MLflow: tracking},
 		routing:  &activities.Routing{Store: store},
 		blocks:   &activities.Blocks{Store: store},
-		entities: &activities.Entities{Temporal: c},
+		entities: &activities.Entities{Temporal: c, AsksAtOnce: asks},
 	}, nil
+}
+
+// asksVariable is set where Temporal's history.maxInFlightUpdates is above its
+// default.
+const asksVariable = "MAINSPRING_POOL_ASKS"
+
+func asksAtOnce(text string) (int, error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%s is %q: it must be a positive number", asksVariable, text)
+	}
+	return n, nil
 }
 
 // warn says at the start what does not answer yet.

@@ -146,7 +146,7 @@ func RunAgent(ctx context.Context, config AgentConfig) error {
 // agentOptions: one long activity runs for each lease and one for the node
 // itself, so the bound must be far from any host's number of devices.
 func agentOptions() worker.Options {
-	o := options()
+	o := Options()
 	o.MaxConcurrentActivityExecutionSize = 1000
 	o.DisableWorkflowWorker = true
 	return o

@@ -19,7 +19,7 @@ func TestNamesAreUnique(t *testing.T) {
 	c, err := client.NewLazyClient(client.Options{})
 	require.NoError(t, err)
 	defer c.Close()
-	w := worker.New(c, models.TaskQueue, options())
+	w := worker.New(c, models.TaskQueue, Options())
 	everything := &adapters{
 		preparation: &activities.Prepare{}, tracking: &activities.Tracking{}, checkpoints: &activities.Checkpoints{},
 		scoring: &activities.Scoring{}, registry: &activities.Registry{}, routing: &activities.Routing{},

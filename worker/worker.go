@@ -46,7 +46,7 @@ func Run(ctx context.Context, config Config) error {
 	if err != nil {
 		return err
 	}
-	w := worker.New(c, models.TaskQueue, options())
+	w := worker.New(c, models.TaskQueue, Options())
 	workflows.Register(w)
 	RegisterActivities(w, adapters)
 	if err := w.Start(); err != nil {
@@ -60,8 +60,9 @@ func Run(ctx context.Context, config Config) error {
 	return nil
 }
 
-// options bound how long cancellation and progress can stay unheard.
-func options() worker.Options {
+// Options are those of every worker of the shared queue. They bound how long
+// cancellation and progress can stay unheard.
+func Options() worker.Options {
 	return worker.Options{
 		WorkerStopTimeout:                  10 * time.Second,
 		MaxHeartbeatThrottleInterval:       500 * time.Millisecond,

@@ -28,14 +28,14 @@ func begin[A, Req any](ctx workflow.Context, method func(A, context.Context, Req
 	return workflow.ExecuteActivity(ctx, method, req)
 }
 
-// aside is do inside the workflow task itself, for what takes milliseconds and
+// aside is call inside the workflow task itself, for what takes milliseconds and
 // may be repeated: a local activity. It is tried for some seconds only.
-func aside[A, Req any](ctx workflow.Context, method func(A, context.Context, Req) error, req Req) error {
+func aside[A, Req, Res any](ctx workflow.Context, method func(A, context.Context, Req) (Res, error), req Req) (Res, error) {
 	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		StartToCloseTimeout: 5 * time.Second,
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, MaximumAttempts: 3},
 	})
-	return workflow.ExecuteLocalActivity(ctx, nameOf(method), req).Get(ctx, nil)
+	return future[Res]{workflow.ExecuteLocalActivity(ctx, nameOf(method), req)}.get(ctx)
 }
 
 // nameOf is the activity type of an interface method expression. Local

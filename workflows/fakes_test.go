@@ -131,23 +131,11 @@ func (h *house) reply(holder, signal string, message any) {
 
 // registerPool carries what a pool and its holders say to each other.
 func (h *house) registerPool() {
-	register(h, "TellPool", func(_ context.Context, r models.TellPoolRequest) error {
+	register(h, "TellPool", func(_ context.Context, r models.TellPoolRequest) (models.TellPoolResult, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		say := func(name string, arg any) error {
-			h.signals = append(h.signals, sentSignal{models.PoolID(r.Pool), name, arg})
-			return h.answerPool(name, arg)
-		}
-		switch {
-		case h.poolErr != nil:
-			return h.poolErr
-		case r.Release != nil:
-			return say(models.SignalReleaseLease, *r.Release)
-		case r.Request != nil:
-			return say(models.SignalRequestLease, *r.Request)
-		default:
-			return say(models.SignalRequestHosts, *r.Hosts)
-		}
+		// The fake pool answers by signal, as one does that can't answer at once.
+		return models.TellPoolResult{}, h.hearPool(r)
 	})
 	register(h, "TellHolders", func(_ context.Context, r models.TellHoldersRequest) error {
 		h.mu.Lock()
@@ -158,6 +146,24 @@ func (h *house) registerPool() {
 		}
 		return nil
 	})
+}
+
+// hearPool is called with the lock held.
+func (h *house) hearPool(r models.TellPoolRequest) error {
+	say := func(name string, arg any) error {
+		h.signals = append(h.signals, sentSignal{models.PoolID(r.Pool), name, arg})
+		return h.answerPool(name, arg)
+	}
+	switch {
+	case h.poolErr != nil:
+		return h.poolErr
+	case r.Release != nil:
+		return say(models.SignalReleaseLease, *r.Release)
+	case r.Request != nil:
+		return say(models.SignalRequestLease, *r.Request)
+	default:
+		return say(models.SignalRequestHosts, *r.Hosts)
+	}
 }
 
 func spoken(m models.PoolMessage) (string, any) {

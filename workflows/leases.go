@@ -34,44 +34,45 @@ type leaseFile struct {
 
 func newLeaseDesk(ctx workflow.Context) *leaseDesk {
 	d := &leaseDesk{open: map[string]*leaseFile{}}
-	hear(ctx, d, models.SignalLeaseGranted, func(f *leaseFile, m models.Lease) { f.granted, f.waiting = &m, "" })
+	hear(ctx, d, models.SignalLeaseGranted, noteGranted)
+	hear(ctx, d, models.SignalLeaseRefused, noteRefused)
+	hear(ctx, d, models.SignalLeaseWaiting, noteWaiting)
+	hear(ctx, d, models.SignalHostsNamed, noteHosts)
 	hear(ctx, d, models.SignalLeaseLost, func(f *leaseFile, m models.LeaseLost) { f.lost = &m })
 	hear(ctx, d, models.SignalLeasePreempted, func(f *leaseFile, m models.LeasePreempted) { f.preempted = &m })
-	hear(ctx, d, models.SignalLeaseRefused, func(f *leaseFile, m models.LeaseRefused) { f.refused = &m })
 	hear(ctx, d, models.SignalLeaseGrowable, func(f *leaseFile, m models.LeaseGrowable) { f.growable = m.Nodes })
-	hear(ctx, d, models.SignalHostsNamed, func(f *leaseFile, m models.HostsNamed) { f.named = &m })
-	hear(ctx, d, models.SignalLeaseWaiting, func(f *leaseFile, m models.LeaseWaiting) { f.waiting = m.Reason })
 	return d
 }
 
-// hear files a signal's messages with their requests.
+func noteGranted(f *leaseFile, m models.Lease)        { f.granted, f.waiting = &m, "" }
+func noteRefused(f *leaseFile, m models.LeaseRefused) { f.refused = &m }
+func noteWaiting(f *leaseFile, m models.LeaseWaiting) { f.waiting = m.Reason }
+func noteHosts(f *leaseFile, m models.HostsNamed)     { f.named = &m }
+
+// hear files a signal's messages as they come.
 func hear[T requestMessage](ctx workflow.Context, d *leaseDesk, signal string, note func(*leaseFile, T)) {
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		channel := workflow.GetSignalChannel(ctx, signal)
-		for {
-			var message T
-			if !channel.Receive(ctx, &message) {
-				return
-			}
-			file := d.open[requestOf(message)]
-			if file == nil {
-				d.refuse(ctx, message)
-				continue
-			}
-			before := file.waiting
-			note(file, message)
-			if file.waiting != before && file.granted == nil && d.changed != nil {
-				d.changed(ctx)
-			}
-		}
-	})
+	listen(ctx, signal, func(message T) { file(ctx, d, message, note) })
+}
+
+// file puts a message to its request.
+func file[T requestMessage](ctx workflow.Context, d *leaseDesk, message T, note func(*leaseFile, T)) {
+	f := d.open[requestOf(message)]
+	if f == nil {
+		d.refuse(ctx, message)
+		return
+	}
+	before := f.waiting
+	note(f, message)
+	if f.waiting != before && f.granted == nil && d.changed != nil {
+		d.changed(ctx)
+	}
 }
 
 // refuse gives a lease back that nobody here waits for any more: a request may
 // reach the pool late, or twice, and then nobody else would.
 func (d *leaseDesk) refuse(ctx workflow.Context, message any) {
 	if lease, ok := message.(models.Lease); ok {
-		d.release(ctx, lease.LeaseRequest)
+		workflow.Go(ctx, func(ctx workflow.Context) { d.release(ctx, lease.LeaseRequest) })
 	}
 }
 
@@ -118,33 +119,33 @@ const (
 // A request that the pool refuses fails with KindLeaseRefused. When ctx is
 // cancelled the request is taken back.
 func (d *leaseDesk) acquire(ctx workflow.Context, request models.LeaseRequest) (models.Lease, error) {
-	file := &leaseFile{waiting: "the pool has not answered yet"}
-	d.open[request.RequestID] = file
+	f := &leaseFile{waiting: "the pool has not answered yet"}
+	d.open[request.RequestID] = f
 	err := d.ask(ctx, question{
 		TellPoolRequest: models.TellPoolRequest{Pool: request.Resources.Pool, Request: &request},
 		limit:           request.Resources.MaxWait.Std(), purpose: request.Purpose,
-	}, file, func() bool { return file.granted != nil })
+	}, f, func() bool { return f.granted != nil })
 	if err != nil {
 		d.release(ctx, request)
 		return models.Lease{}, err
 	}
-	return *file.granted, nil
+	return *f.granted, nil
 }
 
 // hosts asks which hosts could hold a gang, so that they can get ready before
 // any device is leased. An impossible gang fails with KindLeaseRefused.
 func (d *leaseDesk) hosts(ctx workflow.Context, request models.HostsRequest) ([]string, error) {
-	file := &leaseFile{waiting: "the pool has not answered yet"}
-	d.open[request.RequestID] = file
+	f := &leaseFile{waiting: "the pool has not answered yet"}
+	d.open[request.RequestID] = f
 	defer delete(d.open, request.RequestID)
 	err := d.ask(ctx, question{
 		TellPoolRequest: models.TellPoolRequest{Pool: request.Resources.Pool, Hosts: &request},
 		limit:           request.Resources.MaxWait.Std(), purpose: "hosts for " + request.Holder,
-	}, file, func() bool { return file.named != nil })
+	}, f, func() bool { return f.named != nil })
 	if err != nil {
 		return nil, err
 	}
-	return file.named.Nodes, nil
+	return f.named.Nodes, nil
 }
 
 // question is what ask repeats until there is an answer.
@@ -154,36 +155,40 @@ type question struct {
 	purpose string        // for people
 }
 
-func (d *leaseDesk) ask(ctx workflow.Context, q question, file *leaseFile, answered func() bool) error {
+func (d *leaseDesk) ask(ctx workflow.Context, q question, f *leaseFile, answered func() bool) error {
 	began, pause := workflow.Now(ctx), askAgain
 	for {
 		wait := pause
-		if err := tellPool(ctx, q.TellPoolRequest); err != nil && ctx.Err() == nil {
+		if err := d.tell(ctx, q.TellPoolRequest); err != nil && ctx.Err() == nil {
 			wait = askUnreached
-			d.note(ctx, file, reason(err))
+			d.note(ctx, f, reason(err))
 		} else {
 			pause = min(2*pause, askAgainAtMost)
 		}
-		_, err := workflow.AwaitWithTimeout(ctx, wait, func() bool { return answered() || file.refused != nil })
+		over := func() bool { return answered() || f.refused != nil }
+		var err error
+		if !over() { // most are answered at once: no timer
+			_, err = workflow.AwaitWithTimeout(ctx, wait, over)
+		}
 		switch {
 		case answered():
 			return nil
-		case file.refused != nil:
-			return failure(&models.Error{Kind: models.KindLeaseRefused, Subject: q.purpose, Message: file.refused.Reason})
+		case f.refused != nil:
+			return failure(&models.Error{Kind: models.KindLeaseRefused, Subject: q.purpose, Message: f.refused.Reason})
 		case err != nil:
 			return err
 		case q.limit > 0 && workflow.Now(ctx).Sub(began) > q.limit+answerMargin:
 			return failure(&models.Error{Kind: models.KindLeaseRefused, Subject: q.purpose,
-				Message: fmt.Sprintf("waited longer than max_wait (%s): %s", q.limit, file.waiting)})
+				Message: fmt.Sprintf("waited longer than max_wait (%s): %s", q.limit, f.waiting)})
 		}
 	}
 }
 
-func (d *leaseDesk) note(ctx workflow.Context, file *leaseFile, waiting string) {
-	if file.waiting == waiting {
+func (d *leaseDesk) note(ctx workflow.Context, f *leaseFile, waiting string) {
+	if f.waiting == waiting {
 		return
 	}
-	file.waiting = waiting
+	f.waiting = waiting
 	if d.changed != nil {
 		d.changed(ctx)
 	}
@@ -195,7 +200,7 @@ func (d *leaseDesk) release(ctx workflow.Context, request models.LeaseRequest) {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	delete(d.open, request.RequestID)
-	err := tellPool(ctx, models.TellPoolRequest{
+	err := d.tell(ctx, models.TellPoolRequest{
 		Pool: request.Resources.Pool, Release: &models.LeaseRelease{RequestID: request.RequestID},
 	})
 	if err != nil {
@@ -203,12 +208,25 @@ func (d *leaseDesk) release(ctx workflow.Context, request models.LeaseRequest) {
 	}
 }
 
-// tellPool signals a pool from within the holder's own workflow task. That
-// costs neither an event of its own nor another task, as a signal by command
-// would: with many short leases it is what counts.
-func tellPool(ctx workflow.Context, request models.TellPoolRequest) error {
+// tell speaks to a pool from within the holder's own workflow task, and files
+// what it answers at once. That costs neither an event nor a workflow task of
+// its own, as a signal by command would.
+func (d *leaseDesk) tell(ctx workflow.Context, request models.TellPoolRequest) error {
 	request.Pool = cmp.Or(request.Pool, models.DefaultPool)
-	return aside(ctx, models.Entities.TellPool, request)
+	answer, err := aside(ctx, models.Entities.TellPool, request)
+	for _, m := range answer.Messages {
+		switch {
+		case m.Granted != nil:
+			file(ctx, d, *m.Granted, noteGranted)
+		case m.Refused != nil:
+			file(ctx, d, *m.Refused, noteRefused)
+		case m.Waiting != nil:
+			file(ctx, d, *m.Waiting, noteWaiting)
+		case m.Hosts != nil:
+			file(ctx, d, *m.Hosts, noteHosts)
+		}
+	}
+	return err
 }
 
 // lossOf says whether the pool has declared the lease void, and why.

@@ -33,6 +33,9 @@ func GPUPool(ctx workflow.Context, state models.PoolState) error {
 	if err := p.takeOrders(ctx); err != nil {
 		return err
 	}
+	if err := p.takeQuestions(ctx); err != nil {
+		return err
+	}
 	return p.run(ctx)
 }
 
@@ -48,6 +51,7 @@ type pool struct {
 
 	shownAt time.Time
 	stale   bool // the page does not show the last event
+	worked  bool // there has been an event in this run
 }
 
 func newPool(ctx workflow.Context, state models.PoolState) *pool {
@@ -67,7 +71,7 @@ func (p *pool) run(ctx workflow.Context) error {
 		p.show(ctx)
 		p.timer.set(ctx, p.wake(ctx))
 		err := workflow.Await(ctx, func() bool {
-			return inbox.waiting() || p.timer.fired || p.outbox.ready() || p.stale && p.showNow(ctx)
+			return inbox.waiting() || p.timer.fired || p.outbox.ready() || p.stale && p.showNow(ctx) || p.mayContinue(ctx)
 		})
 		if err != nil {
 			return err
@@ -94,7 +98,7 @@ func (p *pool) take(ctx workflow.Context, in inbox) {
 
 // follow notes what an event causes.
 func (p *pool) follow(effects placement.Effects) {
-	p.stale = true
+	p.stale, p.worked = true, true
 	p.outbox.add(effects)
 }
 
@@ -129,10 +133,11 @@ func (p *pool) lends() bool {
 	return len(state.Leases)+len(state.Waiting) > 0
 }
 
-// mayContinue: an activity in flight would be lost, and an accepted update
+// mayContinue: not before something has happened in this run, since a state
+// that is large enough would suggest it for ever. And an activity in flight would be lost, and an accepted update
 // fail.
 func (p *pool) mayContinue(ctx workflow.Context) bool {
-	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() && !p.outbox.delivering && !p.sweeping && workflow.AllHandlersFinished(ctx)
+	return p.worked && workflow.GetInfo(ctx).GetContinueAsNewSuggested() && !p.outbox.delivering && !p.sweeping && workflow.AllHandlersFinished(ctx)
 }
 
 // continueAsNew carries everything over, the messages that are still to be

@@ -53,8 +53,7 @@ func (t *training) judge(ctx workflow.Context, g *gang) outcome {
 }
 
 // tellsMost is the host whose failure explains the others'; -1: none failed.
-// A lost rank makes its peers fail, so it comes before an exit status; a cause
-// that no restart would mend comes before both. Among equals the first counts.
+// Among equals the first counts.
 func tellsMost(g *gang) int {
 	found := -1
 	for _, i := range g.ended {
@@ -68,24 +67,26 @@ func tellsMost(g *gang) int {
 	return found
 }
 
-// beyondRestart is the weight of a cause that a restart would meet again.
-const beyondRestart = 3
+// The weights of failures. A cause that a restart would meet again comes first;
+// a lost rank or host makes its peers fail with an exit status, so it comes
+// before that.
+const (
+	asAsked = iota
+	exitStatus
+	surroundings
+	beyondRestart
+)
 
 func weight(err error) int {
-	if temporal.IsCanceledError(err) {
-		return 0
-	}
-	switch exitReason(err) {
-	case models.ExitOutOfMemory, models.ExitDataError, models.ExitNotStarted, models.ExitNoModel, models.ExitTimeout:
-		return beyondRestart
-	case models.ExitStatus:
-		return 1
-	case models.ExitSignal, models.ExitHang, models.ExitFenced, models.ExitLeaseLost, models.ExitAgentLost:
-		return 2
-	case models.ExitFinished, models.ExitPreempted, models.ExitPaused, models.ExitCancelled:
-		return 0
+	switch {
+	case temporal.IsCanceledError(err):
+		return asAsked
+	case restartable(err):
+		return surroundings
+	case exitReason(err) == models.ExitStatus:
+		return exitStatus
 	default:
-		return 1
+		return beyondRestart
 	}
 }
 
@@ -230,17 +231,15 @@ func (t *training) explain(o outcome) error {
 	return failure(&models.Error{Kind: kind, Subject: where, Message: message, Hint: hint})
 }
 
-// advice is what the agent, which sees one host's attempt, can't know better.
+// advice is for failures that no agent told of; an agent's own words have it.
 func advice(reason models.ExitReason) string {
 	switch reason {
-	case models.ExitHang:
-		return "if its steps take longer than train.hang_timeout, raise that or write progress more often"
 	case models.ExitAgentLost:
 		return "look at the host and its `mainspring agent`"
 	case models.ExitLeaseLost, models.ExitFenced:
 		return "`mainspring pool` shows what became of hosts and devices"
 	case models.ExitFinished, models.ExitPreempted, models.ExitPaused, models.ExitCancelled, models.ExitOutOfMemory,
-		models.ExitSignal, models.ExitStatus, models.ExitDataError, models.ExitNotStarted, models.ExitTimeout, models.ExitNoModel:
+		models.ExitSignal, models.ExitStatus, models.ExitHang, models.ExitDataError, models.ExitNotStarted, models.ExitTimeout, models.ExitNoModel:
 		return ""
 	default:
 		return ""

@@ -23,6 +23,7 @@ func ended(kind models.ErrorKind, report models.AttemptReport) error {
 // TestTheCauseIsToldAndNotItsConsequence: hosts end in any order.
 func TestTheCauseIsToldAndNotItsConsequence(t *testing.T) {
 	memory := ended(models.KindTrainingFailed, models.AttemptReport{Reason: models.ExitOutOfMemory})
+	host := ended(models.KindRankLost, models.AttemptReport{Reason: models.ExitOutOfMemory})
 	lost := ended(models.KindRankLost, models.AttemptReport{Reason: models.ExitSignal})
 	silent := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)
 	status := ended(models.KindTrainingFailed, models.AttemptReport{Reason: models.ExitStatus})
@@ -34,6 +35,7 @@ func TestTheCauseIsToldAndNotItsConsequence(t *testing.T) {
 	}{
 		"memory before lost ranks":          {[]error{lost, memory, asked}, []int{0, 1, 2}, 1},
 		"memory, told first":                {[]error{lost, memory, asked}, []int{1, 2, 0}, 1},
+		"the host's own want of memory":     {[]error{lost, host}, []int{0, 1}, 0},
 		"a lost host before an exit status": {[]error{status, silent}, []int{0, 1}, 1},
 		"an exit status before the asked":   {[]error{asked, nil, status}, []int{0, 1, 2}, 2},
 		"the first among equals":            {[]error{lost, silent, lost}, []int{2, 1, 0}, 2},

@@ -302,9 +302,39 @@ func TestTrainGrowsAtACheckpoint(t *testing.T) {
 	require.Less(t, took, 16*time.Minute)
 }
 
+// checkpointing lets a training write a checkpoint every so often.
+func (h *house) checkpointing(every time.Duration, times int) {
+	for n := 1; n <= times; n++ {
+		h.RegisterDelayedCallback(func() {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.checkpoint = models.Checkpoint{Step: int64(10 * n)}
+		}, time.Duration(n)*every)
+	}
+}
+
+func TestTrainMovesAtMostOnceInTenMinutes(t *testing.T) {
+	h := newHouse(t)
+	input := trainInput()
+	input.Train.Resources.MinNodes = 1
+	h.pool = h.lendAfter(func(request models.LeaseRequest) {
+		lease := leaseOf(request, int64(len(h.leasesLocked())))
+		lease.Nodes = lease.Nodes[:1]
+		h.reply(request.Holder, models.SignalLeaseGranted, lease)
+	})
+	h.ranks = firstThen(running)
+	h.checkpointing(30*time.Second, 60)
+	h.later(time.Minute, models.SignalLeaseGrowable, models.LeaseGrowable{RequestID: requestID(1), Nodes: 2})
+	h.ExecuteWorkflow(models.TrainWorkflow, input)
+	first := trained(t, h).Attempts[0]
+	require.Equal(t, models.ExitPreempted, first.Reason)
+	require.InDelta(t, 11, first.Ended.Sub(first.Began).Minutes(), 1.1)
+}
+
 func TestTrainOfAllItsHostsDoesNotLookForMore(t *testing.T) {
 	h := newHouse(t)
 	h.ranks = firstThen(running)
+	h.checkpointing(30*time.Second, 60)
 	h.later(time.Minute, models.SignalLeaseGrowable, models.LeaseGrowable{RequestID: requestID(1), Nodes: 3})
 	h.RegisterDelayedCallback(h.CancelWorkflow, 3*time.Hour)
 	h.ExecuteWorkflow(models.TrainWorkflow, trainInput())

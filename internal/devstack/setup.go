@@ -3,6 +3,7 @@ package devstack
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -49,6 +50,27 @@ func Setup(ctx context.Context, reporter Reporter) (Tools, error) {
 		MLflowTemplate: filepath.Join(filepath.Dir(mlflow), "..", "..", mlflowTemplate),
 		ONNXRuntime:    s.found[itemONNX].Path,
 	}, nil
+}
+
+// SetupTemporal installs no more than the Temporal CLI needs, and returns its
+// path.
+func SetupTemporal(ctx context.Context, reporter Reporter) (string, error) {
+	c, err := openCache()
+	if err != nil {
+		return "", err
+	}
+	python, err := findPython(ctx)
+	if err != nil {
+		return "", err
+	}
+	items := slices.DeleteFunc(kitchen{cache: c, python: python}.items(), func(it item) bool {
+		return it.name != itemUV && it.name != itemTemporal
+	})
+	s := newSetup(c, items, reporter)
+	if err := s.run(ctx); err != nil {
+		return "", err
+	}
+	return s.found[itemTemporal].Path, nil
 }
 
 // setup is one run of Setup.

@@ -25,10 +25,21 @@ func temporalSettings() []string {
 	return []string{
 		`history.transferProcessorMaxPollRPS=100`,
 		`history.timerProcessorMaxTimeShift="1ms"`,
+		`history.maxInFlightUpdates=200`,
 		`history.longPollExpirationInterval="2s"`,
 		`system.enableCancelActivityWorkerCommand=true`,
 		`frontend.WorkerCommandsEnabled=true`,
 	}
+}
+
+// TemporalFlags are what a dev server is started with besides its addresses
+// and files.
+func TemporalFlags() []string {
+	flags := []string{"--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal", "--log-level", "warn"}
+	for _, setting := range temporalSettings() {
+		flags = append(flags, "--dynamic-config-value", setting)
+	}
+	return flags
 }
 
 func (s *Stack) temporalServer() supervise.Process {
@@ -37,14 +48,11 @@ func (s *Stack) temporalServer() supervise.Process {
 		"--port", strconv.Itoa(s.ports.Temporal), "--ui-port", strconv.Itoa(s.ports.TemporalUI),
 		"--metrics-port", strconv.Itoa(s.ports.TemporalMetrics),
 		"--db-filename", filepath.Join(s.config.StateDir, "temporal.db"),
-		"--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal",
-		"--namespace", Namespace, "--log-level", "warn", "--ui-disable-news-fetch",
+		"--namespace", Namespace, "--ui-disable-news-fetch",
 	}
+	argv = append(argv, TemporalFlags()...)
 	for _, name := range searchAttributes() {
 		argv = append(argv, "--search-attribute", name+"=Keyword")
-	}
-	for _, setting := range temporalSettings() {
-		argv = append(argv, "--dynamic-config-value", setting)
 	}
 	frontend, ui := supervise.TCPReady(s.access.TemporalAddress), supervise.HTTPReady(s.access.TemporalUI)
 	return s.serverProcess(ServerTemporal, argv, nil, func(ctx context.Context) error {
