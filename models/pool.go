@@ -5,8 +5,12 @@ import "time"
 // LeaseRequest asks a pool for a gang of devices. RequestID is the dedupe key;
 // Holder is the workflow that is signalled, and whose end frees the lease.
 type LeaseRequest struct {
-	RequestID string    `json:"request_id"`
-	Holder    string    `json:"holder"`
+	RequestID string `json:"request_id"`
+	Holder    string `json:"holder"`
+	// HolderRun is the first run ID of the holder's chain of runs. A workflow that
+	// was started again under the same ID has another one: what its predecessor
+	// held belongs to a closed holder, though the ID is in use.
+	HolderRun string    `json:"holder_run,omitempty"`
 	Purpose   string    `json:"purpose"` // for people: "train flight-delay"
 	Resources Resources `json:"resources"`
 	// Avoid lists nodes that the holder just lost; used only when nothing else fits.

@@ -21,6 +21,7 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/devstack"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
 	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/testenv/reliability"
 )
 
 // TestEndToEnd runs whole lifecycles on one stack of its own, which it may
@@ -35,6 +36,7 @@ func TestEndToEnd(t *testing.T) {
 	l := startLaptop(ctx, t)
 	t.Run("LifecycleSurvivesKills", func(t *testing.T) { survivesKills(ctx, t, l) })
 	t.Run("CancelFreesDevices", func(t *testing.T) { cancelFreesDevices(ctx, t, l) })
+	t.Run("KillMatrix", func(t *testing.T) { killMatrix(ctx, t, l) })
 	t.Run("BadTraining", func(t *testing.T) { badTraining(ctx, t, l) })
 	t.Run("StockCLI", func(t *testing.T) { stockCLI(ctx, t, l) })
 	t.Run("StartFromGo", func(t *testing.T) { startFromGo(ctx, t, l) })
@@ -243,6 +245,14 @@ func cancelFreesDevices(ctx context.Context, t *testing.T, l *laptop) {
 	require.Equal(t, mlflow.RunKilled, runs[0].Status)
 }
 
+// killMatrix breaks one training in each way, and holds what it costs to the
+// promises; bench/reliability publishes the same figures.
+func killMatrix(ctx context.Context, t *testing.T, l *laptop) {
+	figures, err := reliability.Run(ctx, l.Laptop, reliability.Config{Root: "..", Dir: t.TempDir(), Log: t.Logf})
+	require.NoError(t, err)
+	require.NoError(t, figures.Check())
+}
+
 // badTraining looks at each mistake as the user does: what `mainspring run`
 // prints, and its exit code.
 func badTraining(ctx context.Context, t *testing.T, l *laptop) {
@@ -260,6 +270,14 @@ func badTraining(ctx context.Context, t *testing.T, l *laptop) {
 	}{
 		{"no such command", training("no-such-program", "--fast"), models.TrainWorkflow, models.KindTrainingFailed,
 			[]string{"command not found", "no-such-program --fast"}},
+		{"reports a data error", training("sh", "-c", "echo row 7 has no label >&2; exit 65"), models.TrainWorkflow, models.KindTrainingFailed,
+			[]string{"data error", "row 7 has no label"}},
+		{"wants more hosts than there are", func(s *models.LifecycleSpec) { s.Train.Resources.Nodes = 7 },
+			models.TrainWorkflow, models.KindLeaseRefused, []string{"7 nodes × 1 device"}},
+		{"wants a device that is not there", func(s *models.LifecycleSpec) { s.Train.Resources.UUIDs = []string{"GPU-of-somebody-else"} },
+			models.TrainWorkflow, models.KindLeaseRefused, []string{"GPU-of-somebody-else"}},
+		{"wants packages that are not there", wantsNoSuchPackage(t), models.TrainWorkflow, models.KindEnvironmentFailed,
+			[]string{"no-such-package-anywhere"}},
 		{"exits 1", training("sh", "-c", "echo the oven is cold >&2; exit 1"), models.TrainWorkflow, models.KindTrainingFailed,
 			[]string{"exit status 1", "the oven is cold"}},
 		{"writes no model", training("true"), models.TrainWorkflow, models.KindModelRejected,
@@ -287,6 +305,16 @@ func badTraining(ctx context.Context, t *testing.T, l *laptop) {
 			}
 			t.Logf("ended in %s", took(began))
 		})
+	}
+}
+
+// wantsNoSuchPackage fails before a device is leased.
+func wantsNoSuchPackage(t *testing.T) func(*models.LifecycleSpec) {
+	requirements := filepath.Join(t.TempDir(), "requirements.txt")
+	require.NoError(t, os.WriteFile(requirements, []byte("no-such-package-anywhere==1.0\n"), 0o644))
+	return func(s *models.LifecycleSpec) {
+		s.Train.Command = []string{"python", "-c", "raise SystemExit('it must not start')"}
+		s.Train.Environment.Requirements.Path = requirements
 	}
 }
 
