@@ -39,9 +39,9 @@ func runExample(t *testing.T, dir string, request pyenv.Request) {
 		cache = filepath.Join(user, "mainspring")
 	}
 	request.Requirements = filepath.Join(dir, "requirements.txt")
-	python, err := pyenv.Builder{Cache: cache, UV: uv}.Build(t.Context(), request)
+	environment, err := pyenv.Builder{Cache: cache, UV: uv}.Build(t.Context(), request)
 	require.NoError(t, err)
-	command := exec.CommandContext(t.Context(), python, "-m", "unittest", "test_train")
+	command := exec.CommandContext(t.Context(), environment.Python, "-m", "unittest", "test_train")
 	command.Dir = dir
 	out, err := command.CombinedOutput()
 	require.NoError(t, err, "%s", out)
