@@ -137,7 +137,7 @@ func TestControlFileThatMakesTheProbeFail(t *testing.T) {
 		`{"VIRT-n-0": {}}`:                    "no action",
 		`{"VIRT-n-0": {"action": "explode"}}`: "neither quarantine nor restart",
 		`{"VIRT-n-0": {"acton": "restart"}}`:  "VIRT-n-0",
-		``: "no JSON object", // it is being written
+		``:                                    "no JSON object", // it is being written
 		`["VIRT-n-0"]`:                        "no JSON object",
 	} {
 		control(t, path, text)
