@@ -93,9 +93,11 @@ func (h Host) place(address string) (numa *int, cpus string) {
 const pollEvery = 2 * time.Second
 
 // watchByPolling reports whenever the list has changed, or can't be had when it
-// could before.
+// could before; and once at first, for what has changed since the caller's own
+// listing.
 func watchByPolling(ctx context.Context, every time.Duration, list func(context.Context) ([]models.Device, error), report func(Event)) error {
 	before, failed := list(ctx)
+	report(Event{})
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {

@@ -144,14 +144,15 @@ func (f virtualFault) device() *models.DeviceFault {
 }
 
 // readVirtualFaults reads the control file: a JSON object from UUIDs to faults,
-// with "probe" for a probe that fails. A file that is not there breaks nothing;
-// devices of other hosts may be named in it.
+// with "probe" for a probe that fails. A file that is not there breaks nothing; an
+// empty one is being written, and is a failed probe like any that can't be read.
+// Devices of other hosts may be named in it.
 func readVirtualFaults(path string) (map[string]virtualFault, error) {
 	if path == "" {
 		return nil, nil
 	}
 	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(bytes.TrimSpace(data)) == 0 {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
