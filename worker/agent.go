@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"time"
 
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/mainspring-ml/mainspring/activities"
@@ -195,23 +196,55 @@ func RunAgent(ctx context.Context, config AgentConfig) error {
 	if config.EndJobs {
 		defer endJobs(config.StateDir)
 	}
-	hosts, closeHosts, err := config.hosts()
-	if err != nil {
-		return err
-	}
-	defer closeHosts()
 	c, err := Dial(ctx, outlets)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	hosts, closeHosts, err := config.hosts()
+	if err != nil {
+		return err
+	}
+	defer closeHosts()
+	hosts.Pools = poolSignals{c}
+	// Before the first job. That memory can't be limited here is in the log.
+	_, _ = runner.MemoryLimits()
 	w := worker.New(c, models.HostQueue(config.Node), agentOptions())
 	w.RegisterActivity(hosts)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("worker on queue %s: %w", models.HostQueue(config.Node), err)
 	}
 	defer w.Stop()
+	if err := joinPool(ctx, c, config.Pool); err != nil {
+		return nil //nolint:nilerr // ctx has ended
+	}
 	return newAnnouncer(inventory, faults, info, temporalNode{c}.tell).run(ctx, devices)
+}
+
+// joinPool starts the pool's workflow unless it runs, for as long as it takes.
+func joinPool(ctx context.Context, c client.Client, pool string) error {
+	pause := 250 * time.Millisecond
+	for {
+		err := ensurePools(ctx, c, []string{pool})
+		if err == nil {
+			return nil
+		}
+		slog.Warn("pool not reached; trying again", "pool", pool, "in", pause, "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+			pause = min(2*pause, 10*time.Second)
+		}
+	}
+}
+
+// poolSignals tells pools of saved work.
+type poolSignals struct{ temporal client.Client }
+
+// SignalPool implements activities.PoolSignaller.
+func (p poolSignals) SignalPool(ctx context.Context, pool, signal string, message any) error {
+	return p.temporal.SignalWorkflow(ctx, models.PoolID(pool), "", signal, message)
 }
 
 // agentOptions: one long activity runs for each lease and one for the node

@@ -107,6 +107,7 @@ const (
 	// A request is repeated after askAgain, then less and less often: a pool
 	// that was not there, or an answer that was lost, costs no more than that.
 	askAgain       = 30 * time.Second
+	askHosts       = 2 * time.Second // a pool forgets a question that it can't answer yet
 	askAgainAtMost = 5 * time.Minute
 	// askUnreached is the pause when the pool's workflow does not exist.
 	askUnreached = 2 * time.Second
@@ -140,7 +141,7 @@ func (d *leaseDesk) hosts(ctx workflow.Context, request models.HostsRequest) ([]
 	defer delete(d.open, request.RequestID)
 	err := d.ask(ctx, question{
 		TellPoolRequest: models.TellPoolRequest{Pool: request.Resources.Pool, Hosts: &request},
-		limit:           request.Resources.MaxWait.Std(), purpose: "hosts for " + request.Holder,
+		limit:           request.Resources.MaxWait.Std(), purpose: "hosts for " + request.Holder, again: askHosts,
 	}, f, func() bool { return f.named != nil })
 	if err != nil {
 		return nil, err
@@ -153,10 +154,11 @@ type question struct {
 	models.TellPoolRequest
 	limit   time.Duration // 0: none
 	purpose string        // for people
+	again   time.Duration // first pause; it doubles. 0: askAgain
 }
 
 func (d *leaseDesk) ask(ctx workflow.Context, q question, f *leaseFile, answered func() bool) error {
-	began, pause := workflow.Now(ctx), askAgain
+	began, pause := workflow.Now(ctx), cmp.Or(q.again, askAgain)
 	for {
 		wait := pause
 		if err := d.tell(ctx, q.TellPoolRequest); err != nil && ctx.Err() == nil {

@@ -90,8 +90,8 @@ func (p *Pool) Saved(saved models.LeaseSaved, _ time.Time) Effects {
 }
 
 // Hosts names hosts that could hold a gang, those with the most free devices
-// first. It says nothing yet of a gang that is impossible while more hosts are
-// expected.
+// first. A gang that is impossible is refused; while more hosts are expected, its
+// holder is told to wait, and asks again.
 func (p *Pool) Hosts(request models.HostsRequest, now time.Time) (e Effects) {
 	w := &asked{PoolRequest: models.PoolRequest{LeaseRequest: models.LeaseRequest{
 		RequestID: request.RequestID, Holder: request.Holder, Resources: request.Resources.WithDefaults(),
@@ -102,6 +102,7 @@ func (p *Pool) Hosts(request models.HostsRequest, now time.Time) (e Effects) {
 		if why := p.whyImpossible(w); why != "" {
 			reason = p.impossible(w, why)
 			if !p.settled(now) {
+				e.wait(w, p.explain(w, now))
 				return e
 			}
 		}

@@ -175,6 +175,7 @@ func (s *shim) stop(reason string, grace time.Duration) {
 	s.killBy = time.Now().Add(grace)
 	s.state.Stopping = reason
 	s.signal(unix.SIGTERM)
+	s.signal(unix.SIGCONT) // one that was stopped would not hear of it
 	// Should the disk be full, the processes end all the same.
 	if err := s.save(); err != nil {
 		fmt.Fprintln(os.Stderr, "state not saved:", err)

@@ -41,7 +41,12 @@ func cases() []breakage {
 	}
 	return []breakage{
 		{name: "worker", did: "SIGKILL of the worker", strike: server("worker")},
-		{name: "agent", did: "SIGKILL of one host's agent", strike: server("agent-laptop-a")},
+		{
+			name: "agent", did: "SIGKILL of one host's agent", strike: server("agent-laptop-a"),
+			// The attempt's heartbeats have to be missed for ten seconds before
+			// Temporal hands it to the next agent: the training must last longer.
+			change: func(s *models.LifecycleSpec) { s.Train.Params["step_delay_ms"] = 900 },
+		},
 		{name: "temporal", did: "SIGKILL of the Temporal server", strike: server(devstack.ServerTemporal)},
 		{name: "rank", did: "SIGKILL of one rank", costs: true, strike: signal(syscall.SIGKILL, rankOne)},
 		{name: "shim", did: "SIGKILL of the shim above one rank", costs: true, strike: signal(syscall.SIGKILL, shimOfRankOne)},
