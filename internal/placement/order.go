@@ -22,15 +22,15 @@ func (a place) compare(b place) int {
 		cmp.Compare(a.tenant, b.tenant), cmp.Compare(a.level, b.level))
 }
 
-// yields reports whether a lease at place l gives way to a request at place w.
+// yields reports whether a lease at place a gives way to a request at place w.
 // It must come later in the order, and by a margin: otherwise two that are
 // alike would take turns, each throwing away the other's work.
-func (l place) yields(w place) bool {
-	if w.compare(l) >= 0 {
+func (a place) yields(w place) bool {
+	if w.compare(a) >= 0 {
 		return false
 	}
-	return w.priority > l.priority || w.ahead && !l.ahead || w.level < l.level ||
-		w.tenant != l.tenant && l.share > tenantFactor*w.share+float64(levels[0])
+	return w.priority > a.priority || w.ahead && !a.ahead || w.level < a.level ||
+		w.tenant != a.tenant && a.share > tenantFactor*w.share+float64(levels[0])
 }
 
 func compareTrue(a, b bool) int {

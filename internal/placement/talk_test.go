@@ -111,7 +111,6 @@ func (c *talk) up(n models.NodeInfo) string { return c.say(c.pool.NodeUp(n, c.no
 func (c *talk) down(n string) string {
 	return c.say(c.pool.NodeDown(models.NodeDown{Node: n, Reason: "no heartbeat for 30s"}, c.now))
 }
-func (c *talk) closed(h string) string { return c.say(c.pool.HolderClosed(h, c.now)) }
 func (c *talk) after(d time.Duration) string {
 	c.now = c.now.Add(d)
 	return c.say(c.pool.Tick(c.now))

@@ -73,7 +73,7 @@ const markVariable = "MAINSPRING_JOB"
 
 func mark(dir string) string { return markVariable + "=" + dir }
 
-// ErrStuck: a process of a job does not end even when it is killed. The kernel
+// ErrStuck means: a process of a job does not end even when it is killed. The kernel
 // waits for something, usually a device that does not answer.
 var ErrStuck = errors.New("a killed process does not end: it is stuck in the kernel")
 
