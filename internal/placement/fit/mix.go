@@ -121,7 +121,9 @@ func (c *Cluster) learn() {
 	}
 	var total, cpu, gpus float64
 	for _, sh := range shapes {
-		total += sh.Weight
+		if c.policy == PolicyFGD || sh.GPUs > 0 {
+			total += sh.Weight
+		}
 		if sh.GPUs > 0 {
 			cpu += sh.Weight * float64(sh.CPUMilli)
 			gpus += sh.Weight * float64(sh.GPUs) * float64(sh.Milli) / models.WholeGPU
@@ -131,7 +133,10 @@ func (c *Cluster) learn() {
 	for i, k := range c.kinds {
 		of := &s.kinds[i]
 		for _, sh := range shapes {
-			w := sh.Weight / total
+			if sh.GPUs == 0 && c.policy != PolicyFGD {
+				continue // it loses every free device, wherever things are placed
+			}
+			w := sh.Weight / max(total, 1e-9)
 			if sh.GPUs == 0 || sh.MIGProfile != k.profile || !admitsModel(sh.Models, c.models[k.model]) {
 				of.foreign += w
 				continue
