@@ -22,13 +22,11 @@ type result struct {
 	AllocatedPct   float64    `json:"allocated_pct"` // at load 130 %, mean of the seeds
 	AllocatedAt100 float64    `json:"allocated_pct_at_100"`
 	IdleGPUs       float64    `json:"idle_gpus"` // at load 130 %
-	// FragmentedPct is what FGD calls fragmentation, of all GPUs, at load 80 %.
-	FragmentedPct float64   `json:"fragmented_pct_at_80"`
-	P50           float64   `json:"decision_p50_us"`
-	P99           float64   `json:"decision_p99_us"`
-	Max           float64   `json:"decision_max_us"`
-	Decisions     int       `json:"decisions"`
-	Seeds         []perSeed `json:"seeds"`
+	P50            float64    `json:"decision_p50_us"`
+	P99            float64    `json:"decision_p99_us"`
+	Max            float64    `json:"decision_max_us"`
+	Decisions      int        `json:"decisions"`
+	Seeds          []perSeed  `json:"seeds"`
 }
 
 type perSeed struct {
@@ -50,7 +48,6 @@ func measure(hosts []models.NodeInfo, list listOf, policy fit.Policy, seeds []in
 		n := float64(len(seeds))
 		r.AllocatedPct += one.at[130] / n
 		r.AllocatedAt100 += one.at[100] / n
-		r.FragmentedPct += one.fragmented / n
 	}
 	r.IdleGPUs = (100 - r.AllocatedPct) / 100 * float64(capacity) / models.WholeGPU
 	slices.Sort(took)
@@ -62,10 +59,9 @@ func measure(hosts []models.NodeInfo, list listOf, policy fit.Policy, seeds []in
 
 // replayed is what one replay showed.
 type replayed struct {
-	at         map[int]float64 // allocated %, by load in %
-	fragmented float64
-	placed     int
-	took       []time.Duration
+	at     map[int]float64 // allocated %, by load in %
+	placed int
+	took   []time.Duration
 }
 
 func replay(hosts []models.NodeInfo, tasks []task, policy fit.Policy, seed int64) replayed {
@@ -101,7 +97,7 @@ func replay(hosts []models.NodeInfo, tasks []task, policy fit.Policy, seed int64
 		sums[percent] += float64(allocated) / float64(capacity) * 100
 		counts[percent]++
 	}
-	for _, percent := range []int{80, 100, 130} {
+	for _, percent := range []int{100, 130} {
 		one.at[percent] = sums[percent] / max(counts[percent], 1)
 	}
 	return one

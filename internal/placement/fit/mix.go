@@ -12,12 +12,12 @@ import (
 // The mix is bounded: the rarest shape makes room for a new one.
 const (
 	maxShapes = 64
+	// relearn is by how much the mix has to grow until scores follow it.
+	relearn = 0.25
 	// halfLife is after how many requests a shape that no longer comes counts half.
 	halfLife = 20000
 	// priorWeight is how many requests the prior counts for.
 	priorWeight = 8
-	// relearn is by how much the mix has to grow until scores follow it.
-	relearn = 0.1
 )
 
 // mix is the decayed histogram of the shapes that were asked for.
@@ -82,13 +82,13 @@ func shapeOf(g Gang) models.ShapeCount {
 	if len(g.UUIDs) > 0 {
 		gpus = len(g.UUIDs)
 	}
-	s := models.ShapeCount{GPUs: gpus, Milli: g.milli(), CPUMilli: g.cpu(gpus), MemoryMiB: g.memory(gpus), MIGProfile: g.MIGProfile}
+	s := models.ShapeCount{GPUs: gpus, Milli: g.milli(), CPUMilli: g.cpu(gpus), MIGProfile: g.MIGProfile}
 	for _, m := range g.Models {
 		s.Models = append(s.Models, strings.ToLower(m))
 	}
 	slices.Sort(s.Models)
 	b := make([]byte, 0, 64)
-	for _, v := range []int64{int64(s.GPUs), s.Milli, s.CPUMilli, s.MemoryMiB} {
+	for _, v := range []int64{int64(s.GPUs), s.Milli, s.CPUMilli} {
 		b = append(strconv.AppendInt(b, v, 10), ' ')
 	}
 	b = append(append(b, s.MIGProfile...), ' ')
@@ -121,23 +121,39 @@ func (c *Cluster) learn() {
 	}
 	var total, cpu, gpus float64
 	for _, sh := range shapes {
-		total += sh.Weight
+		if c.policy == PolicyFGD || sh.GPUs > 0 {
+			total += sh.Weight
+		}
 		if sh.GPUs > 0 {
 			cpu += sh.Weight * float64(sh.CPUMilli)
 			gpus += sh.Weight * float64(sh.GPUs) * float64(sh.Milli) / models.WholeGPU
 		}
 	}
-	s.cores = cpu/max(gpus, 1e-9) + coresOver
+	s.cores = cpu / max(gpus, 1e-9)
 	for i, k := range c.kinds {
 		of := &s.kinds[i]
 		for _, sh := range shapes {
-			w := sh.Weight / total
+			if sh.GPUs == 0 && c.policy != PolicyFGD {
+				continue // it loses every free device, wherever things are placed
+			}
+			w := sh.Weight / max(total, 1e-9)
 			if sh.GPUs == 0 || sh.MIGProfile != k.profile || !admitsModel(sh.Models, c.models[k.model]) {
 				of.foreign += w
 				continue
 			}
-			of.shapes = append(of.shapes, shape{weight: w, gpus: sh.GPUs, milli: sh.Milli, cpu: sh.CPUMilli, memory: sh.MemoryMiB})
+			of.shapes = append(of.shapes, shape{weight: w, gpus: sh.GPUs, milli: sh.Milli, cpu: sh.CPUMilli})
 		}
+		of.order()
 	}
 	c.scorer = s
+}
+
+// order sorts the shapes so that the first that lacks cores ends the search.
+func (m *mixOfKind) order() {
+	slices.SortStableFunc(m.shapes, func(a, b shape) int { return cmp.Compare(a.cpu, b.cpu) })
+	onward := 0.0
+	for i := len(m.shapes) - 1; i >= 0; i-- {
+		onward += m.shapes[i].weight
+		m.shapes[i].onward = onward
+	}
 }

@@ -35,27 +35,25 @@ type scorer struct {
 
 // mixOfKind is the mix as one kind of device sees it. Weights sum to 1 with foreign.
 type mixOfKind struct {
-	shapes  []shape
+	shapes  []shape // the fewest cores first
 	foreign float64 // weight of the shapes that can't use the kind at all
 }
 
 type shape struct {
-	weight      float64
-	gpus        int
-	milli       int64
-	cpu, memory int64 // on the host
+	weight, onward float64 // onward: of this shape and all that need as many cores or more
+	gpus           int
+	milli          int64
+	cpu            int64 // on the host
 }
 
 // lost is the expected fragmentation of FGD (Weng et al., USENIX ATC 2023): for
 // each shape of the mix, the free milli that it can't use.
 func (s *scorer) lost(st *state) float64 {
 	var lost float64
+	var shares [maxShares]share
 	for i := range st.groups {
 		g := &st.groups[i]
-		var total int64
-		for _, f := range g.free {
-			total += f
-		}
+		free, total := tally(g.free, shares[:0])
 		if total == 0 {
 			continue
 		}
@@ -63,23 +61,54 @@ func (s *scorer) lost(st *state) float64 {
 		lost += m.foreign * float64(total)
 		for j := range m.shapes {
 			sh := &m.shapes[j]
+			if st.cpu < sh.cpu { // and so for all that follow
+				lost += sh.onward * float64(total)
+				break
+			}
 			small, count := int64(0), 0
-			if st.cpu >= sh.cpu && st.memory >= sh.memory {
-				for _, f := range g.free {
-					if f >= sh.milli {
-						count++
-					} else {
-						small += f
-					}
+			for _, f := range free {
+				if f.milli >= sh.milli {
+					count += f.devices
+				} else {
+					small += f.milli * int64(f.devices)
 				}
 			}
-			if count < sh.gpus || count == 0 {
+			if count < sh.gpus {
 				small = total
 			}
 			lost += sh.weight * float64(small)
 		}
 	}
 	return lost
+}
+
+// share is how many devices of a host have so much free.
+type share struct {
+	milli   int64
+	devices int
+}
+
+// maxShares is how many different shares fit without an allocation.
+const maxShares = 16
+
+// tally counts equal shares; most hosts have few different ones.
+func tally(free []int64, shares []share) ([]share, int64) {
+	var total int64
+next:
+	for _, f := range free {
+		if f == 0 {
+			continue
+		}
+		total += f
+		for i := range shares {
+			if shares[i].milli == f {
+				shares[i].devices++
+				continue next
+			}
+		}
+		shares = append(shares, share{f, 1})
+	}
+	return shares, total
 }
 
 // stranded are the free milli for which a host has too few cores, at what usual
@@ -97,12 +126,9 @@ func (s *scorer) stranded(st *state) float64 {
 	return max(0, float64(total)-float64(st.cpu)*1000/s.cores)
 }
 
-// The default policy's two numbers; docs/placement.md shows how little depends
-// on them.
-var (
-	strandedWeight = 3.0
-	coresOver      = 0.0
-)
+// strandedWeight is what a stranded device counts beside one that is lost to
+// the mix: the same.
+const strandedWeight = 1
 
 // score ranks a placement, lower is better. The sigmoid in whole hundredths is
 // FGD's: it makes nearly equal hosts equal, and ties go to the first by name,
