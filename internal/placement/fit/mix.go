@@ -20,6 +20,10 @@ const (
 	priorWeight = 8
 )
 
+// coresOfOthers is how much of the cores that requests without devices take is
+// taken from those with. With all of them, gangs and scarce models lose at full load.
+const coresOfOthers = 0.5
+
 // mix is the decayed histogram of the shapes that were asked for.
 type mix struct {
 	shapes []models.ShapeCount // sorted by key
@@ -124,7 +128,9 @@ func (c *Cluster) learn() {
 		if c.policy == PolicyFGD || sh.GPUs > 0 {
 			total += sh.Weight
 		}
-		if sh.GPUs > 0 {
+		if sh.GPUs == 0 {
+			cpu += coresOfOthers * sh.Weight * float64(sh.CPUMilli)
+		} else {
 			cpu += sh.Weight * float64(sh.CPUMilli)
 			gpus += sh.Weight * float64(sh.GPUs) * float64(sh.Milli) / models.WholeGPU
 		}
