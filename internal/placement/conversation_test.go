@@ -49,8 +49,8 @@ func TestImpossible(t *testing.T) {
 	c.up(host("a", 1))
 	c.expect(c.request(ask("none", -1, 1)), "refuse none: needs -1 nodes × 1 device: no pool can give that; ask for at least 1 node × 1 device, with 1 to 1000 thousandths of each")
 	c.expect(c.after(19 * time.Second))
-	c.expect(c.after(time.Second), "refuse early: needs 3 nodes × 1 device; pool default can't hold that even when idle: needs 3 nodes × 1 devices; 1 node of the pool could hold one: a 1; add hosts, or ask for less")
-	c.expect(c.request(ask("huge", 1, 2)), "refuse huge: needs 1 node × 2 devices; pool default can't hold that even when idle: needs 1 node × 2 devices; 0 nodes of the pool could hold one: a 1; add hosts, or ask for less")
+	c.expect(c.after(time.Second), "refuse early: needs 3 nodes × 1 device; pool default can't hold that even when idle: 1 node of the pool could hold one: a 1; add hosts, or ask for less")
+	c.expect(c.request(ask("huge", 1, 2)), "refuse huge: needs 1 node × 2 devices; pool default can't hold that even when idle: 0 nodes of the pool could hold one: a 1; add hosts, or ask for less")
 }
 
 func TestRepeatsAreAnswered(t *testing.T) {
@@ -182,7 +182,7 @@ func TestHosts(t *testing.T) {
 	}
 	c.expect(name(1, 1), "hosts h [a]")
 	c.expect(name(1, 2), "hosts h [b]") // busy
-	c.expect(name(2, 2), "refuse h: needs 2 nodes × 2 devices; pool default can't hold that even when idle: needs 2 nodes × 2 devices; 1 node of the pool could hold one: b 2, a 1; add hosts, or ask for less")
+	c.expect(name(2, 2), "refuse h: needs 2 nodes × 2 devices; pool default can't hold that even when idle: 1 node of the pool could hold one: b 2, a 1; add hosts, or ask for less")
 }
 
 // A pool in which nothing can be done wakes about once a minute, and not at all

@@ -73,6 +73,10 @@ func (p *Pool) promisedTo(w *asked) string {
 
 // bestNow is what is free for it, counted by how much it is.
 func (p *Pool) bestNow(w *asked) string {
+	for _, host := range w.ReservedOn { // closed to all others
+		p.cluster.Close(host, false)
+		defer p.cluster.Close(host, true)
+	}
 	var counts []string
 	var last, times int
 	flush := func() {
@@ -162,6 +166,9 @@ func (p *Pool) expected(w *asked, now time.Time) string {
 
 // impossible says that a request can never be granted.
 func (p *Pool) impossible(w *asked, reason string) string {
+	if _, rest, found := strings.Cut(reason, "; "); found && strings.HasPrefix(reason, "needs ") {
+		reason = rest // what it needs is said already
+	}
 	return fmt.Sprintf("needs %s; pool %s can't hold that even when idle: %s; add hosts, or ask for less", describe(w.Resources), p.rest.Pool, reason)
 }
 
@@ -190,7 +197,7 @@ func describe(r models.Resources) string {
 	case len(r.UUIDs) > 0:
 		words = list(r.UUIDs)
 	case r.GPUs > 0:
-		words = fmt.Sprintf("%d × %s in all (%s)", r.GPUs, kind, cmp.Or(r.Placement, models.PlacementPack))
+		words = fmt.Sprintf("%s in all (%s)", count(r.GPUs, kind), cmp.Or(r.Placement, models.PlacementPack))
 	case r.MinNodes < r.Nodes:
 		words = fmt.Sprintf("%d to %s × %s", r.MinNodes, count(r.Nodes, "node"), count(r.GPUsPerNode, kind))
 	default:
