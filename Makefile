@@ -35,7 +35,7 @@ build: ## Build bin/mainspring
 	$(GO) build -p $(JOBS) -o bin/mainspring ./cmd/mainspring
 
 .PHONY: check
-check: fmt-check lint boundaries workflowcheck replay ## Format, lint, import directions, determinism, replay of recorded histories
+check: fmt-check lint boundaries workflowcheck replay simulate ## Format, lint, import directions, determinism, replay of recorded histories, simulation
 
 .PHONY: fmt-check
 fmt-check:
@@ -58,6 +58,12 @@ workflowcheck: $(TOOLS)/workflowcheck
 replay: ## Replay the recorded histories against the present code
 	@$(GO) test -p $(JOBS) -count=1 -run 'TestReplay' ./workflows/
 
+# Without the race detector, which finds nothing in one goroutine and makes a
+# world ten times slower.
+.PHONY: simulate
+simulate: ## Live through thousands of seeds of pool, agents and network (MAINSPRING_SIMULATIONS)
+	@$(GO) test -p $(JOBS) -count=1 ./internal/placement/simulation
+
 .PHONY: test
 test: compiler $(TOOLS)/gotestsum ## Every test, against a real Temporal, S3 and MLflow
 	@$(GO) run -p $(JOBS) ./testenv/withstack -- \
@@ -70,6 +76,7 @@ test-fast: ## Unit and workflow tests only, no servers
 .PHONY: bench
 bench: ## Benchmarks of the hot paths
 	@$(GO) test -run '^$$' -bench . -benchmem ./internal/...
+	@echo "whole benches: go run ./bench/{placement,queueing,pool,reliability} -h"
 
 $(TOOLS)/golangci-lint:
 	@echo "building golangci-lint (two minutes, once per version)"

@@ -23,7 +23,7 @@ func worlds(t *testing.T) uint64 {
 	if testing.Short() || raceDetector {
 		return 300
 	}
-	return 2000
+	return 3000
 }
 
 func TestSeed(t *testing.T) {
