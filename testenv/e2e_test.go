@@ -34,9 +34,10 @@ func TestEndToEnd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
 	defer cancel()
 	l := startLaptop(ctx, t)
+	// First, while no model server has a device: a preemption wants all of them.
+	t.Run("KillMatrix", func(t *testing.T) { killMatrix(ctx, t, l) })
 	t.Run("LifecycleSurvivesKills", func(t *testing.T) { survivesKills(ctx, t, l) })
 	t.Run("CancelFreesDevices", func(t *testing.T) { cancelFreesDevices(ctx, t, l) })
-	t.Run("KillMatrix", func(t *testing.T) { killMatrix(ctx, t, l) })
 	t.Run("BadTraining", func(t *testing.T) { badTraining(ctx, t, l) })
 	t.Run("StockCLI", func(t *testing.T) { stockCLI(ctx, t, l) })
 	t.Run("StartFromGo", func(t *testing.T) { startFromGo(ctx, t, l) })
