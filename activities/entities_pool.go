@@ -22,40 +22,60 @@ import (
 // atOnce is how many calls to Temporal one activity has in flight.
 const atOnce = 16
 
-// FindClosed describes each workflow. One that is unknown counts as closed.
+// FindClosed describes each workflow. One that is unknown counts as closed. One
+// that was started again under its ID is another: what a run of before held is
+// nobody's.
 func (e *Entities) FindClosed(ctx context.Context, request models.FindClosedRequest) (models.FindClosedResult, error) {
 	var mu sync.Mutex
-	closed := []string{}
+	found := models.FindClosedResult{WorkflowIDs: []string{}}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	for _, id := range request.WorkflowIDs {
 		group.Go(func() error {
-			runs, err := e.runs(ctx, id)
-			if err == nil && !runs {
-				mu.Lock()
-				defer mu.Unlock()
-				closed = append(closed, id)
+			first, running, err := e.firstRun(ctx, id)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err != nil:
+				return err
+			case !running:
+				found.WorkflowIDs = append(found.WorkflowIDs, id)
+			default:
+				found.Replaced = append(found.Replaced, replaced(request.Runs, id, first)...)
 			}
-			return err
+			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return models.FindClosedResult{}, err
 	}
-	slices.Sort(closed)
-	return models.FindClosedResult{WorkflowIDs: closed}, nil
+	slices.Sort(found.WorkflowIDs)
+	slices.SortFunc(found.Replaced, func(a, b models.HolderRun) int {
+		return cmp.Or(cmp.Compare(a.WorkflowID, b.WorkflowID), cmp.Compare(a.FirstRunID, b.FirstRunID))
+	})
+	return found, nil
 }
 
-func (e *Entities) runs(ctx context.Context, id string) (bool, error) {
+func replaced(runs []models.HolderRun, id, first string) (old []models.HolderRun) {
+	for _, run := range runs {
+		if run.WorkflowID == id && first != "" && run.FirstRunID != first {
+			old = append(old, run)
+		}
+	}
+	return old
+}
+
+func (e *Entities) firstRun(ctx context.Context, id string) (first string, running bool, err error) {
 	description, err := e.Temporal.DescribeWorkflowExecution(ctx, id, "")
 	var absent *serviceerror.NotFound
 	if errors.As(err, &absent) {
-		return false, nil
+		return "", false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("describe %s: %w", id, err)
+		return "", false, fmt.Errorf("describe %s: %w", id, err)
 	}
-	return description.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
+	info := description.GetWorkflowExecutionInfo()
+	return info.GetFirstRunId(), info.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
 }
 
 // TellHolders signals different holders at the same time, and each in order.

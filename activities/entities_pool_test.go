@@ -27,6 +27,7 @@ type fakeTemporal struct {
 	updateErr error
 	answer    models.TellPoolResult
 	running   map[string]bool
+	first     map[string]string // first run IDs
 }
 
 func (f *fakeTemporal) SignalWorkflow(_ context.Context, id, _, name string, _ any) error {
@@ -55,7 +56,7 @@ func (f *fakeTemporal) DescribeWorkflowExecution(_ context.Context, id, _ string
 	if running {
 		status = enums.WORKFLOW_EXECUTION_STATUS_RUNNING
 	}
-	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflow.WorkflowExecutionInfo{Status: status}}, nil
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflow.WorkflowExecutionInfo{Status: status, FirstRunId: f.first[id]}}, nil
 }
 
 type answered struct {
@@ -131,4 +132,15 @@ func TestFindClosedCountsUnknownWorkflowsAsClosed(t *testing.T) {
 	found, err := (&Entities{Temporal: temporal}).FindClosed(t.Context(), models.FindClosedRequest{WorkflowIDs: ids})
 	require.NoError(t, err)
 	require.Equal(t, want, found.WorkflowIDs)
+}
+
+func TestFindClosedTellsRunsThatWereReplaced(t *testing.T) {
+	temporal := &fakeTemporal{running: map[string]bool{"again": true, "same": true, "gone": false}, first: map[string]string{"again": "second", "same": "first"}}
+	run := func(id, first string) models.HolderRun { return models.HolderRun{WorkflowID: id, FirstRunID: first} }
+	found, err := (&Entities{Temporal: temporal}).FindClosed(t.Context(), models.FindClosedRequest{
+		WorkflowIDs: []string{"again", "gone", "same"},
+		Runs:        []models.HolderRun{run("again", "first"), run("again", "second"), run("gone", "first"), run("same", "first")},
+	})
+	require.NoError(t, err)
+	require.Equal(t, models.FindClosedResult{WorkflowIDs: []string{"gone"}, Replaced: []models.HolderRun{run("again", "first")}}, found)
 }

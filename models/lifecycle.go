@@ -97,14 +97,24 @@ type MonitorSignal struct {
 	Settled  *RetrainSettled `json:"settled,omitempty"`
 }
 
-// FindClosedRequest names workflows by ID.
+// FindClosedRequest names workflows by ID and, where that matters, by run.
 type FindClosedRequest struct {
-	WorkflowIDs []string `json:"workflow_ids"`
+	WorkflowIDs []string    `json:"workflow_ids"`
+	Runs        []HolderRun `json:"runs,omitempty"` // of these workflows
 }
 
-// FindClosedResult lists the closed or unknown ones, sorted.
+// FindClosedResult lists the closed or unknown ones, sorted, and those of the
+// runs whose workflow ID is in use by another one now.
 type FindClosedResult struct {
-	WorkflowIDs []string `json:"workflow_ids"`
+	WorkflowIDs []string    `json:"workflow_ids"`
+	Replaced    []HolderRun `json:"replaced,omitempty"`
+}
+
+// HolderRun is one life of a workflow ID: all runs that continue each other
+// have the same first.
+type HolderRun struct {
+	WorkflowID string `json:"workflow_id"`
+	FirstRunID string `json:"first_run_id"`
 }
 
 // ReadChampionRequest names a model.

@@ -30,6 +30,7 @@ type house struct {
 	monitor  []models.MonitorSignal
 	champion *models.ChampionModel
 	closed   []string // what FindClosed finds
+	replaced []models.HolderRun
 
 	snapshotErr error
 	ranks       func(models.RunRanksRequest) (models.RanksResult, error)
@@ -350,7 +351,7 @@ func (h *house) registerRelease() {
 	register(h, "FindClosed", func(context.Context, models.FindClosedRequest) (models.FindClosedResult, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		return models.FindClosedResult{WorkflowIDs: h.closed}, nil
+		return models.FindClosedResult{WorkflowIDs: h.closed, Replaced: h.replaced}, nil
 	})
 	register(h, "CreateModelVersion", func(_ context.Context, r models.CreateModelVersionRequest) (models.RegisteredVersion, error) {
 		h.mu.Lock()

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -65,7 +66,8 @@ func (p *pool) sweep(ctx workflow.Context) {
 	p.sweeping, p.sweptAt = true, now
 	asked := nextAfter(p.core.Holders(), p.after, sweepAtMost)
 	p.after = asked[len(asked)-1]
-	looking := start(quick(ctx, "Look for holders that have ended"), models.Entities.FindClosed, models.FindClosedRequest{WorkflowIDs: asked})
+	looking := start(quick(ctx, "Look for holders that have ended"), models.Entities.FindClosed,
+		models.FindClosedRequest{WorkflowIDs: asked, Runs: p.runsOf(asked)})
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		found, err := looking.get(ctx)
 		p.sweeping = false
@@ -76,7 +78,44 @@ func (p *pool) sweep(ctx workflow.Context) {
 		for _, holder := range found.WorkflowIDs {
 			p.follow(p.core.HolderClosed(holder, p.now))
 		}
+		for _, old := range found.Replaced {
+			for _, request := range p.requestsOf(old) {
+				p.follow(p.core.Release(models.LeaseRelease{RequestID: request}, p.now))
+			}
+		}
 	})
+}
+
+// runsOf are the runs of these holders that hold a lease or wait for one.
+func (p *pool) runsOf(holders []string) []models.HolderRun {
+	var runs []models.HolderRun
+	p.eachRequest(func(r models.LeaseRequest) {
+		run := models.HolderRun{WorkflowID: r.Holder, FirstRunID: r.HolderRun}
+		_, asked := slices.BinarySearch(holders, r.Holder)
+		if asked && r.HolderRun != "" && !slices.Contains(runs, run) {
+			runs = append(runs, run)
+		}
+	})
+	return runs
+}
+
+func (p *pool) requestsOf(run models.HolderRun) (ids []string) {
+	p.eachRequest(func(r models.LeaseRequest) {
+		if r.Holder == run.WorkflowID && r.HolderRun == run.FirstRunID {
+			ids = append(ids, r.RequestID)
+		}
+	})
+	return ids
+}
+
+func (p *pool) eachRequest(visit func(models.LeaseRequest)) {
+	state := p.core.State()
+	for _, lease := range state.Leases {
+		visit(lease.LeaseRequest)
+	}
+	for _, waiting := range state.Waiting {
+		visit(waiting.LeaseRequest)
+	}
 }
 
 // nextAfter returns at most n of the sorted names, those after last first and

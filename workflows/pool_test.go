@@ -211,3 +211,24 @@ func TestNodeComesBackWithTheSameAgent(t *testing.T) {
 	require.Len(t, h.sent(models.SignalNodeDown), 1)
 	require.Len(t, h.sent(models.SignalNodeUp), 2, "it did not have to announce itself anew")
 }
+
+// A holder that was killed and started again under its ID is another one: what
+// the first has left must not stay out for as long as the second lives.
+func TestPoolSweepsLeasesOfReplacedRuns(t *testing.T) {
+	h := newHouse(t)
+	h.replaced = []models.HolderRun{{WorkflowID: "holder/train", FirstRunID: "first"}}
+	request := func(id, run string) models.LeaseRequest {
+		r := gang(id, 1)
+		r.Holder, r.HolderRun = "holder/train", run
+		return r
+	}
+	h.at(1*time.Second, models.SignalNodeUp, hostWith("a", "A0"))
+	h.at(2*time.Second, models.SignalRequestLease, request("of the first", "first"))
+	h.at(3*time.Second, models.SignalRequestLease, request("of the second", "second"))
+	h.RegisterDelayedCallback(h.CancelWorkflow, time.Minute)
+	h.ExecuteWorkflow(models.GPUPoolWorkflow, models.PoolState{Pool: "default"})
+
+	leases := status[models.PoolStatus](t, h).Leases
+	require.Len(t, leases, 1)
+	require.Equal(t, "of the second", leases[0].RequestID, "the same workflow ID, another run")
+}

@@ -130,6 +130,7 @@ func (s *serving) live(ctx workflow.Context, l *life) error {
 	request := models.LeaseRequest{
 		RequestID: fmt.Sprintf("%s#%d.%d", workflow.GetInfo(ctx).WorkflowExecution.RunID, l.index, l.number),
 		Holder:    workflow.GetInfo(ctx).WorkflowExecution.ID,
+		HolderRun: workflow.GetInfo(ctx).FirstRunID,
 		Purpose:   fmt.Sprintf("serve %s version %s", s.input.Deploy.Endpoint, s.input.Version),
 		Resources: s.input.Deploy.Resources,
 		Avoid:     l.avoid,

@@ -45,6 +45,7 @@ func (t *training) leaseRequest(ctx workflow.Context) models.LeaseRequest {
 	return models.LeaseRequest{
 		RequestID: fmt.Sprintf("%s#%d", info.WorkflowExecution.RunID, t.status.Attempt),
 		Holder:    info.WorkflowExecution.ID,
+		HolderRun: info.FirstRunID,
 		Purpose:   "train " + t.input.Model,
 		Resources: t.input.Train.Resources,
 		Avoid:     t.avoid, Exclude: t.exclude,

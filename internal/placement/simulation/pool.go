@@ -131,7 +131,7 @@ func (p *pool) ring(at time.Time) {
 // look asks which holders have closed; the answer takes a while. A holder that
 // was started again under the same ID is another one: its predecessor is gone.
 func (p *pool) look() {
-	var gone []string
+	var gone []orphan
 	state := p.core.State()
 	for _, l := range state.Leases {
 		gone = p.appendGone(gone, l.LeaseRequest)
@@ -141,22 +141,44 @@ func (p *pool) look() {
 	}
 	p.w.after(p.w.upTo(2*time.Second), func() {
 		p.sweep = false
-		for _, id := range gone {
+		for _, o := range gone {
 			p.w.oracle.stats.Swept++
-			p.w.oracle.holderClosed(id)
-			p.step("holder "+id+" has closed", func(now time.Time) placement.Effects { return p.core.HolderClosed(id, now) })
+			p.forget(o)
 		}
 		p.arm()
 	})
 }
 
-func (p *pool) appendGone(gone []string, r models.LeaseRequest) []string {
+// orphan is what a closed holder has left: everything, or one request of a run
+// that another has replaced.
+type orphan struct{ holder, request string }
+
+func (p *pool) appendGone(gone []orphan, r models.LeaseRequest) []orphan {
 	h := p.w.holder(r.Holder)
-	replaced := r.HolderRun != h.runID() && p.w.breaking != SweepForgetsRuns
-	if (h.state == closed || replaced) && !slices.Contains(gone, r.Holder) {
-		gone = append(gone, r.Holder)
+	left := orphan{holder: r.Holder}
+	switch {
+	case h.state == closed:
+	case r.HolderRun != h.runID() && p.w.breaking != SweepForgetsRuns:
+		left.request = r.RequestID
+	default:
+		return gone
+	}
+	if !slices.Contains(gone, left) {
+		gone = append(gone, left)
 	}
 	return gone
+}
+
+func (p *pool) forget(o orphan) {
+	if o.request == "" {
+		p.w.oracle.holderClosed(o.holder)
+		p.step("holder "+o.holder+" has closed", func(now time.Time) placement.Effects { return p.core.HolderClosed(o.holder, now) })
+		return
+	}
+	p.w.oracle.released(o.request)
+	p.step("the run behind "+o.request+" has closed", func(now time.Time) placement.Effects {
+		return p.core.Release(models.LeaseRelease{RequestID: o.request}, now)
+	})
 }
 
 // emit sends what a decision causes, in the order of the struct.
