@@ -119,7 +119,7 @@ func (p *pool) wake(ctx workflow.Context) time.Time {
 		// Not at once: an instant that is over already was ticked for just now.
 		at = latest(due, workflow.Now(ctx).Add(shortestWake))
 	}
-	if !p.sweeping && p.lends() {
+	if !p.sweeping && p.core.Lends() {
 		at = earliest(at, p.sweptAt.Add(sweepEvery))
 	}
 	if p.stale {
@@ -128,14 +128,9 @@ func (p *pool) wake(ctx workflow.Context) time.Time {
 	return at
 }
 
-func (p *pool) lends() bool {
-	state := p.core.State()
-	return len(state.Leases)+len(state.Waiting) > 0
-}
-
 // mayContinue: not before something has happened in this run, since a state
-// that is large enough would suggest it for ever. And an activity in flight would be lost, and an accepted update
-// fail.
+// that is large enough would suggest it for ever. And an activity in flight
+// would be lost, and an accepted update fail.
 func (p *pool) mayContinue(ctx workflow.Context) bool {
 	return p.worked && workflow.GetInfo(ctx).GetContinueAsNewSuggested() && !p.outbox.delivering && !p.sweeping && workflow.AllHandlersFinished(ctx)
 }

@@ -57,7 +57,7 @@ func (w *wakeUp) acknowledge() {
 // and asks for at most sweepAtMost holders, going round.
 func (p *pool) sweep(ctx workflow.Context) {
 	now := workflow.Now(ctx)
-	if !p.lends() {
+	if !p.core.Lends() {
 		p.sweptAt = now // who asks next is alive
 	}
 	if p.sweeping || now.Sub(p.sweptAt) < sweepEvery {

@@ -105,6 +105,9 @@ func (p *Pool) State() models.PoolState {
 	return state
 }
 
+// Lends reports whether anybody holds a lease or waits for one.
+func (p *Pool) Lends() bool { return len(p.leases)+len(p.waiting) > 0 }
+
 // Holders names every workflow that holds a lease or waits for one, sorted:
 // those whose end somebody has to notice.
 func (p *Pool) Holders() []string {
