@@ -58,3 +58,17 @@ func (r *Registry) MoveAliases(ctx context.Context, request models.MoveAliasesRe
 func (r *Registry) TagModelVersion(ctx context.Context, request models.TagModelVersionRequest) error {
 	return trackingFailure(r.MLflow.SetModelVersionTags(ctx, request.Model, request.Version, nonEmpty(request.Tags)))
 }
+
+// ClaimModel implements models.Registry.
+func (r *Registry) ClaimModel(_ context.Context, request models.ClaimModelRequest) (models.ClaimModelResult, error) {
+	return models.ClaimModelResult{Owner: request.Steward}, nil
+}
+
+// ReadAliases implements models.Registry.
+func (r *Registry) ReadAliases(ctx context.Context, request models.ReadAliasesRequest) (models.ReadAliasesResult, error) {
+	model, err := r.MLflow.GetRegisteredModel(ctx, request.Model)
+	if errors.Is(err, mlflow.ErrNotFound) {
+		return models.ReadAliasesResult{}, nil
+	}
+	return models.ReadAliasesResult{Exists: err == nil, Aliases: model.Aliases}, trackingFailure(err)
+}

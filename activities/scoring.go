@@ -204,3 +204,13 @@ func (s *Scoring) writePredictions(ctx context.Context, rows heldOut) (models.Re
 }
 
 func newest[T any](values []T, limit int) []T { return values[max(0, len(values)-limit):] }
+
+// PredictRows implements models.Scoring.
+func (s *Scoring) PredictRows(context.Context, models.PredictRowsRequest) (models.Predictions, error) {
+	return models.Predictions{}, errors.New("no separate predictions yet")
+}
+
+// MeasurePredictions implements models.Scoring.
+func (s *Scoring) MeasurePredictions(context.Context, models.MeasureRequest) (models.Evaluation, error) {
+	return models.Evaluation{}, errors.New("no separate measurement yet")
+}

@@ -39,6 +39,14 @@ const (
 	// KindLeaseRefused means: the pool can never grant the request, or did not
 	// within its max_wait.
 	KindLeaseRefused ErrorKind = "LeaseRefused"
+	// KindNotOwner means: another steward holds the model in MLflow.
+	KindNotOwner ErrorKind = "NotOwner"
+	// KindAliasMoved means: somebody else moved an alias.
+	KindAliasMoved ErrorKind = "AliasMoved"
+	// KindNotFound means: what the request names does not exist any more.
+	KindNotFound ErrorKind = "NotFound"
+	// KindNotTrusted means: a signature is missing or does not verify.
+	KindNotTrusted ErrorKind = "NotTrusted"
 )
 
 // Retryable reports whether the same activity may succeed when tried again
@@ -47,7 +55,7 @@ func (k ErrorKind) Retryable() bool {
 	switch k {
 	case KindInvalidSpec, KindNoRows, KindDataCheckFailed, KindTrainingFailed, KindRankLost,
 		KindModelRejected, KindEnvironmentFailed, KindStaleFence, KindStaleRoute, KindServerFailed, KindWithdrawn,
-		KindLeaseRefused:
+		KindLeaseRefused, KindNotOwner, KindAliasMoved, KindNotFound, KindNotTrusted:
 		return false
 	case KindUnavailable:
 		return true

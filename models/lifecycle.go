@@ -14,6 +14,7 @@ const (
 	StageTrain    Stage = "train"
 	StageEvaluate Stage = "evaluate"
 	StageRegister Stage = "register"
+	StageApprove  Stage = "approve" // only where the spec asks for it
 	StageRollout  Stage = "rollout"
 	StageDone     Stage = "done"
 )
@@ -52,6 +53,7 @@ type LifecycleStatus struct {
 	Evaluation *Evaluation         `json:"evaluation,omitempty"`
 	Gate       *GateVerdict        `json:"gate,omitempty"`
 	Version    string              `json:"version,omitempty"` // once registered
+	Approval   *Approval           `json:"approval,omitempty"`
 	Result     *LifecycleResult    `json:"result,omitempty"`
 }
 
@@ -83,6 +85,7 @@ type Entities interface {
 type StewardSignal struct {
 	Model           string           `json:"model"`
 	Register        *RegisterRequest `json:"register,omitempty"`
+	RequestApproval *ApprovalRequest `json:"request_approval,omitempty"`
 	RollOut         *RollOutRequest  `json:"roll_out,omitempty"`
 	Retrain         *RetrainRequest  `json:"retrain,omitempty"`
 	Withdraw        *Withdrawal      `json:"withdraw,omitempty"`

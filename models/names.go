@@ -55,12 +55,14 @@ const (
 	SignalInventory = "inventory" // NodeInfo
 	// ModelSteward
 	SignalRegister        = "register"         // RegisterRequest
+	SignalRequestApproval = "request-approval" // ApprovalRequest
 	SignalRollOut         = "roll-out"         // RollOutRequest
 	SignalRetrain         = "retrain"          // RetrainRequest
 	SignalWithdraw        = "withdraw"         // Withdrawal
 	SignalLifecycleClosed = "lifecycle-closed" // LifecycleClosed
 	// Lifecycle
 	SignalRegistered = "registered" // RegisterReply
+	SignalApproved   = "approved"   // ApprovalReply
 	SignalRolledOut  = "rolled-out" // RollOutReply
 	// Rollout
 	SignalServeReady  = "serve-ready"  // ServeReady
@@ -81,6 +83,13 @@ const UpdateOperate = "operate"
 // once: TellPoolRequest in, TellPoolResult out. The signals request-lease,
 // release-lease and request-hosts do the same without an answer at once.
 const UpdateAsk = "ask"
+
+// Updates by which a person tells a ModelSteward something.
+const (
+	UpdateDecide   = "decide"    // ApprovalDecision in, Approval out
+	UpdateRollBack = "roll-back" // RollBackOrder in, RollBackResult out
+	UpdateAliases  = "aliases"   // AliasOrder in, AliasReport out
+)
 
 // ExplainQuery asks a GPUPool why one request waits: request ID in, sentence
 // out; empty when it does not wait.

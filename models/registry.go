@@ -5,137 +5,47 @@ import (
 	"time"
 )
 
-// RegisterRequest asks a steward to register a candidate. RequestID is the
-// dedupe key; ReplyTo gets SignalRegistered.
-type RegisterRequest struct {
-	RequestID string        `json:"request_id"`
-	ReplyTo   string        `json:"reply_to"`
-	Spec      LifecycleSpec `json:"spec"`
-	Candidate Candidate     `json:"candidate"`
-}
-
 // Candidate is a trained and evaluated model.
 type Candidate struct {
-	Lifecycle  string              `json:"lifecycle"` // workflow ID
-	RunID      string              `json:"run_id"`
-	Snapshot   string              `json:"snapshot_sha256"`
-	Artifact   ModelArtifact       `json:"artifact"`
-	Metrics    map[Metric]Estimate `json:"metrics"`
-	Gate       GateVerdict         `json:"gate"`
-	Reference  []float64           `json:"reference"`
-	Devices    []string            `json:"devices"`
-	CodeSHA256 string              `json:"code_sha256"`
-	SpecSHA256 string              `json:"spec_sha256"`
+	Lifecycle    string `json:"lifecycle"`               // workflow ID
+	LifecycleRun string `json:"lifecycle_run,omitempty"` // its run ID
+	RunID        string `json:"run_id"`                  // MLflow
+	Snapshot     string `json:"snapshot_sha256"`
+	// SnapshotManifest is the snapshot's manifest.
+	SnapshotManifest Ref                 `json:"snapshot_manifest,omitzero"`
+	Artifact         ModelArtifact       `json:"artifact"`
+	Metrics          map[Metric]Estimate `json:"metrics"`
+	Gate             GateVerdict         `json:"gate"`
+	// Evidence are the evaluation's files among the run's artifacts.
+	Evidence  []EvidenceFile `json:"evidence,omitempty"`
+	Reference []float64      `json:"reference"`
+	Devices   []string       `json:"devices"` // UUIDs
+	// Hosts are those of the last attempt, with driver and devices.
+	Hosts      []HostFacts `json:"hosts,omitempty"`
+	CodeSHA256 string      `json:"code_sha256"`
+	SpecSHA256 string      `json:"spec_sha256"`
+	Trained    TimeSpan    `json:"trained,omitzero"`
 }
 
-// RegisterReply answers a RegisterRequest.
-type RegisterReply struct {
-	RequestID string `json:"request_id"`
-	Version   string `json:"version"`
-	URL       string `json:"url"` // the version's page
-	Error     string `json:"error,omitempty"`
+// HostFacts are what a model was trained on, for its provenance.
+type HostFacts struct {
+	Node     string       `json:"node"`
+	OS       string       `json:"os,omitempty"`     // such as linux/amd64 6.1.0
+	Driver   string       `json:"driver,omitempty"` // of the devices, such as "NVIDIA 550.54.15"
+	Devices  []DeviceFact `json:"devices"`
+	Software string       `json:"software,omitempty"` // of the agent: Mainspring's version
 }
 
-// RollOutRequest asks a steward to release a registered version. ReplyTo gets
-// SignalRolledOut.
-type RollOutRequest struct {
-	RequestID string `json:"request_id"`
-	ReplyTo   string `json:"reply_to"`
-	Version   string `json:"version"`
+// DeviceFact names one device.
+type DeviceFact struct {
+	UUID  string `json:"uuid"`
+	Model string `json:"model,omitempty"`
 }
 
-// RollOutReply answers a RollOutRequest.
-type RollOutReply struct {
-	RequestID string  `json:"request_id"`
-	Version   string  `json:"version"`
-	Verdict   Verdict `json:"verdict"`
-	Promoted  bool    `json:"promoted"`
-	Reason    string  `json:"reason"`
-}
-
-// Withdrawal takes a lifecycle's requests back: a waiting one is dropped, a
-// running rollout is rolled back.
-type Withdrawal struct {
-	LifecycleID string `json:"lifecycle_id"`
-	Reason      string `json:"reason"`
-}
-
-// RetrainRequest asks a steward for a new lifecycle.
-type RetrainRequest struct {
-	RequestID string    `json:"request_id"`
-	Trigger   Trigger   `json:"trigger"`
-	AsOf      time.Time `json:"as_of"`              // event time
-	Endpoint  string    `json:"endpoint,omitempty"` // its monitor is told how it ended
-}
-
-// StewardState is everything a steward knows; it survives continue-as-new.
-// Versions hold what a rollback or a retraining needs.
-type StewardState struct {
-	Model       string         `json:"model"`
-	Champion    string         `json:"champion,omitempty"` // version
-	Challenger  string         `json:"challenger,omitempty"`
-	Previous    string         `json:"previous,omitempty"`
-	Versions    []ModelVersion `json:"versions"`    // newest last
-	Retrainings []Retraining   `json:"retrainings"` // newest last
-	Records     []Record       `json:"records"`     // newest last
-	// RolledOut answers a repeated request without doing it again.
-	RolledOut []RollOutReply `json:"rolled_out,omitempty"`
-}
-
-// ModelVersion is a registered candidate as the steward keeps it.
-type ModelVersion struct {
-	Version      string        `json:"version"`
-	URL          string        `json:"url"`
-	RegisteredAt time.Time     `json:"registered_at"`
-	Candidate    Candidate     `json:"candidate"`
-	Spec         LifecycleSpec `json:"spec"`
-}
-
-// Record is one line of a steward's audit trail. Hash is SHA-256 over the
-// previous hash and the record without its hash.
-type Record struct {
-	Sequence int64     `json:"sequence"`
-	At       time.Time `json:"at"` // wall clock
-	Action   Action    `json:"action"`
-	Version  string    `json:"version,omitempty"`
-	By       string    `json:"by"` // the workflow that asked
-	Reason   string    `json:"reason"`
-	Previous string    `json:"previous"`
-	Hash     string    `json:"hash"`
-}
-
-// Action is what a steward did.
-type Action string
-
-// The actions.
-const (
-	ActionRegistered     Action = "registered"
-	ActionRolloutStarted Action = "rollout started"
-	ActionPromoted       Action = "promoted"
-	ActionRolledBack     Action = "rolled back"
-	ActionRefused        Action = "refused"
-	ActionRetrainStarted Action = "retraining started"
-	ActionRetrainRefused Action = "retraining not started"
-	ActionRetrainEnded   Action = "retraining ended"
-)
-
-// Retraining is one retraining and how it ended.
-type Retraining struct {
-	RequestID   string    `json:"request_id"`
-	LifecycleID string    `json:"lifecycle_id"`
-	Trigger     Trigger   `json:"trigger"`
-	AsOf        time.Time `json:"as_of"`
-	Endpoint    string    `json:"endpoint,omitempty"`
-	Ended       bool      `json:"ended"`
-	Promoted    bool      `json:"promoted"`
-	Version     string    `json:"version,omitempty"`
-	Reason      string    `json:"reason,omitempty"`
-}
-
-// StewardStatus answers StatusQuery on a ModelSteward.
-type StewardStatus struct {
-	StewardState
-	Doing string `json:"doing"` // empty: waiting for requests
+// TimeSpan is a stretch of wall clock.
+type TimeSpan struct {
+	Began time.Time `json:"began,omitzero"`
+	Ended time.Time `json:"ended,omitzero"`
 }
 
 // CreateModelVersionRequest registers a candidate in MLflow. Key is the
@@ -148,6 +58,11 @@ type CreateModelVersionRequest struct {
 	RunID       string            `json:"run_id"`
 	Description string            `json:"description"` // Markdown
 	Tags        map[string]string `json:"tags"`
+	// Lifecycle and LifecycleRun name the workflow that the version's page links.
+	Lifecycle    string `json:"lifecycle,omitempty"`
+	LifecycleRun string `json:"lifecycle_run,omitempty"`
+	// Owner is who holds the model, see ClaimModelRequest.
+	Owner string `json:"owner,omitempty"`
 }
 
 // RegisteredVersion is MLflow's answer.
@@ -156,18 +71,58 @@ type RegisteredVersion struct {
 	URL     string `json:"url"`
 }
 
+// ClaimModelRequest makes a steward the one writer of a model in MLflow. The
+// activity completes Owner with what tells this Temporal namespace from all
+// others.
+type ClaimModelRequest struct {
+	Model     string `json:"model"`
+	ModelNote string `json:"model_note,omitempty"`
+	Steward   string `json:"steward"` // workflow ID and first run ID
+	// TakeOver replaces an owner of another namespace; an operator's decision.
+	TakeOver bool `json:"take_over,omitempty"`
+}
+
+// ClaimModelResult has the owner to name in further requests.
+type ClaimModelResult struct {
+	Owner string `json:"owner"`
+	// Before is the owner that was replaced; empty: nobody.
+	Before string `json:"before,omitempty"`
+	// Aliases are those that MLflow has now.
+	Aliases map[string]string `json:"aliases,omitempty"`
+}
+
 // MoveAliasesRequest sets aliases of a model; an empty version deletes one.
 // Setting an alias to the version it has is success.
 type MoveAliasesRequest struct {
 	Model   string            `json:"model"`
 	Aliases map[string]string `json:"aliases"` // alias → version
+	// Expected is what each of the aliases is recorded to be now. One that is
+	// neither this nor the wanted version was moved by somebody else, and nothing
+	// is done. Nil: not looked at.
+	Expected map[string]string `json:"expected,omitempty"`
+	Owner    string            `json:"owner,omitempty"`
+}
+
+// ReadAliasesRequest asks what MLflow has. Versions are those that should exist.
+type ReadAliasesRequest struct {
+	Model    string   `json:"model"`
+	Versions []string `json:"versions,omitempty"`
+}
+
+// ReadAliasesResult is what MLflow has.
+type ReadAliasesResult struct {
+	Exists  bool              `json:"exists"`            // the registered model
+	Aliases map[string]string `json:"aliases"`           // alias → version
+	Deleted []string          `json:"deleted,omitempty"` // those of Versions that do not exist
+	Owner   string            `json:"owner,omitempty"`
 }
 
 // TagModelVersionRequest adds facts to a version.
 type TagModelVersionRequest struct {
-	Model   string            `json:"model"`
-	Version string            `json:"version"`
-	Tags    map[string]string `json:"tags"`
+	Model       string            `json:"model"`
+	Version     string            `json:"version"`
+	Tags        map[string]string `json:"tags"`
+	Description string            `json:"description,omitempty"` // empty: left as it is
 }
 
 // The aliases a steward keeps.
@@ -179,7 +134,13 @@ const (
 
 // Registry keeps versions and aliases in MLflow. Only ModelSteward calls it.
 type Registry interface {
+	// ClaimModel fails with KindNotOwner when another steward holds the model.
+	ClaimModel(context.Context, ClaimModelRequest) (ClaimModelResult, error)
 	CreateModelVersion(context.Context, CreateModelVersionRequest) (RegisteredVersion, error)
+	// MoveAliases fails with KindAliasMoved, whose details are a list of
+	// AliasDifference, or with KindNotOwner.
 	MoveAliases(context.Context, MoveAliasesRequest) error
+	ReadAliases(context.Context, ReadAliasesRequest) (ReadAliasesResult, error)
+	// TagModelVersion fails with KindNotFound when the version was deleted.
 	TagModelVersion(context.Context, TagModelVersionRequest) error
 }

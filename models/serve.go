@@ -8,6 +8,8 @@ type ServeInput struct {
 	Version  string        `json:"version"`
 	Deploy   DeploySpec    `json:"deploy"`
 	Artifact ModelArtifact `json:"artifact"`
+	// Signature is the version's; nil: it has none.
+	Signature *Signature `json:"signature,omitempty"`
 	// Notify is the workflow that gets SignalServeReady or SignalServeFailed.
 	Notify string `json:"notify,omitempty"`
 }
@@ -45,6 +47,11 @@ type StartReplicaRequest struct {
 	Token    int64         `json:"token"`
 	Node     LeaseNode     `json:"node"`
 	Artifact ModelArtifact `json:"artifact"`
+	// Signature is checked against the host's trusted keys.
+	Signature *Signature `json:"signature,omitempty"`
+	// RequireSignature refuses a version without one. The host's own policy may
+	// do so as well.
+	RequireSignature bool `json:"require_signature,omitempty"`
 }
 
 // Replica is a ready model server.

@@ -59,7 +59,9 @@ type DataSpec struct {
 	Source    string     `json:"source" jsonschema_description:"Parquet partitions: s3://bucket/prefix/, file:///dir/, or a path relative to the spec, which the client uploads."`
 	Time      string     `json:"time" jsonschema_description:"Column with the event time of a row."`
 	Key       string     `json:"key" jsonschema_description:"Column that identifies a row; joins late labels to logged predictions."`
-	Label     string     `json:"label" jsonschema_description:"Column with the outcome: 0 or 1."`
+	Label     string     `json:"label" jsonschema_description:"Column with the outcome: 0 or 1, a class, or a number, see task."`
+	Task      Task       `json:"task,omitempty" jsonschema_description:"What the label is: binary (0 or 1; the default), multiclass (one of classes) or regression (a number)."`
+	Classes   []string   `json:"classes,omitempty" jsonschema_description:"Labels of task multiclass in the order of the model's outputs. Default: the integers from 0 on, as many as the model has outputs."`
 	LabelTime string     `json:"label_time,omitempty" jsonschema_description:"Column with the time at which the label became known. Default: the event time."`
 	Features  []string   `json:"features" jsonschema_description:"Columns the model sees, by name; the model's inputs carry the same names."`
 	AsOf      time.Time  `json:"as_of,omitzero" jsonschema_description:"The moment from which the past is seen. Default: the lifecycle's start."`
@@ -118,25 +120,95 @@ type Environment struct {
 	Python       string `json:"python,omitempty" jsonschema_description:"Interpreter to build on or, without requirements, to use as it is. Default: python3."`
 }
 
-// EvaluateSpec is the gate between training and registration.
+// EvaluateSpec is the gate between training and registration: how predictions
+// are made, and what they must prove.
 type EvaluateSpec struct {
-	Prediction string        `json:"prediction,omitempty" jsonschema_description:"Name of the model output that holds the probability of label 1. Default: probability."`
-	Limits     []MetricLimit `json:"limits,omitempty" jsonschema_description:"Absolute limits on the held-out rows."`
-	Champion   ChampionGate  `json:"champion,omitzero" jsonschema_description:"The paired comparison with the champion on the same rows."`
+	Prediction    string        `json:"prediction,omitempty" jsonschema_description:"Name of the model output (or column of a predict command) that holds the probability of label 1, the probabilities of the classes, or the number. Default: probability, or prediction for task regression."`
+	Predict       PredictSpec   `json:"predict,omitzero" jsonschema_description:"What makes the predictions: the same runtime that will serve."`
+	Threshold     float64       `json:"threshold,omitempty" jsonschema_description:"Probability from which on label 1 counts as predicted, for accuracy and f1. Default: 0.5."`
+	Quantile      float64       `json:"quantile,omitempty" jsonschema_description:"Quantile that a regression predicts, for pinball. Default: 0.5."`
+	Limits        []MetricLimit `json:"limits,omitempty" jsonschema_description:"Absolute limits on the held-out rows."`
+	Champion      ChampionGate  `json:"champion,omitzero" jsonschema_description:"The paired comparison with the champion on the same rows."`
+	Slices        []SliceSpec   `json:"slices,omitempty" jsonschema_description:"Parts of the held-out rows that are measured by themselves."`
+	SliceLimits   []MetricLimit `json:"slice_limits,omitempty" jsonschema_description:"Limits that every slice with enough rows must keep. A slice fails when its whole interval breaks the limit, at a level shared by all slices."`
+	SliceMargin   *float64      `json:"slice_margin,omitempty" jsonschema_description:"How much worse than the champion, in champion.metric, any slice may be. Absent: slices are not compared."`
+	Serving       ServingLimits `json:"serving,omitzero" jsonschema_description:"What the model may cost to serve, measured on the runtime that serves it."`
+	RequireChecks []string      `json:"require_checks,omitempty" jsonschema_description:"Data checks that must have been made and passed, such as schema, nulls, range, rows. Default: those that were made."`
+	Approval      *ApprovalSpec `json:"approval,omitempty" jsonschema_description:"A person has to agree before the version is released, see mainspring approve. Absent: nobody is asked."`
 }
 
-// MetricLimit is an absolute bound on a metric's point estimate.
+// PredictSpec says what makes predictions for the gate. Programs run in
+// train.code with train.environment.
+type PredictSpec struct {
+	Runtime   Runtime    `json:"runtime,omitempty" jsonschema_description:"onnx (built in; the default), pyfunc (mlflow.pyfunc in the training's environment) or command."`
+	Command   []string   `json:"command,omitempty" jsonschema_description:"Program and arguments for runtime command, never a shell string: reads MAINSPRING_MODEL_DIR and MAINSPRING_DATA_DIR, writes MAINSPRING_PREDICTIONS."`
+	Resources *Resources `json:"resources,omitempty" jsonschema_description:"Devices to lease for the predictions. Absent: none; they are made on the worker (onnx) or on any host of the pool."`
+	Timeout   Duration   `json:"timeout,omitempty" jsonschema_description:"Longest time that the predictions of one model may take. Default: 1h."`
+}
+
+// Runtime is what makes predictions.
+type Runtime string
+
+// The runtimes.
+const (
+	RuntimeONNX    Runtime = "onnx"
+	RuntimePyfunc  Runtime = "pyfunc"
+	RuntimeCommand Runtime = "command"
+)
+
+// Task is what a label is, and so what a model predicts.
+type Task string
+
+// The tasks.
+const (
+	TaskBinary     Task = "binary"
+	TaskMulticlass Task = "multiclass"
+	TaskRegression Task = "regression"
+)
+
+// MetricLimit is an absolute bound on a metric.
 type MetricLimit struct {
-	Metric Metric   `json:"metric" jsonschema_description:"log_loss, brier or auc."`
+	Metric Metric   `json:"metric" jsonschema_description:"A metric of the task: log_loss, brier, auc, pr_auc, accuracy, f1, calibration_error; rmse, mae, r2, pinball."`
 	Min    *float64 `json:"min,omitempty" jsonschema_description:"The metric must not be below this."`
 	Max    *float64 `json:"max,omitempty" jsonschema_description:"The metric must not be above this."`
+	At     LimitAt  `json:"at,omitempty" jsonschema_description:"What is held against the limit: value (the default), or interval: all of it inside passes, all of it outside fails, anything else is inconclusive. Slice limits are always judged by interval."`
+}
+
+// LimitAt is which part of an estimate is held against a limit.
+type LimitAt string
+
+// The parts.
+const (
+	AtValue    LimitAt = "value"
+	AtInterval LimitAt = "interval"
+)
+
+// SliceSpec cuts the held-out rows by a column.
+type SliceSpec struct {
+	Column    string `json:"column" jsonschema_description:"A column of the data: a feature, the time or the label."`
+	Quantiles int    `json:"quantiles,omitempty" jsonschema_description:"Cut numbers into so many parts of equal size, 2 to 20. Default: one slice per value."`
+	MinRows   int64  `json:"min_rows,omitempty" jsonschema_description:"A slice with fewer rows is shown and not judged. Default: 200."`
+	Max       int    `json:"max,omitempty" jsonschema_description:"How many values get a slice, the most frequent first; the rest share one. Default: 20."`
+}
+
+// ServingLimits bound what answering costs. Zero fields ask for nothing.
+type ServingLimits struct {
+	P50     Duration `json:"latency_p50,omitempty" jsonschema_description:"Median time for one row, such as 2ms."`
+	P99     Duration `json:"latency_p99,omitempty" jsonschema_description:"Time that 99 of 100 single rows stay below, such as 20ms."`
+	MaxSize Bytes    `json:"size,omitempty" jsonschema_description:"Size of the model's files, such as 200MiB."`
+}
+
+// ApprovalSpec asks a person.
+type ApprovalSpec struct {
+	Timeout   Duration `json:"timeout,omitempty" jsonschema_description:"How long the question stands; without an answer the version is not released. Default: 3d."`
+	Approvers []string `json:"approvers,omitempty" jsonschema_description:"Identities that may answer, as mainspring approve --by gives them. Default: anyone who may reach the workflow. Temporal's own authorization is what proves an identity."`
 }
 
 // ChampionGate compares candidate and champion row by row, resampling whole
 // blocks: passes when the gain's lower bound is above -Margin, fails when its
 // upper bound is below, and is inconclusive otherwise.
 type ChampionGate struct {
-	Metric    Metric   `json:"metric,omitempty" jsonschema_description:"log_loss (default) or brier."`
+	Metric    Metric   `json:"metric,omitempty" jsonschema_description:"What is compared: any metric of the task. Default: log_loss, or rmse for task regression."`
 	Margin    float64  `json:"margin,omitempty" jsonschema_description:"How much worse than the champion is still acceptable. Default: 0, it must be better."`
 	Level     float64  `json:"level,omitempty" jsonschema_description:"One-sided error level of each bound. Default: 0.1."`
 	Block     Duration `json:"block,omitempty" jsonschema_description:"Length of the blocks that are resampled. Default: 1d."`
@@ -149,6 +221,9 @@ type DeploySpec struct {
 	Replicas  int        `json:"replicas,omitempty" jsonschema_description:"Model servers per version. Default: 1."`
 	Resources Resources  `json:"resources,omitzero" jsonschema_description:"What each replica leases. Default: one device."`
 	Canary    CanarySpec `json:"canary,omitzero" jsonschema_description:"Steps of traffic and the evidence each must give."`
+	// RequireSignature makes serving refuse a version without a signature that a
+	// trusted key verifies. A host's own policy can demand it for all models.
+	RequireSignature bool `json:"require_signature,omitempty" jsonschema_description:"Refuse to serve a version without a signature that one of the host's trusted keys verifies. Default: the host's policy."`
 }
 
 // CanarySpec states the steps and the error budgets of the judge.
@@ -190,16 +265,6 @@ type RetrainSpec struct {
 	Cooldown    Duration `json:"cooldown,omitempty" jsonschema_description:"Least event time between two retrainings. Default: 14d."`
 	MaxFailures int      `json:"max_failures,omitempty" jsonschema_description:"After this many retrainings in a row that promoted nothing, ask a person. Default: 3."`
 }
-
-// Metric names a score on held-out rows. Lower is better, but for AUC.
-type Metric string
-
-// The metrics.
-const (
-	LogLoss Metric = "log_loss"
-	Brier   Metric = "brier"
-	AUC     Metric = "auc"
-)
 
 // Trigger records why a lifecycle runs.
 type Trigger struct {

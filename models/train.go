@@ -29,6 +29,8 @@ type TrainResult struct {
 	Curve     [][2]float64       `json:"curve,omitempty"` // loss by step, at most 60 points
 	Restarts  int                `json:"restarts"`
 	Devices   []string           `json:"devices"` // UUIDs of the last lease
+	// Hosts are those of the last lease, by group rank.
+	Hosts []HostFacts `json:"hosts,omitempty"`
 	// Account says where the GPU-seconds of all attempts went.
 	Account GPUAccount `json:"account"`
 	// Attempts tells each attempt's end, oldest first, at most the last 20.
@@ -318,6 +320,8 @@ type RanksResult struct {
 	// Reattached says that the agent found the ranks already running.
 	Reattached bool          `json:"reattached"`
 	Report     AttemptReport `json:"report"`
+	// Host is what the ranks ran on.
+	Host HostFacts `json:"host,omitzero"`
 }
 
 // PrepareEnvironmentRequest asks a worker or host to prove, before any device
@@ -363,8 +367,14 @@ type Hosts interface {
 	// rank's own exit code, memory limit, or data error), KindRankLost (killed,
 	// silent), KindModelRejected. Their details are an AttemptReport.
 	RunRanks(context.Context, RunRanksRequest) (RanksResult, error)
+	// PredictOnHost answers the held-out rows with a program on this host: the
+	// built-in runtime on a leased device, mlflow.pyfunc, or the spec's command.
+	// Starting the same Key and Token again re-attaches. Failures: those of
+	// RunRanks.
+	PredictOnHost(context.Context, PredictRowsRequest) (Predictions, error)
 	// StartReplica starts or re-attaches to a model server and returns once it
-	// is ready.
+	// is ready. It fails with KindNotTrusted when the files or the signature do
+	// not verify.
 	StartReplica(context.Context, StartReplicaRequest) (Replica, error)
 	// WatchReplica returns when the server has ended or is not ready any more;
 	// cancellation drains and ends it.

@@ -27,6 +27,8 @@ type adapters struct {
 	routing     *activities.Routing
 	blocks      *activities.Blocks
 	entities    *activities.Entities
+	audit       *activities.Audit
+	signing     *activities.Signing
 }
 
 // newAdapters reads from the environment where S3 and MLflow are. Neither is
@@ -57,6 +59,8 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 		routing:  &activities.Routing{Store: store},
 		blocks:   &activities.Blocks{Store: store},
 		entities: &activities.Entities{Temporal: c, AsksAtOnce: asks},
+		audit:    &activities.Audit{Store: store},
+		signing:  &activities.Signing{Store: store},
 	}, nil
 }
 
