@@ -2,6 +2,7 @@ package metric
 
 import (
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/blas/gonum"
 
@@ -44,25 +45,49 @@ type rankCurves struct{ roc, pr [][2]float64 }
 
 // rank ranks the rows by the probability of one class, or of label 1.
 func (m *side) rank(class int, s Sample, p plan, draws resamples) {
-	rows := m.sorted(class, s)
-	found := make(ranks, len(p.segments))
-	for i, cut := range p.partitions {
-		budget := sliceBudget
-		if i == 0 {
-			budget = wholeBudget
-		}
-		for _, g := range gridsOf(rows, cut, p, cellsFor(p.blocks, budget)) {
-			found[g.segment] = g.resample(p, draws)
-			if i == 0 && s.Task != models.TaskMulticlass {
-				m.curves = g.curves(p)
+	grids := m.walk(class, s, p)
+	found := make(ranks, len(grids))
+	for i := range grids {
+		found[i] = grids[i].resample(p, draws)
+	}
+	m.ranks[class] = found
+	if s.Task == models.TaskBinary {
+		m.curves = grids[0].curves(p)
+	}
+}
+
+// walk goes down the rows and builds the grids of all segments.
+func (m *side) walk(class int, s Sample, p plan) []walker {
+	walkers := make([]walker, len(p.segments))
+	for i := range walkers {
+		walkers[i] = newWalker(i, p)
+	}
+	rows := m.rankable(class, s)
+	for _, row := range rows { // in their own order yet, which is kind to the cache
+		walkers[0].totals[row.tag&1]++
+		for _, segment := range p.of(int(row.row)) {
+			if segment >= 0 {
+				walkers[segment].totals[row.tag&1]++
 			}
 		}
 	}
-	m.ranks[class] = found
+	rows = sortByKey(rows, make([]scored, len(rows)))
+	for _, row := range slices.Backward(rows) {
+		walkers[0].visit(row)
+		for _, segment := range p.of(int(row.row)) {
+			if segment >= 0 {
+				walkers[segment].visit(row)
+			}
+		}
+	}
+	for i := range walkers {
+		walkers[i].finish()
+	}
+	return walkers
 }
 
-// sorted has the rows that can be ranked, lowest score first.
-func (m *side) sorted(class int, s Sample) []scored {
+// rankable has the rows whose answers are probabilities.
+func (m *side) rankable(class int, s Sample) []scored {
 	values, stride, one := m.answers.Values, 1, 1.0
 	if s.Task == models.TaskMulticlass {
 		stride, one = m.answers.Classes, float64(class)
@@ -81,13 +106,12 @@ func (m *side) sorted(class int, s Sample) []scored {
 		}
 		rows = append(rows, scored{key: math.Float64bits(score + 0), row: int32(i), tag: tag}) // + 0 turns -0 into 0
 	}
-	return sortByKey(rows, make([]scored, len(rows)))
+	return rows
 }
 
 // grid is one segment's rows by block and cell.
 type grid struct {
-	segment int
-	cells   int
+	cells int
 	// counts has, by block, the labels 0 and 1 of each cell, highest scores
 	// first. A float32 counts exactly to 2²⁴.
 	counts []float32
@@ -96,34 +120,6 @@ type grid struct {
 	// cell of one score, half where rows are mixed.
 	last  []float64
 	exact rank
-}
-
-// gridsOf builds the grids of one partition's segments.
-func gridsOf(rows []scored, cut partition, p plan, cells int) []*grid {
-	walkers := make([]*walker, len(p.segments))
-	var grids []*grid
-	for _, segment := range cut.segments {
-		if segment >= 0 {
-			w := newWalker(int(segment), p, cells)
-			walkers[segment], grids = w, append(grids, &w.grid)
-		}
-	}
-	for _, row := range rows {
-		if segment := cut.segment(int(row.row)); segment >= 0 {
-			walkers[segment].totals[row.tag&1]++
-		}
-	}
-	for i := len(rows) - 1; i >= 0; i-- {
-		if segment := cut.segment(int(rows[i].row)); segment >= 0 {
-			walkers[segment].visit(rows[i])
-		}
-	}
-	for _, segment := range cut.segments {
-		if segment >= 0 {
-			walkers[segment].finish()
-		}
-	}
-	return grids
 }
 
 // resample evaluates the grid on each resample.

@@ -9,41 +9,30 @@ import (
 // segment is a part of the rows that is measured by itself.
 type segment struct {
 	rows   int64
-	blocks []int32 // with rows of the segment, rising
-	judged bool
+	blocks []int32              // with rows of the segment, rising
 	slice  models.SliceEvidence // column and name; not of the first segment
-}
-
-// partition cuts the rows by one column; the first one doesn't cut.
-type partition struct {
-	groups   []int32 // by row; nil: all in group 0
-	segments []int32 // by group; -1: not judged
-}
-
-// segment is where a row belongs; -1: nowhere.
-func (p partition) segment(row int) int32 {
-	if p.groups == nil {
-		return 0
-	}
-	if g := p.groups[row]; g >= 0 {
-		return p.segments[g]
-	}
-	return -1
 }
 
 // plan says which segments there are and what is measured on them. Segment 0
 // has all rows.
 type plan struct {
-	blocks     int
-	segments   []segment
-	partitions []partition
-	wanted     []slot
-	skipped    []models.SliceEvidence // slices that are not judged, by place
-	order      []int                  // of slices: segment, or ^index into skipped
+	blocks   int
+	segments []segment
+	// places has the segments of each row besides segment 0, one per slicing; -1:
+	// in none that is judged. Rows lie together, because ranking visits them in
+	// an order that finds nothing in the cache.
+	places  []int32
+	cuts    int // slicings
+	wanted  []slot
+	skipped []models.SliceEvidence // slices that are not judged
+	order   []int                  // of slices: segment, or ^index into skipped
 }
 
+// of gives the places of a row.
+func (p *plan) of(row int) []int32 { return p.places[row*p.cuts : (row+1)*p.cuts] }
+
 func arrange(s Sample, set Settings) plan {
-	p := plan{partitions: []partition{{segments: []int32{0}}}}
+	p := plan{cuts: len(s.Slicings), places: make([]int32, len(s.Slicings)*len(s.Labels))}
 	if len(s.Blocks) > 0 {
 		p.blocks = int(slices.Max(s.Blocks)) + 1
 	}
@@ -53,9 +42,8 @@ func arrange(s Sample, set Settings) plan {
 		}
 	}
 	p.segments = count(s, p.blocks, nil, 1)
-	p.segments[0].judged = true
-	for _, slicing := range s.Slicings {
-		p.add(slicing, count(s, p.blocks, slicing.Groups, len(slicing.Names)))
+	for i, slicing := range s.Slicings {
+		p.add(i, slicing, count(s, p.blocks, slicing.Groups, len(slicing.Names)))
 	}
 	return p
 }
@@ -65,22 +53,25 @@ func (p *plan) wants(metrics ...slot) bool {
 	return slices.ContainsFunc(metrics, func(at slot) bool { return slices.Contains(p.wanted, at) })
 }
 
-func (p *plan) add(slicing Slicing, found []segment) {
-	cut := partition{groups: slicing.Groups, segments: make([]int32, len(found))}
+// add makes segments of the groups of one slicing, as far as they are judged.
+func (p *plan) add(cut int, slicing Slicing, found []segment) {
+	numbers := make([]int32, len(found))
 	for g, seg := range found {
 		seg.slice = models.SliceEvidence{Column: slicing.Column, Slice: slicing.Names[g], Rows: seg.rows, Blocks: len(seg.blocks)}
-		seg.judged = seg.rows >= slicing.MinRows && len(seg.blocks) >= 2
-		if !seg.judged {
-			cut.segments[g] = -1
-			p.order = append(p.order, ^len(p.skipped))
-			p.skipped = append(p.skipped, seg.slice)
+		if seg.rows < slicing.MinRows || len(seg.blocks) < 2 {
+			numbers[g] = -1
+			p.order, p.skipped = append(p.order, ^len(p.skipped)), append(p.skipped, seg.slice)
 			continue
 		}
-		cut.segments[g] = int32(len(p.segments))
-		p.order = append(p.order, len(p.segments))
-		p.segments = append(p.segments, seg)
+		numbers[g] = int32(len(p.segments))
+		p.order, p.segments = append(p.order, len(p.segments)), append(p.segments, seg)
 	}
-	p.partitions = append(p.partitions, cut)
+	for i, g := range slicing.Groups {
+		if g >= 0 {
+			g = numbers[g]
+		}
+		p.places[i*p.cuts+cut] = g
+	}
 }
 
 // count finds the rows and blocks of each group.

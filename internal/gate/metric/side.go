@@ -52,22 +52,23 @@ func (m *side) addUp(s Sample, p plan) {
 	m.sums = make([]float64, len(p.segments)*p.blocks*width)
 	m.broken = make([]bool, len(p.segments))
 	var diagram reliability
+	add := func(segment, block int32, terms []term) {
+		if terms == nil {
+			m.broken[segment] = true
+			return
+		}
+		into := m.sums[(int(segment)*p.blocks+int(block))*width:]
+		for _, t := range terms {
+			into[t.column] += t.value
+		}
+	}
 	buffer := make([]term, 0, 8)
 	for i, block := range s.Blocks {
 		terms := m.scorer.row(i, buffer)
-		for _, cut := range p.partitions {
-			segment := cut.segment(i)
-			if segment < 0 {
-				continue
-			}
-			if terms == nil {
-				m.broken[segment] = true
-				continue
-			}
-			from := (int(segment)*p.blocks + int(block)) * width
-			into := m.sums[from : from+width]
-			for _, t := range terms {
-				into[t.column] += t.value
+		add(0, block, terms)
+		for _, segment := range p.of(i) {
+			if segment >= 0 {
+				add(segment, block, terms)
 			}
 		}
 		if terms != nil {

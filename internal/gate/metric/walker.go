@@ -16,9 +16,13 @@ type walker struct {
 	sums   rank       // so far: wins and precisions
 }
 
-func newWalker(segment int, p plan, cells int) *walker {
-	w := &walker{key: math.MaxUint64}
-	w.segment, w.stride = segment, 2*(cells+1)
+func newWalker(segment int, p plan) walker {
+	w := walker{key: math.MaxUint64}
+	cells := cellsFor(p.blocks, sliceBudget)
+	if segment == 0 {
+		cells = cellsFor(p.blocks, wholeBudget)
+	}
+	w.stride = 2 * (cells + 1)
 	w.counts = make([]float32, p.blocks*w.stride)
 	if p.segments[segment].rows > int64(cells) {
 		w.share = 2 / float64(cells)
