@@ -11,14 +11,13 @@ import (
 
 // Ranking metrics don't follow from sums over rows. One walk down the rows,
 // sorted by score, gives them exactly for the sample, and cuts each segment
-// into cells of neighbouring scores, each with about the same share of labels 1
-// and of labels 0. Counts by block and cell are then all that a resample needs.
+// into cells of neighbouring scores (see filled). Counts by block and cell are then all that a resample needs.
 //
 // A segment with no more rows than cells has a cell for every distinct score
-// and exact resamples. Otherwise the rows within a cell count as evenly mixed: a
-// resample's area errs by what it deviates from that inside cells, which hold
-// one pair in as many as there are cells, and the sample's own error is taken
-// off every resample.
+// and exact resamples. Otherwise the rows within a cell count as arranged as the
+// sample's are, whatever blocks they come from: a resample errs by what its own
+// arrangement inside cells deviates from that. What is left of the error on the
+// sample itself is taken off every resample.
 
 // Bounds of the number of cells. The budget is of cells × blocks, and keeps the
 // counts of one segment in the processor's cache.
@@ -29,7 +28,11 @@ const (
 	sliceBudget = 1 << 15
 )
 
-func cellsFor(blocks, budget int) int {
+func cellsOf(segment, blocks int) int {
+	budget := sliceBudget
+	if segment == 0 {
+		budget = wholeBudget
+	}
 	return min(max(budget/max(blocks, 1), leastCells), mostCells)
 }
 
@@ -60,7 +63,7 @@ func (m *side) rank(class int, s Sample, p plan, draws resamples) {
 func (m *side) walk(class int, s Sample, p plan) []walker {
 	walkers := make([]walker, len(p.segments))
 	for i := range walkers {
-		walkers[i] = newWalker(i, p)
+		walkers[i] = newWalker(cellsOf(i, p.blocks), p.blocks)
 	}
 	rows := m.rankable(class, s)
 	for _, row := range rows { // in their own order yet, which is kind to the cache
@@ -70,6 +73,9 @@ func (m *side) walk(class int, s Sample, p plan) []walker {
 				walkers[segment].totals[row.tag&1]++
 			}
 		}
+	}
+	for i := range walkers {
+		walkers[i].ready()
 	}
 	rows = sortByKey(rows, make([]scored, len(rows)))
 	for _, row := range slices.Backward(rows) {
@@ -114,12 +120,18 @@ type grid struct {
 	cells int
 	// counts has, by block, the labels 0 and 1 of each cell, highest scores
 	// first. A float32 counts exactly to 2²⁴.
-	counts []float32
-	stride int
-	// last is how much of a cell's own rows counts into its precision: all in a
-	// cell of one score, half where rows are mixed.
-	last  []float64
-	exact rank
+	counts  []float32
+	stride  int
+	insides []inside // by cell
+	exact   rank
+}
+
+// inside is how the sample's rows lie within a cell, as shares. In a cell of
+// one score all are 1, but for wins, which are half.
+type inside struct {
+	wins  float64 // of pairs of a label 1 and a label 0: the former scores higher
+	ones  float64 // of labels 1 at or above a label 1, on average
+	zeros float64 // of labels 0 at or above a label 1, on average
 }
 
 // resample evaluates the grid on each resample.
@@ -155,12 +167,12 @@ func within(share float64) float64 { return math.Min(math.Max(share, 0), 1) }
 // evaluate goes down the cells with the labels counted in each.
 func (g *grid) evaluate(counts []float32) rank {
 	var ones, zeros, wins, precision float64
-	for c, last := range g.last {
+	for c, in := range g.insides {
 		zero, one := float64(counts[2*c]), float64(counts[2*c+1])
-		wins += zero * (ones + one/2)
+		wins += zero * (ones + in.wins*one)
 		if one > 0 {
-			hits := ones + last*one
-			precision += one * hits / (hits + zeros + last*zero)
+			hits := ones + in.ones*one
+			precision += one * hits / (hits + zeros + in.zeros*zero)
 		}
 		ones, zeros = ones+one, zeros+zero
 	}
