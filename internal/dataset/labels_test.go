@@ -86,7 +86,7 @@ func TestLabelsOfTheTasks(t *testing.T) {
 				}
 				return
 			}
-			wantError(t, name, err, models.KindDataCheckFailed, ": 1 of ", test.want[0])
+			wantError(t, name, err, models.KindDataCheckFailed, "/: 1 of ", test.want[0])
 		})
 	}
 }
