@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/gate"
-	"github.com/mainspring-ml/mainspring/internal/gate/metric"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
