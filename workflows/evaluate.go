@@ -22,7 +22,7 @@ func Evaluate(ctx workflow.Context, input models.EvaluateInput) (models.Evaluate
 	if err != nil {
 		return result, err
 	}
-	result = models.EvaluateResult{Evaluation: evidence, Gate: gate.Decide(input.Spec, evidence)}
+	result = models.EvaluateResult{Evaluation: evidence, Gate: gate.Decide(input.Spec, input.Data.Task, evidence)}
 	publish(ctx, attributeVerdict.ValueSet(string(result.Gate.Verdict)))
 	showGate(ctx, input, result)
 	return result, recordEvaluation(ctx, input, result)
