@@ -33,6 +33,9 @@ type Hosts struct {
 	Cache string
 	// Server is the command of the model server, to which its flags are added.
 	Server []string
+	// Predictor is the command that predicts rows with the built-in runtime, to
+	// which its flags are added; see PredictFiles.
+	Predictor []string
 	// Environ is what the agent itself was started with; see rankEnvironment
 	// for what of it reaches a program.
 	Environ []string

@@ -284,6 +284,7 @@ func (c AgentConfig) hosts() (*activities.Hosts, func(), error) {
 		Inspector:    inspector,
 		Cache:        c.CacheDir,
 		Server:       []string{self, "serve"},
+		Predictor:    []string{self, "predict"},
 		Environ:      os.Environ(),
 		Orphan:       c.Orphan,
 		EndsJobs:     c.EndJobs,

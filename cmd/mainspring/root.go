@@ -50,6 +50,7 @@ func newRootCommand() *cobra.Command {
 		newAgentCommand(),
 		newGatewayCommand(),
 		newServeCommand(),
+		newPredictCommand(),
 		newShimCommand(),
 		newPoolCommand(),
 		newDevicesCommand(),
