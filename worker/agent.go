@@ -181,6 +181,10 @@ func RunAgent(ctx context.Context, config AgentConfig) error {
 	if err != nil {
 		return err
 	}
+	policy, err := servingPolicy(os.Getenv)
+	if err != nil {
+		return err
+	}
 	faults, err := openFaults(ctx, config, inventory)
 	if err != nil {
 		return err
@@ -206,7 +210,7 @@ func RunAgent(ctx context.Context, config AgentConfig) error {
 		return err
 	}
 	defer closeHosts()
-	hosts.Pools = poolSignals{c}
+	hosts.Pools, hosts.Policy, hosts.Facts = poolSignals{c}, policy, hostFacts(inventory)
 	// Before the first job. That memory can't be limited here is in the log.
 	_, _ = runner.MemoryLimits()
 	w := worker.New(c, models.HostQueue(config.Node), agentOptions())

@@ -17,7 +17,7 @@ const programLimit = 30 * time.Second
 
 // programKey is a key that a program has.
 type programKey struct {
-	uri    string
+	name   string // for people; arguments may hold what is not for them
 	argv   []string
 	public *ecdsa.PublicKey
 }
@@ -35,12 +35,12 @@ func openProgram(ctx context.Context, uri string, argv []string) (Key, error) {
 	if len(argv) == 0 {
 		return nil, badKey(uri, "names no program", nil, "write exec:PROGRAM ARG…")
 	}
-	k := programKey{uri: uri, argv: argv}
+	k := programKey{name: "exec:" + argv[0], argv: argv}
 	text, err := k.run(ctx, "public", nil)
 	if err != nil {
 		return nil, err
 	}
-	if k.public, err = onePublic(uri, text); err != nil {
+	if k.public, err = onePublic(k.name, text); err != nil {
 		return nil, err
 	}
 	return k, nil
@@ -57,7 +57,7 @@ func (k programKey) Sign(ctx context.Context, digest []byte) ([]byte, error) {
 	}
 	signature, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(string(text)), ""))
 	if err != nil {
-		return nil, badKey(k.uri, "the program's answer to sign is not base64", err, "it must print the ASN.1 signature in base64, and nothing else")
+		return nil, badKey(k.name, "the program's answer to sign is not base64", err, "it must print the ASN.1 signature in base64, and nothing else")
 	}
 	return signature, nil
 }
@@ -76,7 +76,7 @@ func (k programKey) run(ctx context.Context, verb string, input []byte) ([]byte,
 		}
 		const most = 500
 		text := strings.TrimSpace(said.String())
-		return nil, badKey(k.uri, fmt.Sprintf("the program failed at %q", verb), err, text[max(len(text)-most, 0):])
+		return nil, badKey(k.name, fmt.Sprintf("the program failed at %q", verb), err, text[max(len(text)-most, 0):])
 	}
 	return out.Bytes(), nil
 }
