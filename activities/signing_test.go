@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/devstack"
 	"github.com/mainspring-ml/mainspring/internal/signing"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -233,4 +235,46 @@ func TestWithoutAKeyNothingIsSigned(t *testing.T) {
 	b.Key = func(context.Context) (signing.Key, error) { return nil, errors.New("the token is not plugged in") }
 	_, err = b.SignModel(t.Context(), b.req)
 	wantKind(t, err, models.KindUnavailable, "MAINSPRING_SIGNING_KEY", "not plugged in")
+}
+
+// TestUpstreamVerifiesWhatAWorkerSigned does what a person does who has the
+// run's artifacts and OpenSSF's command line.
+func TestUpstreamVerifiesWhatAWorkerSigned(t *testing.T) {
+	if os.Getenv("MAINSPRING_TEST_STACK") == "" {
+		t.Skip("NOT TESTED against OpenSSF's model_signing: MAINSPRING_TEST_STACK is not set (make test sets it)")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	program, err := devstack.SetupModelSigning(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newSigningBench(t)
+	key, err := b.Key(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := signing.PublicPEM(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	writeText(t, filepath.Join(dir, "p.pem"), string(public))
+	writeText(t, filepath.Join(dir, "model.sig"), string(b.read(b.signed().Bundle)))
+	model := filepath.Join(dir, "model")
+	if err := artifact.GetTree(ctx, b.Store, b.req.Candidate.Artifact.Manifest, model); err != nil {
+		t.Fatal(err)
+	}
+	verify := func() (string, error) {
+		command := exec.CommandContext(ctx, program, "verify", "key", model, "--signature", filepath.Join(dir, "model.sig"), "--public_key", filepath.Join(dir, "p.pem"))
+		output, err := command.CombinedOutput()
+		return string(output), err
+	}
+	if output, err := verify(); err != nil {
+		t.Errorf("%v: %s", err, output)
+	}
+	writeText(t, filepath.Join(model, "model.onnx"), "WEIGHTS")
+	if output, err := verify(); err == nil || !strings.Contains(output, "model.onnx") {
+		t.Errorf("accepted a changed file: %v: %s", err, output)
+	}
 }

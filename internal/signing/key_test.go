@@ -131,3 +131,40 @@ func TestProgramThatMisbehaves(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestKeyServiceExample runs the example for a cloud's key service against a
+// program that answers as its command line would.
+func TestKeyServiceExample(t *testing.T) {
+	if _, err := exec.LookPath("openssl"); err != nil {
+		t.Skip("NOT TESTED: the example for a key service: there is no openssl")
+	}
+	held, prefix := NewKey(t, elliptic.P256())
+	aws := executable(t, `#!/bin/sh
+case "$*" in
+"kms get-public-key --key-id alias/release --query PublicKey --output text")
+	openssl pkey -in `+prefix+`.pem -pubout -outform DER | openssl base64 -A; echo ;;
+"kms sign --key-id alias/release --message fileb://"*" --message-type DIGEST --signing-algorithm ECDSA_SHA_256 --query Signature --output text")
+	openssl pkeyutl -sign -inkey `+prefix+`.pem -in "${6#fileb://}" | openssl base64 -A; echo ;;
+*) echo "unexpected: $*" >&2; exit 2 ;;
+esac
+`)
+	if err := os.Rename(aws, filepath.Join(filepath.Dir(aws), "aws")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", filepath.Dir(aws)+":"+os.Getenv("PATH"))
+	program, err := filepath.Abs("../../examples/signing/aws-kms-key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := OpenKey(t.Context(), "exec:"+program+" alias/release", os.Getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := Seal(t.Context(), key, []byte("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Open(bundle, Trusting(t, held)); err != nil {
+		t.Error(err)
+	}
+}
