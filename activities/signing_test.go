@@ -187,6 +187,12 @@ func TestSigningAgainKeepsWhatIsThere(t *testing.T) {
 	if again := b.signed(); again.Bundle != first.Bundle || again.Provenance.SHA256 == "" {
 		t.Errorf("got %+v after %+v", again, first)
 	}
+	// What says something else is replaced, and nothing with it.
+	before := b.signed()
+	b.Version = "v2"
+	if again := b.signed(); again.Bundle != first.Bundle || again.Provenance.SHA256 == before.Provenance.SHA256 {
+		t.Errorf("got %+v after %+v", again, before)
+	}
 	// Another key, or damage, is replaced.
 	b.overwrite(runRoot+signatureFile, "{}")
 	if again := b.signed(); again.Bundle == first.Bundle {
