@@ -53,6 +53,12 @@ type Hosts struct {
 	// Pools hears of saved work of preemptible leases. nil: nobody does.
 	Pools PoolSignaller
 
+	// Facts tells of this host what provenance wants to know, but for its name
+	// and devices. nil: nothing.
+	Facts func(context.Context) models.HostFacts
+	// Policy is what a model must prove before it is served here.
+	Policy ServingPolicy
+
 	claims claims
 }
 

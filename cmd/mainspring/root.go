@@ -54,6 +54,9 @@ func newRootCommand() *cobra.Command {
 		newShimCommand(),
 		newPoolCommand(),
 		newDevicesCommand(),
+		newSignCommand(),
+		newVerifyCommand(),
+		newKeygenCommand(),
 		newVersionCommand(),
 	)
 	return root
