@@ -84,11 +84,11 @@ func (s *steward) takeOrders(ctx workflow.Context) error {
 
 // attend answers the quick requests in a coroutine of their own, in order.
 func (s *steward) attend(ctx workflow.Context) {
-	selector := workflow.NewSelector(ctx)
-	attendTo(ctx, s, selector, models.SignalRetrain, s.retrain)
-	attendTo(ctx, s, selector, models.SignalRequestApproval, s.askApproval)
-	attendTo(ctx, s, selector, models.SignalLifecycleClosed, s.settle)
 	workflow.Go(ctx, func(ctx workflow.Context) {
+		selector := workflow.NewSelector(ctx)
+		attendTo(ctx, s, selector, models.SignalRetrain, s.retrain)
+		attendTo(ctx, s, selector, models.SignalRequestApproval, s.askApproval)
+		attendTo(ctx, s, selector, models.SignalLifecycleClosed, s.settle)
 		for {
 			selector.Select(ctx)
 		}
