@@ -71,15 +71,15 @@ func trailOf(t *testing.T, store artifact.Store, last int) Trail {
 }
 
 func TestAuditReadsTheWholeTrail(t *testing.T) {
-	trail := trailOf(t, artifact.NewMemory("b"), 0)
+	trail := trailOf(t, artifact.NewMemory("bucket"), 0)
 	require.Equal(t, history(9), trail.Records())
 	require.Equal(t, AuditReport{Model: "delay", Records: 9, Segments: 2, Head: history(9)[8].Hash}, trail.Verify())
 	require.True(t, trail.Verify(history(9)[2].Hash).Holds())
 }
 
 func TestAuditReadsNoMoreThanIsAskedFor(t *testing.T) {
-	require.Len(t, trailOf(t, artifact.NewMemory("b"), 3).Segments, 0)
-	require.Len(t, trailOf(t, artifact.NewMemory("b"), 4).Segments, 1)
+	require.Len(t, trailOf(t, artifact.NewMemory("bucket"), 3).Segments, 0)
+	require.Len(t, trailOf(t, artifact.NewMemory("bucket"), 4).Segments, 1)
 }
 
 // TestEveryChangeIsFound changes one thing at a time; the first place that does
@@ -119,7 +119,7 @@ func TestEveryChangeIsFound(t *testing.T) {
 		"the head of a part":      {func(trail *Trail) { trail.Segments[0].Head = "00" }, 1, "what refers to it says 00"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			trail := trailOf(t, artifact.NewMemory("b"), 0)
+			trail := trailOf(t, artifact.NewMemory("bucket"), 0)
 			c.change(&trail)
 			report := trail.Verify()
 			require.NotNil(t, report.Broken)
@@ -131,7 +131,7 @@ func TestEveryChangeIsFound(t *testing.T) {
 }
 
 func TestANotedHeadMustStillBeThere(t *testing.T) {
-	trail := trailOf(t, artifact.NewMemory("b"), 0)
+	trail := trailOf(t, artifact.NewMemory("bucket"), 0)
 	noted := trail.Own[2].Hash
 	r := trail.Own[2]
 	r.By = "somebody else"
@@ -147,10 +147,10 @@ func TestDamagedArchive(t *testing.T) {
 		want   string
 	}{
 		"gone": {func(m *artifact.Memory, at *models.AuditSegment) {
-			require.NoError(t, m.Delete(t.Context(), strings.TrimPrefix(at.File.URI, "s3://b/")))
+			require.NoError(t, m.Delete(t.Context(), strings.TrimPrefix(at.File.URI, "s3://bucket/")))
 		}, "not found"},
 		"overwritten": {func(m *artifact.Memory, at *models.AuditSegment) {
-			_, err := artifact.PutBytes(t.Context(), m, strings.TrimPrefix(at.File.URI, "s3://b/"), []byte("{}\n"), artifact.PutOptions{})
+			_, err := artifact.PutBytes(t.Context(), m, strings.TrimPrefix(at.File.URI, "s3://bucket/"), []byte("{}\n"), artifact.PutOptions{})
 			require.NoError(t, err)
 		}, "content differs from its digest"},
 		"no header": {func(m *artifact.Memory, at *models.AuditSegment) { replace(t, m, at, "") }, "the first line is no header"},
@@ -162,7 +162,7 @@ func TestDamagedArchive(t *testing.T) {
 		}, "not as mainspring writes a record"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := artifact.NewMemory("b")
+			store := artifact.NewMemory("bucket")
 			newest := archive(t, store, all, []int{4, 6}, nil)
 			c.damage(store, newest)
 			state := models.StewardState{Champion: "9", Records: all[6:], Archive: newest}
@@ -180,16 +180,16 @@ func TestDamagedArchive(t *testing.T) {
 // replace stores other bytes under a reference that fits them.
 func replace(t *testing.T, store artifact.Store, at *models.AuditSegment, text string) {
 	t.Helper()
-	_, err := artifact.PutBytes(t.Context(), store, strings.TrimPrefix(at.File.URI, "s3://b/"), []byte(text), artifact.PutOptions{})
+	_, err := artifact.PutBytes(t.Context(), store, strings.TrimPrefix(at.File.URI, "s3://bucket/"), []byte(text), artifact.PutOptions{})
 	require.NoError(t, err)
 	at.File.SHA256, at.File.Size = artifact.Digest([]byte(text)), int64(len(text))
 }
 
 func TestAChainOfPartsThatGoesRoundEnds(t *testing.T) {
-	store, all := artifact.NewMemory("b"), history(9)
+	store, all := artifact.NewMemory("bucket"), history(9)
 	newest := archive(t, store, all, []int{4, 6}, func(h *models.AuditHeader) {
 		if h.Prior == nil {
-			h.Prior = &models.AuditSegment{First: 1, Last: 4, File: models.Ref{URI: "s3://b/x"}}
+			h.Prior = &models.AuditSegment{First: 1, Last: 4, File: models.Ref{URI: "s3://bucket/x"}}
 		}
 	})
 	state := models.StewardState{Records: all[6:], Archive: newest}
@@ -201,12 +201,12 @@ func TestAChainOfPartsThatGoesRoundEnds(t *testing.T) {
 // TestAStoreThatDoesNotAnswerIsNoBreak: a failed look proves nothing.
 func TestAStoreThatDoesNotAnswerIsNoBreak(t *testing.T) {
 	state := models.StewardState{Archive: &models.AuditSegment{First: 1, Last: 4, File: models.Ref{URI: "file:///nowhere"}}}
-	_, err := newTestClient(t, withSteward(models.StewardStatus{StewardState: state})).Audit(t.Context(), "delay", artifact.NewMemory("b"), 0)
+	_, err := newTestClient(t, withSteward(models.StewardStatus{StewardState: state})).Audit(t.Context(), "delay", artifact.NewMemory("bucket"), 0)
 	require.ErrorContains(t, err, "archived records 1 to 4: ")
 }
 
 func TestAliasesAreHeldAgainstTheRecord(t *testing.T) {
-	trail := trailOf(t, artifact.NewMemory("b"), 0)
+	trail := trailOf(t, artifact.NewMemory("bucket"), 0)
 	trail.Aliases = map[string]string{"champion": "8", "challenger": "9"}
 	report := trail.Verify()
 	require.Equal(t, "record 9 (registered) left champion 9; the steward has challenger 9, champion 8", report.Aliases)

@@ -24,6 +24,7 @@ type fakeServer struct {
 	scenes  []scene
 	current int
 	over    chan struct{} // closed after the last scene
+	watched string        // whose queries move the script on
 	result  any
 	failure error
 
@@ -61,7 +62,7 @@ type scene struct {
 }
 
 func newFakeServer(scenes ...scene) *fakeServer {
-	return &fakeServer{scenes: scenes, over: make(chan struct{})}
+	return &fakeServer{scenes: scenes, over: make(chan struct{}), watched: testLifecycle}
 }
 
 func newTestClient(t *testing.T, server *fakeServer) *Client {
@@ -95,7 +96,7 @@ func (f *fakeServer) QueryWorkflow(_ context.Context, id, _, query string, _ ...
 	if query != "status" {
 		return nil, fmt.Errorf("unknown query %s", query)
 	}
-	now := f.scene(id == testLifecycle)
+	now := f.scene(id == f.watched)
 	if now.err != nil {
 		return nil, now.err
 	}

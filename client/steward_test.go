@@ -40,15 +40,13 @@ func TestRollBackTellsAndWaits(t *testing.T) {
 		scene{status: map[string]any{"model/delay": models.StewardStatus{Doing: "rolling back to version 2"}}},
 		scene{status: map[string]any{"model/delay": models.StewardStatus{Doing: "x", Waiting: "version 2 to serve"}}},
 	)
-	server.answered = make(chan struct{})
+	server.watched, server.answered = "model/delay", make(chan struct{})
 	server.answer = models.RollBackResult{From: "3", To: "2", Record: 9}
 	var told []string
 	back := models.RollBackOrder{RequestID: "once", By: "kim", Reason: "wrong"}
 	c := newTestClient(t, server)
 	result, err := c.RollBack(t.Context(), "delay", back, func(now string) {
 		told = append(told, now)
-		server.scene(true)
-		server.scene(true)
 		if len(told) == 2 {
 			close(server.answered)
 		}
