@@ -111,12 +111,16 @@ func TestEveryChangeIsFound(t *testing.T) {
 		"one twice":               {func(trail *Trail) { trail.Own = append(trail.Own[:1], trail.Own...) }, 7, "record 7 follows record 7"},
 		"archive left out":        {func(trail *Trail) { trail.Segments = nil }, 7, "record 7 follows record 0"},
 		"oldest part left out":    {func(trail *Trail) { trail.Segments = trail.Segments[1:] }, 5, "it is the oldest part and begins with record 5"},
-		"a part left out":         {func(trail *Trail) { trail.Segments[1].First = 6; trail.Segments[1].Header.First = 6; trail.Segments[1].Records = trail.Segments[1].Records[1:] }, 6, "begins with record 6, and the part before ends with 4"},
-		"another model":           {func(trail *Trail) { trail.Segments[0].Header.Model = "x" }, 1, "its header is of the model x"},
-		"numbers of a header":     {func(trail *Trail) { trail.Segments[0].Header.Last = 5 }, 1, "its header says records 1 to 5"},
-		"a format to come":        {func(trail *Trail) { trail.Segments[0].Header.Format = 2 }, 1, "its format is 2"},
-		"fewer than it says":      {func(trail *Trail) { trail.Segments[0].Records = trail.Segments[0].Records[:3] }, 1, "it has 3 records"},
-		"the head of a part":      {func(trail *Trail) { trail.Segments[0].Head = "00" }, 1, "what refers to it says 00"},
+		"a part left out": {func(trail *Trail) {
+			trail.Segments[1].First = 6
+			trail.Segments[1].Header.First = 6
+			trail.Segments[1].Records = trail.Segments[1].Records[1:]
+		}, 6, "begins with record 6, and the part before ends with 4"},
+		"another model":       {func(trail *Trail) { trail.Segments[0].Header.Model = "x" }, 1, "its header is of the model x"},
+		"numbers of a header": {func(trail *Trail) { trail.Segments[0].Header.Last = 5 }, 1, "its header says records 1 to 5"},
+		"a format to come":    {func(trail *Trail) { trail.Segments[0].Header.Format = 2 }, 1, "its format is 2"},
+		"fewer than it says":  {func(trail *Trail) { trail.Segments[0].Records = trail.Segments[0].Records[:3] }, 1, "it has 3 records"},
+		"the head of a part":  {func(trail *Trail) { trail.Segments[0].Head = "00" }, 1, "what refers to it says 00"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			trail := trailOf(t, artifact.NewMemory("bucket"), 0)
@@ -218,6 +222,14 @@ func TestAliasesAreHeldAgainstTheRecord(t *testing.T) {
 
 	require.Equal(t, "no record moves any none; the steward has champion 1", Trail{Aliases: map[string]string{"champion": "1"}}.Verify().Aliases)
 	require.True(t, Trail{}.Verify().Holds())
+}
+
+// TestAnotherHandMovesNoRecordedAlias: its record has what MLflow had.
+func TestAnotherHandMovesNoRecordedAlias(t *testing.T) {
+	own := history(2)
+	moved := models.Record{Action: models.ActionAliasMoved, By: "another hand", Aliases: map[string]string{"champion": "1"}}
+	trail := Trail{Own: append(own, moved.Follow(2, own[1].Hash)), Aliases: map[string]string{"champion": "2"}}
+	require.True(t, trail.Verify().Holds(), trail.Verify())
 }
 
 func TestVerifyExport(t *testing.T) {

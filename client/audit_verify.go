@@ -139,7 +139,8 @@ func missing(records []models.Record, seen []string) *Break {
 func (t Trail) compareAliases(records []models.Record) string {
 	var last *models.Record
 	for i := range records {
-		if records[i].Aliases != nil {
+		// One that tells of another hand has what MLflow had, not what the steward did.
+		if records[i].Aliases != nil && records[i].Action != models.ActionAliasMoved {
 			last = &records[i]
 		}
 	}

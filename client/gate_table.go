@@ -14,8 +14,7 @@ const slicesShown = 12
 // and how many did.
 func GateTable(gate models.GateVerdict) []string {
 	var rows []models.GateCheck
-	var notShown int
-	passed := 0
+	notShown, passed, informing := 0, 0, 0
 	for _, verdict := range []models.Verdict{models.VerdictFail, models.VerdictInconclusive, models.VerdictPass} {
 		shown := 0
 		for _, check := range gate.Checks {
@@ -31,6 +30,11 @@ func GateTable(gate models.GateVerdict) []string {
 				shown++
 				rows = append(rows, check)
 			}
+		}
+	}
+	for _, check := range gate.Checks {
+		if check.Verdict == "" { // it informs, and decides nothing
+			informing++
 		}
 	}
 	width := 28
@@ -51,6 +55,9 @@ func GateTable(gate models.GateVerdict) []string {
 	if passed > 0 {
 		lines = append(lines, fmt.Sprintf("%d checks of slices passed", passed))
 	}
+	if informing > 0 {
+		lines = append(lines, fmt.Sprintf("%d slices are too small to be judged", informing))
+	}
 	return lines
 }
 
@@ -58,5 +65,5 @@ func checkName(check models.GateCheck) string {
 	if check.Slice == "" {
 		return check.Name
 	}
-	return check.Name + ", " + check.Slice
+	return check.Name + " in " + check.Slice
 }

@@ -34,15 +34,16 @@ func metricTable(spec models.LifecycleSpec, e models.Evaluation) []string {
 		if !measured {
 			continue
 		}
-		line := fmt.Sprintf("%-20s %-26s", metric, interval("%.4f", candidate))
-		if champion, ok := e.Champion[metric]; ok {
-			line += fmt.Sprintf(" champion %.4f", champion.Value)
+		var champion, gain string
+		if figure, ok := e.Champion[metric]; ok {
+			champion = fmt.Sprintf("champion %.4f", figure.Value)
 		}
-		if gain, ok := e.Gains[metric]; ok {
-			line += ", gain " + interval("%+.4f", gain)
+		if figure, ok := e.Gains[metric]; ok {
+			gain = "gain " + interval("%+.4f", figure)
 		} else if e.Gain != nil && metric == compared {
-			line += ", gain " + interval("%+.4f", *e.Gain)
+			gain = "gain " + interval("%+.4f", *e.Gain)
 		}
+		line := fmt.Sprintf("%-20s %-26s %-17s %s", metric, interval("%.4f", candidate), champion, gain)
 		lines = append(lines, strings.TrimRight(line, " "))
 	}
 	if text := describeSlices(e.Slices); text != "" {
@@ -114,12 +115,27 @@ func describeQuestion(stage models.Stage, seen observation) string {
 	return ""
 }
 
-// tellSteward says what the steward itself waits for: an alias that somebody
-// moved by hand holds up the lifecycles of the model.
+// tellSteward says what holds a lifecycle up that waits for its steward: aliases
+// that somebody moved by hand, and a promotion that would overwrite one.
 func (n *narrator) tellSteward(stage models.Stage, seen observation, now time.Time) []string {
-	if seen.Steward == nil || seen.Steward.Waiting == "" || stage == models.StageApprove && len(seen.Steward.Differences) == 0 {
-		delete(n.told, "steward") // the same, later, is told again
+	if seen.Steward == nil {
 		return nil
 	}
-	return n.changed("steward", now, stage, "the steward is "+waitingFor(seen.Steward.Waiting))
+	var lines []string
+	model := seen.Status.Spec.Model.Name
+	for _, d := range seen.Steward.Differences {
+		lines = append(lines, n.changed("alias "+d.Alias, now, stage, describeDifference(d)+"; see `mainspring aliases "+model+"`")...)
+	}
+	if stage == models.StageRollout && len(seen.Steward.Differences) > 0 && seen.Steward.Waiting != "" {
+		lines = append(lines, n.changed("steward", now, stage, seen.Steward.Waiting)...)
+	}
+	return lines
+}
+
+func describeDifference(d models.AliasDifference) string {
+	if d.Deleted && d.Found == "" {
+		return fmt.Sprintf("alias %s is gone: version %s was deleted in MLflow", d.Alias, d.Recorded)
+	}
+	return fmt.Sprintf("somebody moved the alias %s: it is at version %s in MLflow, at %s in the record", d.Alias,
+		cmp.Or(d.Found, "none"), cmp.Or(d.Recorded, "none"))
 }

@@ -80,7 +80,7 @@ func standing(status models.StewardStatus, told string) string {
 		text += "; the steward is " + status.Doing
 	}
 	if status.Waiting != "" {
-		text += "; " + waitingFor(status.Waiting)
+		text += "; " + status.Waiting
 	}
 	return text
 }

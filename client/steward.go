@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,6 @@ import (
 	sdk "go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -76,7 +76,7 @@ func (c *Client) order(ctx context.Context, model string, o order, result any) e
 	case err == nil || errors.Is(err, ErrStoppedFollowing):
 		return err
 	case errors.As(err, &refused):
-		return fmt.Errorf("%s: %s", model, refused.Message())
+		return errors.New(refused.Message())
 	case absent(err):
 		return c.noSteward(ctx, model)
 	case !taken && ctx.Err() == nil && (noAnswer(err) || asking.Err() != nil):
@@ -124,10 +124,7 @@ func (c *Client) doing(ctx context.Context, model string) string {
 	if err := c.query(ctx, models.StewardID(model), &status); err != nil {
 		return ""
 	}
-	if status.Waiting != "" {
-		return waitingFor(status.Waiting)
-	}
-	return status.Doing
+	return cmp.Or(status.Doing, status.Waiting)
 }
 
 // noSteward says why nobody answers for a model: it was never registered, or
@@ -141,7 +138,7 @@ func (c *Client) noSteward(ctx context.Context, model string) error {
 	}
 	text := fmt.Sprintf("there is no model %s at %s: nothing has been registered under this name", model, c.address)
 	known := c.modelNames(ctx)
-	if near := dataset.Nearest(model, known); near != "" {
+	if near := models.Nearest(model, known); near != "" {
 		return fmt.Errorf("%s; did you mean %s?", text, near)
 	}
 	if len(known) > 0 {
@@ -171,4 +168,3 @@ func (c *Client) modelNames(ctx context.Context) []string {
 	}
 	return names
 }
-

@@ -38,7 +38,7 @@ func TestRollBackTellsAndWaits(t *testing.T) {
 		scene{status: map[string]any{"model/delay": models.StewardStatus{Doing: "rolling back to version 2"}}},
 		scene{err: serviceerror.NewUnavailable("down")},
 		scene{status: map[string]any{"model/delay": models.StewardStatus{Doing: "rolling back to version 2"}}},
-		scene{status: map[string]any{"model/delay": models.StewardStatus{Doing: "x", Waiting: "version 2 to serve"}}},
+		scene{status: map[string]any{"model/delay": models.StewardStatus{Waiting: "version 4 waits for an approval"}}},
 	)
 	server.watched, server.answered = "model/delay", make(chan struct{})
 	server.answer = models.RollBackResult{From: "3", To: "2", Record: 9}
@@ -54,7 +54,7 @@ func TestRollBackTellsAndWaits(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, models.RollBackResult{From: "3", To: "2", Record: 9}, result)
 	require.Equal(t, "once", server.updated.UpdateID)
-	require.Equal(t, []string{"rolling back to version 2", "waiting for version 2 to serve"}, told)
+	require.Equal(t, []string{"rolling back to version 2", "version 4 waits for an approval"}, told)
 }
 
 func TestAnOrderGoesOnWhenNobodyWaits(t *testing.T) {
@@ -66,7 +66,7 @@ func TestAnOrderGoesOnWhenNobodyWaits(t *testing.T) {
 }
 
 func TestOrdersSayWhatIsWrong(t *testing.T) {
-	refusal := temporal.NewNonRetryableApplicationError("version 9 is not known", string(models.KindInvalidSpec), nil)
+	refusal := temporal.NewNonRetryableApplicationError("model delay: version 9 is not known", string(models.KindInvalidSpec), nil)
 	noSteward := serviceerror.NewNotFound("no workflow")
 	for name, c := range map[string]struct {
 		scene       scene
@@ -74,8 +74,8 @@ func TestOrdersSayWhatIsWrong(t *testing.T) {
 		listed      []string
 		want        string
 	}{
-		"refused at once":     {err: refusal, want: "delay: version 9 is not known"},
-		"refused when tried":  {handle: refusal, want: "delay: version 9 is not known"},
+		"refused at once":     {err: refusal, want: "model delay: version 9 is not known"},
+		"refused when tried":  {handle: refusal, want: "model delay: version 9 is not known"},
 		"no worker":           {err: serviceerror.NewDeadlineExceeded("late"), want: "no worker answers for model/delay: is `mainspring worker` running? The order may still arrive"},
 		"no such model":       {scene: scene{missing: true}, err: noSteward, want: "there is no model delay at 127.0.0.1:7233: nothing has been registered under this name"},
 		"a name like it":      {scene: scene{missing: true}, err: noSteward, listed: []string{"model/other", "model/delays"}, want: "did you mean delays?"},
@@ -126,8 +126,8 @@ func TestNothingWaits(t *testing.T) {
 		status  models.StewardStatus
 		want    string
 	}{
-		"nothing": {"", models.StewardStatus{StewardState: state, Doing: "rolling out version 4", Waiting: "an alias"},
-			"no version of delay waits for approval; its champion is version 2, and version 3, the newest, was rejected by kim on 2026-11-25 12:00:00: JFK; the steward is rolling out version 4; waiting for an alias"},
+		"nothing": {"", models.StewardStatus{StewardState: state, Doing: "rolling out version 4", Waiting: "the promotion of version 4 waits"},
+			"no version of delay waits for approval; its champion is version 2, and version 3, the newest, was rejected by kim on 2026-11-25 12:00:00: JFK; the steward is rolling out version 4; the promotion of version 4 waits"},
 		"empty":    {"", models.StewardStatus{}, "no version of delay waits for approval; it has no champion"},
 		"decided":  {"3", models.StewardStatus{StewardState: state}, "version 3 of delay does not wait for approval: it was rejected by kim on 2026-11-25 12:00:00: JFK; its champion is version 2"},
 		"recorded": {"1", models.StewardStatus{StewardState: state}, `it has as its last record "promoted" (2026-11-25 12:00:00, better)`},
