@@ -59,6 +59,10 @@ func (m *side) rank(class int, s Sample, p plan, draws resamples) {
 	}
 }
 
+// gathered is how many rows' places are fetched at once, so that the processor
+// waits for many of them at the same time.
+const gathered = 512
+
 // walk goes down the rows and builds the grids of all segments.
 func (m *side) walk(class int, s Sample, p plan) []walker {
 	walkers := make([]walker, len(p.segments))
@@ -78,11 +82,20 @@ func (m *side) walk(class int, s Sample, p plan) []walker {
 		walkers[i].ready()
 	}
 	rows = sortByKey(rows, make([]scored, len(rows)))
-	for _, row := range slices.Backward(rows) {
-		walkers[0].visit(row)
-		for _, segment := range p.of(int(row.row)) {
-			if segment >= 0 {
-				walkers[segment].visit(row)
+	places := make([]int32, 0, gathered*p.cuts)
+	for to := len(rows); to > 0; to -= gathered {
+		places = places[:0]
+		part := rows[max(to-gathered, 0):to]
+		for _, row := range slices.Backward(part) {
+			places = append(places, p.of(int(row.row))...)
+		}
+		for i, row := range slices.Backward(part) {
+			walkers[0].visit(row)
+			from := (len(part) - 1 - i) * p.cuts
+			for _, segment := range places[from : from+p.cuts] {
+				if segment >= 0 {
+					walkers[segment].visit(row)
+				}
 			}
 		}
 	}
