@@ -10,8 +10,9 @@ import (
 )
 
 // Ranking metrics don't follow from sums over rows. One walk down the rows,
-// sorted by score, gives them exactly for the sample, and cuts each segment
-// into cells of neighbouring scores (see filled). Counts by block and cell are then all that a resample needs.
+// sorted by score, gives them exactly for the sample, and cuts each segment into
+// cells of neighbouring scores (see filled). Counts by block and cell are then
+// all that a resample needs.
 //
 // A segment with no more rows than cells has a cell for every distinct score
 // and exact resamples. Otherwise the rows within a cell count as arranged as the
@@ -28,6 +29,7 @@ const (
 	sliceBudget = 1 << 15
 )
 
+// cellsOf is how many cells a segment may have.
 func cellsOf(segment, blocks int) int {
 	budget := sliceBudget
 	if segment == 0 {
@@ -54,7 +56,7 @@ func (m *side) rank(class int, s Sample, p plan, draws resamples) {
 		found[i] = grids[i].resample(p, draws)
 	}
 	m.ranks[class] = found
-	if s.Task == models.TaskBinary {
+	if s.Task != models.TaskMulticlass {
 		m.curves = grids[0].curves(p)
 	}
 }
