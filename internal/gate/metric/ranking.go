@@ -52,9 +52,7 @@ type rankCurves struct{ roc, pr [][2]float64 }
 func (m *side) rank(class int, s Sample, p plan, draws resamples) {
 	grids := m.walk(class, s, p)
 	found := make(ranks, len(grids))
-	for i := range grids {
-		found[i] = grids[i].resample(p, draws)
-	}
+	each(len(grids), func(i int) { found[i] = grids[i].resample(p, draws) })
 	m.ranks[class] = found
 	if s.Task != models.TaskMulticlass {
 		m.curves = grids[0].curves(p)
