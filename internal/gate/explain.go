@@ -36,7 +36,7 @@ func explain(verdict models.Verdict, checks []models.GateCheck) string {
 	if n := distinct(parts); verdict == models.VerdictPass && n > 0 {
 		phrases = append(phrases, plural(n, "slice", "slices")+" within the limits")
 	} else {
-		phrases = append(phrases, named(parts, namedSlices, "more of slices")...)
+		phrases = append(phrases, named(parts, namedSlices, "more checks of slices")...)
 	}
 	return opening + ": " + strings.Join(phrases, "; ")
 }

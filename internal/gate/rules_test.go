@@ -209,7 +209,7 @@ func TestReasonIsShort(t *testing.T) {
 	got := Decide(spec, models.TaskBinary, evidence)
 	want := "refused: log_loss in carrier=S1 0.9500 [0.9000, 1.0000] (needed: ≤ 0.6); " +
 		"log_loss in carrier=S4 0.9000 [0.8500, 0.9500] (needed: ≤ 0.6); " +
-		"log_loss in carrier=S3 0.8000 [0.7500, 0.8500] (needed: ≤ 0.6); and 2 more of slices"
+		"log_loss in carrier=S3 0.8000 [0.7500, 0.8500] (needed: ≤ 0.6); and 2 more checks of slices"
 	if got.Verdict != models.VerdictFail || got.Reason != want {
 		t.Errorf("got  %s\nwant %s", got.Reason, want)
 	}

@@ -82,6 +82,8 @@ func comparison() Evidence {
 		e.Evaluation.Slices = append(e.Evaluation.Slices, slice(name, int64(6000/(i+1)), 0.06-0.012*float64(i), 0.01+0.004*float64(i)))
 	}
 	e.Evaluation.Slices = append(e.Evaluation.Slices, models.SliceEvidence{Column: "carrier", Slice: "OO", Rows: 31, Blocks: 9})
+	bad := &e.Evaluation.Slices[9]
+	bad.StrictGain, bad.Gain = ptr(around(-0.05, 0.03)), ptr(around(-0.05, 0.02))
 	e.Gate = gate.Decide(e.Spec, e.Task, e.Evaluation)
 	return e
 }
@@ -242,7 +244,7 @@ func TestPlotsSay(t *testing.T) {
 		"reliability":      {"n = 38,402 held-out rows in 14 blocks of 1d, 15 Feb 2013 to 28 Feb 2013", "candidate, error 0.0123 [0.0092, 0.0154]", "champion (version 3), error", `class="rule"`, "rows"},
 		"roc":              {"candidate, AUC 0.742 [0.731, 0.753]", "false positive rate", "n = 38,402"},
 		"precision_recall": {"the dashed line is guessing (label 1 has a share of 0.", "candidate, PR-AUC", "n = 38,402"},
-		"blocks":           {"mean log-loss (nats)", "The candidate&#39;s loss is lower in 9 of 14 blocks.", "start of the block (UTC)", "15 Feb"},
+		"blocks":           {"mean log-loss (nats)", "The candidate&#39;s loss is lower in 10 of 14 blocks.", "start of the block (UTC)", "15 Feb"},
 		"slices":           {"gain in log-loss (nats)", "carrier=null", "margin", "no gain", "interval fail", "interval unsure", "interval pass", "strict fail"},
 		"slices_brier":     {"Brier score of the candidate", "limit", "Lower is better."},
 	} {

@@ -139,7 +139,7 @@ func (f forest) draw() string {
 	c.text(24, top-20, "soft", "slice")
 	c.text(270, top-20, "soft end", "rows")
 	c.text(full-24, top-20, "soft end", "figure and interval")
-	for _, t := range x.ticks(5) {
+	for _, t := range x.ticks(7) {
 		c.line(x.at(t.value), top-8, x.at(t.value), bottom, "grid")
 		c.text(x.at(t.value), bottom+20, "soft num middle", t.label)
 	}

@@ -118,7 +118,7 @@ func (c *canvas) path(points [][2]float64, class string) {
 }
 
 // letter is about the width of one in the plots' font.
-const letter = 6.4
+const letter = 6.9
 
 func width(text string) float64 { return letter * float64(len([]rune(text))) }
 

@@ -24,7 +24,7 @@ func (p *page) row(cells ...string) { p.linef("| %s |", strings.Join(cells, " | 
 
 // plain keeps text from data and people from meaning anything in Markdown.
 func plain(text string) string {
-	return strings.NewReplacer("\r", " ", "\n", " ", "|", `\|`, "<", `\<`, ">", `\>`, "`", "\\`", "*", `\*`, "](", `]\(`).Replace(text)
+	return strings.NewReplacer("\r", " ", "\n", " ", "|", `\|`, "<", "&lt;", "`", "\\`", "*", `\*`, "](", `]\(`).Replace(text)
 }
 
 // table is the gate's page among the artifacts.
