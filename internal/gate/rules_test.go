@@ -129,11 +129,11 @@ func TestRules(t *testing.T) {
 		"no size":                {serving(0, 0, 2<<20), func(e *models.Evaluation) { e.Serving.SizeBytes = 0 }, "model size (MiB)", unsure, "≤ 2; not measured: nobody looked"},
 		"size unknown":           {serving(0, 0, 2<<20), func(e *models.Evaluation) { e.Serving = nil }, "model size (MiB)", unsure, "≤ 2; not measured: nobody looked"},
 
-		"data check made":      {models.EvaluateSpec{RequireChecks: []string{"rows"}}, nil, "data check rows", pass, "0 of 2 failed"},
+		"data check made":      {models.EvaluateSpec{RequireChecks: []string{"rows"}}, nil, "data check rows", pass, "0 failed (of 2)"},
 		"data check not made":  {models.EvaluateSpec{RequireChecks: []string{"range"}}, nil, "data check range", unsure, "made and passed; it was not made"},
-		"data check failed":    {models.EvaluateSpec{RequireChecks: []string{"rows"}}, func(e *models.Evaluation) { e.Checks[1] = models.CheckResult{Check: "rows", Message: "0 rows"} }, "data check rows", fail, "0 of 2 failed; 0 rows"},
-		"nobody asked, passed": {models.EvaluateSpec{}, nil, "data check nulls", pass, "0 of 1 failed"},
-		"nobody asked, failed": {models.EvaluateSpec{}, func(e *models.Evaluation) { e.Checks[2].Passed = false }, "data check nulls", fail, "0 of 1 failed; "},
+		"data check failed":    {models.EvaluateSpec{RequireChecks: []string{"rows"}}, func(e *models.Evaluation) { e.Checks[1] = models.CheckResult{Check: "rows", Message: "0 rows"} }, "data check rows", fail, "0 failed (of 2); 0 rows"},
+		"nobody asked, passed": {models.EvaluateSpec{}, nil, "data check nulls", pass, "0 failed (of 1)"},
+		"nobody asked, failed": {models.EvaluateSpec{}, func(e *models.Evaluation) { e.Checks[2].Passed = false }, "data check nulls", fail, "0 failed (of 1); "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			evidence := sound()

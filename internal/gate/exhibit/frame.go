@@ -3,8 +3,6 @@ package exhibit
 import (
 	"fmt"
 	"strings"
-
-	"github.com/mainspring-ml/mainspring/models"
 )
 
 // frame is a picture with two axes, ready for lines and marks.
@@ -116,10 +114,4 @@ func (e Evidence) support() string {
 		text += fmt.Sprintf(", %s to %s", first.Format("2 Jan 2006"), last.Format("2 Jan 2006"))
 	}
 	return text
-}
-
-// interval writes a figure: 0.512 [0.498, 0.526].
-func interval(e models.Estimate) string {
-	digits := decimals(e)
-	return fmt.Sprintf("%.*f [%.*f, %.*f]", digits, zeroed(e.Value, digits), digits, zeroed(e.Low, digits), digits, zeroed(e.High, digits))
 }
