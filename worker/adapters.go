@@ -55,12 +55,14 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 		scoring: &activities.Scoring{Store: store, Models: &activities.ServingModels{
 			Store: store, Runtime: sync.OnceValues(func() (*serving.Runtime, error) { return serving.OpenRuntime(serving.RuntimeConfig{}) }),
 		}},
-		registry: &activities.Registry{MLflow: tracking},
+		registry: &activities.Registry{
+			MLflow: tracking, NamespaceID: namespaceID(c), WorkflowPage: workflowPage(os.Getenv("MAINSPRING_TEMPORAL_UI")),
+		},
 		routing:  &activities.Routing{Store: store},
 		blocks:   &activities.Blocks{Store: store},
 		entities: &activities.Entities{Temporal: c, AsksAtOnce: asks},
 		audit:    &activities.Audit{Store: store},
-		signing:  &activities.Signing{Store: store},
+		signing:  &activities.Signing{Store: store, Key: signingKey(ctx, os.Getenv), Version: ownVersion()},
 	}, nil
 }
 
