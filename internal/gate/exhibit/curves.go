@@ -198,6 +198,9 @@ func (e Evidence) blocks() drawing {
 		caption += fmt.Sprintf(" The candidate's loss is lower in %d of %d blocks.", better, len(days))
 		entries = append(entries, entry{"line champion", e.championName(), true})
 	}
+	if len(days) < e.Evaluation.Blocks {
+		caption += fmt.Sprintf(" Only the newest %d blocks are shown.", len(days))
+	}
 	label := "mean log-loss (nats)"
 	if e.Task == models.TaskRegression {
 		label = "mean squared error (the label's unit, squared)"

@@ -109,7 +109,7 @@ func (f frame) joined(points [][2]float64) [][2]float64 {
 // support says how many rows, blocks and days are behind a plot.
 func (e Evidence) support() string {
 	text := fmt.Sprintf("n = %s held-out rows in %d blocks of %s", grouped(e.Evaluation.Rows), e.Evaluation.Blocks, e.Spec.Champion.Block)
-	if days := e.Evaluation.Days; len(days) > 0 {
+	if days := e.Evaluation.Days; len(days) > 0 && len(days) == e.Evaluation.Blocks { // else older ones were left out
 		first, last := days[0].Start.UTC(), days[len(days)-1].Start.UTC()
 		text += fmt.Sprintf(", %s to %s", first.Format("2 Jan 2006"), last.Format("2 Jan 2006"))
 	}
