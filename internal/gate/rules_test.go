@@ -260,3 +260,25 @@ func TestRegressionIsComparedInItsMetric(t *testing.T) {
 		t.Errorf("check %+v", c)
 	}
 }
+
+func TestBrief(t *testing.T) {
+	evidence := sound()
+	for i := range 30 {
+		evidence.Slices = append(evidence.Slices, slice(fmt.Sprint("S", i), around(0.5+float64(i)/100, 0.01), around(0, 1)))
+	}
+	spec := models.EvaluateSpec{SliceLimits: []models.MetricLimit{{Metric: models.LogLoss, Max: number(0.6)}}}
+	whole := Decide(spec, models.TaskBinary, evidence)
+	brief := Brief(whole)
+	if brief.Verdict != whole.Verdict || brief.Reason != whole.Reason || len(whole.Checks) != 34 {
+		t.Errorf("%d checks, %s, %s", len(whole.Checks), brief.Verdict, brief.Reason)
+	}
+	if last := brief.Checks[len(brief.Checks)-1]; len(brief.Checks) != 25 || last.Figure.Value != 10 || last.Verdict != informs {
+		t.Errorf("%d checks, the last is %+v", len(brief.Checks), last)
+	}
+	if find(brief.Checks, "log_loss carrier=S29") == nil || find(brief.Checks, "log_loss carrier=S0") != nil {
+		t.Error("the worst were not kept")
+	}
+	if again := Brief(brief); len(again.Checks) != len(brief.Checks) {
+		t.Errorf("%d checks the second time", len(again.Checks))
+	}
+}

@@ -20,7 +20,7 @@ func (e Evidence) reliability() drawing {
 	}
 	predicted, observed := "predicted probability of label 1 (mean of a bin)", "observed share of label 1"
 	if e.Task == models.TaskMulticlass {
-		predicted, observed = "predicted probability (mean of a bin)", "observed share"
+		predicted, observed = "probability of the predicted class (mean of a bin)", "share predicted right"
 	}
 	entries := []entry{{"line candidate", "candidate, " + e.error(e.Evaluation.Candidate), true}}
 	if len(champion) > 0 {
@@ -203,7 +203,7 @@ func (e Evidence) blocks() drawing {
 	}
 	label := "mean log-loss (nats)"
 	if e.Task == models.TaskRegression {
-		label = "mean squared error (the label's unit, squared)"
+		label = "mean squared error (unit²)"
 	}
 	f := newFrame(layout{
 		title: d.title, caption: []string{caption, e.support() + "."}, width: 760, height: 440, legend: entries,
