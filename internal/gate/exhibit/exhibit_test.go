@@ -73,6 +73,7 @@ func comparison() Evidence {
 		bin.Observed = p*0.8 + 0.03
 		e.Curves.ChampionReliability = append(e.Curves.ChampionReliability, bin)
 	}
+	e.Curves.Reliability = append(e.Curves.Reliability, models.ReliabilityBin{Low: 1, High: 1})
 	for i := range 101 {
 		x := float64(i) / 100
 		e.Curves.ROC = append(e.Curves.ROC, [2]float64{x, math.Pow(x, 0.35)})
@@ -83,7 +84,11 @@ func comparison() Evidence {
 	for i, name := range []string{"UA", "B6", "EV", "DL", "AA", "MQ", "US", "9E", "WN", "VX", "other", "null"} {
 		e.Evaluation.Slices = append(e.Evaluation.Slices, slice(name, int64(6000/(i+1)), 0.06-0.012*float64(i), 0.01+0.004*float64(i)))
 	}
-	e.Evaluation.Slices = append(e.Evaluation.Slices, models.SliceEvidence{Column: "carrier", Slice: "OO", Rows: 31, Blocks: 9})
+	thin := slice("OO", 31, -0.5, 0.1)
+	thin.Judged, thin.Blocks = false, 9
+	e.Evaluation.Slices = append(e.Evaluation.Slices, thin)
+	// The best gain is that of the slice with the worst loss.
+	e.Evaluation.Slices[0].Candidate[models.LogLoss] = around(0.7, 0.01)
 	bad := &e.Evaluation.Slices[9]
 	bad.StrictGain, bad.Gain = ptr(around(-0.05, 0.03)), ptr(around(-0.05, 0.02))
 	e.Gate = gate.Decide(e.Spec, e.Task, e.Evaluation)
@@ -256,6 +261,9 @@ func TestPlotsSay(t *testing.T) {
 				t.Errorf("%s.svg does not say %q", name, part)
 			}
 		}
+	}
+	if strings.Contains(named(t, files, "evaluation/reliability.svg"), ">0 rows") {
+		t.Error("reliability.svg marks a bin without rows")
 	}
 	if text := named(t, files, "evaluation/slices.svg"); strings.Contains(text, "carrier=OO") ||
 		strings.Index(text, ">carrier=null<") > strings.Index(text, ">carrier=UA<") {
@@ -433,6 +441,9 @@ func TestVersionPageFits(t *testing.T) {
 		c.Summary.Slices[i].Slice = strings.Repeat("ü", 300)
 	}
 	text := VersionPage(c, models.ModelVersion{})
+	if strings.Contains(text, "### Slices") || !strings.Contains(text, "`evaluation/gate.md`") || strings.Contains(text, "file99") || strings.HasSuffix(text, "…") {
+		t.Errorf("left out the wrong things:\n%s", text)
+	}
 	if len(text) > MaxPage || !strings.Contains(text, c.Snapshot) || !strings.Contains(text, "signature: none") || !strings.Contains(text, "and on 93 more hosts") {
 		t.Errorf("%d bytes:\n%s", len(text), text)
 	}
@@ -453,7 +464,7 @@ func TestSummarize(t *testing.T) {
 		t.Errorf("summary %+v", s)
 	}
 	alone := Summarize(models.EvaluateInput{Champion: &models.ChampionModel{Version: "3"}}, first().Evaluation)
-	if alone.ChampionVersion != "" || alone.Slices[0].Slice != "carrier=null" {
+	if alone.ChampionVersion != "" || alone.Slices[0].Slice != "carrier=UA" {
 		t.Errorf("without a champion: %+v", alone)
 	}
 }
