@@ -29,7 +29,7 @@ func (s *Scoring) writeExhibits(ctx context.Context, input models.EvaluateInput,
 	}
 	evidence := exhibit.Evidence{
 		Model: input.Model, Task: taskOf(input.Data), Spec: input.Spec, Evaluation: evaluation, Curves: curves,
-		Gate: gate.Decide(input.Spec, evaluation),
+		Gate: gate.Decide(input.Spec, taskOf(input.Data), evaluation),
 	}
 	if input.Champion != nil {
 		evidence.Champion = input.Champion.Version
