@@ -294,13 +294,14 @@ func flightProbability(row int) float64 {
 func pyfuncModel(t *testing.T, answer string) string {
 	t.Helper()
 	dir := t.TempDir()
+	inputs := `[{"name": "carrier", "type": "string"}, {"name": "distance", "type": "integer"}, {"name": "delay", "type": "float", "required": false}]`
 	for name, text := range map[string]string{
 		"MLmodel": `flavors:
   python_function:
     loader_module: flight_loader
     code: code
 signature:
-  inputs: '[{"name": "carrier", "type": "string"}, {"name": "distance", "type": "integer"}, {"name": "delay", "type": "float", "required": false}]'
+  inputs: '` + inputs + `'
 `,
 		"code/flight_loader.py": `
 import numpy, pandas
@@ -340,7 +341,6 @@ func TestPyfuncPredictsWithRealMLflow(t *testing.T) {
 	}{
 		"frame":      {answer: `pandas.DataFrame({"label": p > 0.5, "probability": p})`},
 		"dictionary": {answer: `{"label": p > 0.5, "probability": p.reshape(-1, 1)}`},
-		"array":      {answer: `p`},
 		"classes": {answer: `numpy.stack([p, 1 - p], axis=1)`, change: func(r *models.PredictRowsRequest) {
 			r.Data.Task, r.Data.Classes = models.TaskMulticlass, []string{"late", "early"}
 		}},
@@ -375,6 +375,47 @@ func TestPyfuncPredictsWithRealMLflow(t *testing.T) {
 			wantNumbers(t, &table.Series[1], flightProbability)
 		})
 	}
+}
+
+// The signature that ONNX models have: tensors of one column each.
+func TestPyfuncFeedsNamedTensors(t *testing.T) {
+	python := os.Getenv(mlflowPython)
+	if python == "" {
+		t.Skipf("SKIPPED: %s is not set, so the pyfunc runtime is not tested; testenv/withstack sets it", mlflowPython)
+	}
+	t.Parallel()
+	b := newHostBench(t)
+	dir := pyfuncModel(t, "")
+	for name, text := range map[string]string{
+		"MLmodel": `flavors:
+  python_function:
+    loader_module: flight_loader
+    code: code
+signature:
+  inputs: '[{"name": "distance", "type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 1]}}, {"name": "delay", "type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 1]}}]'
+`,
+		"code/flight_loader.py": `
+class Model:
+    def predict(self, inputs, params=None):
+        assert str(inputs["distance"].dtype) == "float32", inputs
+        return {"probability": inputs["distance"].reshape(-1, 1) / 1000}
+
+def _load_pyfunc(path):
+    return Model()
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	req := b.prediction(dir, models.PredictSpec{Runtime: models.RuntimePyfunc})
+	req.Train.Env, req.Train.Environment.Python = nil, python
+	got, err := b.PredictOnHost(context.Background(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := b.answered(got, "prediction")
+	wantNumbers(t, &table.Series[1], func(row int) float64 { return float64(row) / 10 })
 }
 
 func TestPyfuncNeedsItsPackages(t *testing.T) {
