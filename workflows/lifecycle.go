@@ -96,9 +96,6 @@ func (l *lifecycle) run(ctx workflow.Context) (models.LifecycleResult, error) {
 			return result, nil
 		}
 	}
-	if l.status.Spec.Deploy == nil {
-		return result, nil
-	}
 
 	reply, err := l.rollOut(ctx, result.Version)
 	if err != nil {
@@ -236,7 +233,11 @@ func notApproved(a models.Approval) string {
 }
 
 func (l *lifecycle) rollOut(ctx workflow.Context, version string) (models.RollOutReply, error) {
-	l.enter(ctx, models.StageRollout, "the canary's evidence; see "+models.RolloutID(l.status.Spec.Model.Name, version))
+	what := "the canary's evidence; see " + models.RolloutID(l.status.Spec.Model.Name, version)
+	if l.status.Spec.Deploy == nil {
+		what = "the model's steward to make it the champion"
+	}
+	l.enter(ctx, models.StageRollout, what)
 	defer l.leave(ctx, models.StageRollout)
 	request := models.RollOutRequest{RequestID: l.id + "/roll-out", ReplyTo: l.id, Version: version}
 	reply, err := ask[models.RollOutReply](ctx, models.SignalRolledOut,
