@@ -15,7 +15,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
-	"github.com/mainspring-ml/mainspring/internal/gate"
+	"github.com/mainspring-ml/mainspring/internal/gate/metric"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -83,7 +83,9 @@ func (b *Blocks) joiner(request models.ScoreBlocksRequest) (dataset.Joiner, erro
 	joiner := dataset.Joiner{
 		Block:    cmp.Or(request.Spec.Block, models.Day).Std(),
 		Maturity: cmp.Or(request.Spec.Maturity, models.Day).Std(),
-		Loss:     gate.LogLoss, // as the monitor's reference
+		Loss: func(probability, label float64) float64 { // as the monitor's reference
+			return metric.Loss(models.TaskBinary, []float64{probability}, label)
+		},
 	}
 	if joiner.Block < time.Minute || joiner.Maturity < 0 || request.Max < 0 {
 		return joiner, &models.Error{
