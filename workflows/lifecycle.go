@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/mainspring-ml/mainspring/internal/gate"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -181,9 +182,9 @@ func (l *lifecycle) register(ctx workflow.Context, snapshot models.Snapshot, tra
 		Candidate: models.Candidate{
 			Lifecycle: l.id, LifecycleRun: workflow.GetInfo(ctx).WorkflowExecution.RunID, RunID: trained.RunID,
 			Snapshot: snapshot.SHA256(), SnapshotManifest: snapshot.Manifest, Artifact: trained.Artifact,
-			Metrics: judged.Evaluation.Candidate, Gate: judged.Gate, Evidence: judged.Evaluation.Files,
+			Metrics: judged.Evaluation.Candidate, Gate: gate.Brief(judged.Gate), Summary: judged.Summary, Evidence: judged.Evaluation.Files,
 			Reference: judged.Evaluation.Reference, Devices: trained.Devices, Hosts: trained.Hosts,
-			CodeSHA256: spec.Train.Code.SHA256, SpecSHA256: digest(spec),
+			CodeSHA256: spec.Train.Code.SHA256, CodeCommit: spec.Train.Code.Commit, SpecSHA256: digest(spec),
 			Trained: models.TimeSpan{Began: l.status.Started[models.StageTrain], Ended: l.status.Ended[models.StageTrain]},
 		},
 	}
