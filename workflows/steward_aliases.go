@@ -29,6 +29,8 @@ func (s *steward) point(ctx workflow.Context, wanted map[string]string) error {
 	if err := s.ownLocked(ctx); err != nil {
 		return err
 	}
+	s.moving = wanted
+	defer func() { s.moving = nil }()
 	request := models.MoveAliasesRequest{Model: s.state.Model, Aliases: map[string]string{}, Expected: map[string]string{}}
 	for _, alias := range stewardAliases() {
 		if version, ok := wanted[alias]; ok {
@@ -44,6 +46,7 @@ func (s *steward) point(ctx workflow.Context, wanted map[string]string) error {
 			return s.afterMove(ctx, request, wanted)
 		}
 		if err := s.makeWay(ctx, &request, wanted, err); err != nil {
+			s.takeBack(ctx, request)
 			return err
 		}
 		if err := workflow.Sleep(ctx, time.Duration(attempt)*time.Second); err != nil {
@@ -71,7 +74,8 @@ func (s *steward) makeWay(ctx workflow.Context, request *models.MoveAliasesReque
 		if previous == "" || !s.deleted(previous) {
 			return refused
 		}
-		wanted[models.AliasPrevious], request.Aliases[models.AliasPrevious] = "", ""
+		wanted[models.AliasPrevious] = s.successorOf(previous)
+		request.Aliases[models.AliasPrevious] = wanted[models.AliasPrevious]
 		return nil
 	default:
 		return refused
@@ -94,6 +98,25 @@ func (s *steward) makeWay(ctx workflow.Context, request *models.MoveAliasesReque
 		}
 	}
 	return nil
+}
+
+// takeBack undoes the half of a refused move that was done: an alias that is
+// where it was to go, or went with the version that it was given.
+func (s *steward) takeBack(ctx workflow.Context, refused models.MoveAliasesRequest) {
+	back := models.MoveAliasesRequest{Model: s.state.Model, Owner: s.state.Owner, Aliases: map[string]string{}, Expected: map[string]string{}}
+	found, err := call(quick(ctx, "Read the aliases"), models.Registry.ReadAliases, s.question())
+	for _, alias := range stewardAliases() {
+		to, moves := refused.Aliases[alias]
+		recorded, is := s.recorded()[alias], found.Aliases[alias]
+		half := is == to || is == "" && to != "" && s.deleted(to)
+		if err == nil && moves && half && is != recorded && !s.deleted(recorded) {
+			back.Aliases[alias], back.Expected[alias] = recorded, is
+		}
+	}
+	if err == nil && len(back.Aliases) > 0 {
+		err = do(quick(ctx, "Take back: "+inWords(back.Aliases)), models.Registry.MoveAliases, back)
+	}
+	s.must(ctx, err)
 }
 
 // note makes the record say what is wanted.
@@ -121,23 +144,44 @@ func (s *steward) afterMove(ctx workflow.Context, request models.MoveAliasesRequ
 	return s.compareNow(ctx)
 }
 
-// compareNow waits until MLflow answers.
-func (s *steward) compareNow(ctx workflow.Context) error {
-	found, err := call(quick(ctx, "Read the aliases"), models.Registry.ReadAliases, s.question())
+// compareNow waits until MLflow answers. Versions are further ones to ask about.
+func (s *steward) compareNow(ctx workflow.Context, versions ...string) error {
+	found, err := call(quick(ctx, "Read the aliases"), models.Registry.ReadAliases, s.question(versions...))
 	if err == nil {
 		s.compare(ctx, found)
 	}
 	return err
 }
 
-func (s *steward) question() models.ReadAliasesRequest {
+// question asks about the versions that something depends on: each costs a
+// round trip.
+func (s *steward) question(versions ...string) models.ReadAliasesRequest {
 	request := models.ReadAliasesRequest{Model: s.state.Model}
+	named := s.named()
 	for _, v := range s.state.Versions {
-		if !v.Deleted {
+		if !v.Deleted && (named[v.Version] || slices.Contains(versions, v.Version)) {
 			request.Versions = append(request.Versions, v.Version)
 		}
 	}
 	return request
+}
+
+// named are the versions that an alias, a question or a task names.
+func (s *steward) named() map[string]bool {
+	named := map[string]bool{s.state.Champion: true, s.state.Previous: true, s.state.Challenger: true}
+	for _, d := range s.state.Differences {
+		named[d.Found] = true
+	}
+	for _, alias := range stewardAliases() {
+		named[s.moving[alias]] = true
+	}
+	for _, p := range s.state.Approvals {
+		named[p.Request.Version] = true
+	}
+	for _, task := range s.state.Queue {
+		named[versionOf(task)] = true
+	}
+	return named
 }
 
 // compare holds the record against what MLflow has. A difference is recorded
@@ -156,6 +200,14 @@ func (s *steward) compare(ctx workflow.Context, found models.ReadAliasesResult) 
 			continue
 		}
 		d.Deleted = d.Recorded != "" && s.deleted(d.Recorded)
+		if to, moves := s.moving[d.Alias]; moves && to == d.Found {
+			// The steward's own move, of which the rest was refused. Somebody else
+			// has deleted the version at most.
+			if !d.Deleted {
+				continue
+			}
+			d.Found = ""
+		}
 		known := slices.IndexFunc(s.state.Differences, func(old models.AliasDifference) bool {
 			return old.Alias == d.Alias && old.Found == d.Found
 		})

@@ -175,7 +175,16 @@ func TestAChampionAndItsPredecessorDeletedLeaveNoPrevious(t *testing.T) {
 	h.runSteward(h.holding(threeVersions()), time.Hour)
 	require.True(t, replies[models.RollOutReply](h, models.SignalRolledOut)[0].Promoted)
 	require.Equal(t, map[string]string{"champion": "3"}, h.aliases)
-	require.Empty(t, status[models.StewardStatus](t, h).Previous)
+	s := status[models.StewardStatus](t, h)
+	require.Empty(t, s.Previous)
+	told := ""
+	for _, r := range s.Records {
+		if r.Action == models.ActionAliasMoved {
+			told += r.Reason + "\n"
+		}
+	}
+	require.Contains(t, told, "alias champion is gone: version 2 was deleted in MLflow")
+	require.NotContains(t, told, "at version 3", "the steward's own move, half done, is nobody else's")
 }
 
 func TestAPreviousMovedByHandStaysWhereItIs(t *testing.T) {
@@ -209,4 +218,53 @@ func TestAStewardThatBeganAnewNeverOverwritesAChampionItDoesNotKnow(t *testing.T
 	h.runSteward(models.StewardState{Model: "m"}, time.Hour)
 	require.True(t, replies[models.RollOutReply](h, models.SignalRolledOut)[0].Promoted, "an operator let it pass")
 	require.Equal(t, map[string]string{"champion": "1"}, h.aliases)
+}
+
+func TestARollBackDoesNotOverwriteAnAliasMovedByHand(t *testing.T) {
+	h := newHouse(t)
+	started := h.servers("ready")
+	h.byHand("champion", "3")
+	back := order[models.RollBackResult](h, time.Second, models.UpdateRollBack, goBack)
+	meant := order[models.RollBackResult](h, time.Minute, models.UpdateRollBack, models.RollBackOrder{To: "3", By: "ada", Reason: "it was me"})
+	state := threeVersions()
+	h.aliases["previous"], h.aliases["challenger"] = "1", "3"
+	h.runSteward(state, time.Hour)
+	require.ErrorContains(t, back.err, "alias champion is at version 3 in MLflow and at 2 in the record")
+	require.NoError(t, meant.err, "the alias is where the order wants it")
+	require.Len(t, *started, 1)
+	require.Equal(t, map[string]string{"champion": "3", "previous": "2"}, h.aliases)
+}
+
+func TestARollBackToADeletedVersionStartsNoServers(t *testing.T) {
+	h := newHouse(t)
+	started := h.servers("ready")
+	state := threeVersions()
+	state.Versions = append(state.Versions, version("4"))
+	h.deleteVersion("4")
+	back := order[models.RollBackResult](h, time.Second, models.UpdateRollBack, models.RollBackOrder{To: "4", By: "ada", Reason: "r"})
+	h.runSteward(h.holding(state), time.Hour)
+	require.ErrorContains(t, back.err, "version 4 was deleted in MLflow")
+	require.Empty(t, *started)
+}
+
+func TestAMoveThatIsRefusedHalfWayIsTakenBack(t *testing.T) {
+	h := newHouse(t)
+	h.registry.after = func(alias, version string) { // the candidate is deleted the moment it is champion
+		if alias == "champion" && version == "3" {
+			h.registry.after = nil
+			h.registry.deleted = append(h.registry.deleted, "3")
+			delete(h.aliases, "champion")
+			delete(h.aliases, "challenger")
+			h.registry.refuse = fail(models.KindNotFound, "version 3 does not exist")
+		}
+	}
+	h.releaseThree(time.Second)
+	h.runSteward(h.holding(threeVersions()), time.Hour)
+	released := replies[models.RollOutReply](h, models.SignalRolledOut)
+	require.Len(t, released, 1)
+	require.False(t, released[0].Promoted)
+	require.Equal(t, map[string]string{"champion": "2", "previous": "1"}, h.aliases)
+	s := status[models.StewardStatus](t, h)
+	require.Equal(t, "2", s.Champion)
+	require.Empty(t, s.Differences)
 }

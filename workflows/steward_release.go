@@ -161,8 +161,13 @@ func (s *steward) rollBack(ctx workflow.Context, candidate models.ModelVersion, 
 
 // retire takes the alias from a version that will not be released.
 func (s *steward) retire(ctx workflow.Context, version string) {
+	if s.state.Challenger != version {
+		return
+	}
 	s.doing = "taking back version " + version
 	s.dropChallenger(ctx, version)
+	s.record(ctx, models.Record{Action: models.ActionRefused, Version: version, By: s.workflowID(ctx),
+		Reason: "it will not be released, and is no challenger any more", Aliases: s.recorded()})
 }
 
 func (s *steward) dropChallenger(ctx workflow.Context, version string) {
