@@ -17,6 +17,12 @@ type Question struct {
 	Champion string `json:"champion,omitempty"`
 }
 
+// Answer is the decision about this version and no other, whatever else has come
+// to wait since the question was read.
+func (q Question) Answer(approve bool, by, reason string) models.ApprovalDecision {
+	return models.ApprovalDecision{Version: q.Pending.Request.Version, Approve: approve, By: by, Reason: reason}
+}
+
 // Question returns the version that waits for approval, or the named one. When
 // it does not wait, the error says what became of it.
 func (c *Client) Question(ctx context.Context, model, version string) (Question, error) {

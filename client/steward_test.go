@@ -105,6 +105,7 @@ func TestQuestion(t *testing.T) {
 		q, err := newTestClient(t, withSteward(models.StewardStatus{StewardState: state})).Question(t.Context(), "delay", version)
 		require.NoError(t, err)
 		require.Equal(t, Question{Pending: pending("3"), Version: state.Versions[1], Champion: "2"}, q)
+		require.Equal(t, models.ApprovalDecision{Version: "3", Approve: true, By: "kim", Reason: "ok"}, q.Answer(true, "kim", "ok"))
 	}
 	state.Approvals = append(state.Approvals, pending("4"))
 	c := newTestClient(t, withSteward(models.StewardStatus{StewardState: state}))
