@@ -17,6 +17,8 @@ import (
 // Tracking records runs in MLflow.
 type Tracking struct {
 	MLflow *mlflow.Client
+	// WorkflowPage is where a person sees a workflow; nil or empty: nowhere.
+	WorkflowPage func(workflowID, runID string) string
 }
 
 var _ models.Tracking = (*Tracking)(nil)
@@ -28,7 +30,7 @@ func (t *Tracking) CreateRun(ctx context.Context, request models.CreateRunReques
 		return models.Run{}, trackingFailure(err)
 	}
 	run, err := t.MLflow.EnsureRun(ctx, mlflow.EnsureRunRequest{
-		ExperimentID: experiment.ID, Key: request.Key, Name: request.Name, Start: request.StartTime, Tags: pageTags(request),
+		ExperimentID: experiment.ID, Key: request.Key, Name: request.Name, Start: request.StartTime, Tags: t.pageTags(request),
 	})
 	if err != nil {
 		return models.Run{}, trackingFailure(err)
@@ -62,15 +64,20 @@ const (
 
 // pageTags are the request's tags and what MLflow's run page shows of them:
 // who made the run, from which lifecycle, and what it learns from.
-func pageTags(request models.CreateRunRequest) map[string]string {
+func (t *Tracking) pageTags(request models.CreateRunRequest) map[string]string {
 	tags := nonEmpty(request.Tags)
 	snapshot := request.Snapshot
+	lifecycle, page, story := tags["mainspring.lifecycle"], "", ""
+	if t.WorkflowPage != nil && lifecycle != "" {
+		page = t.WorkflowPage(lifecycle, "")
+		story = " Made by the lifecycle [" + lifecycle + "](" + page + ")."
+	}
 	maps.Copy(tags, nonEmpty(map[string]string{
-		userTag: "mainspring", sourceTag: tags["mainspring.lifecycle"], sourceTypeTag: "JOB",
-		commitTag: tags["mainspring.code_commit"],
+		userTag: "mainspring", sourceTag: lifecycle, sourceTypeTag: "JOB",
+		commitTag: tags["mainspring.code_commit"], workflowURLTag: page,
 		noteTag: fmt.Sprintf("Trained on **%d rows** from %s to %s; judged on **%d rows** to %s that it has not seen.",
 			snapshot.Train.Rows, snapshot.Train.From.Format(time.DateOnly), snapshot.Train.To.Format(time.DateOnly),
-			snapshot.Test.Rows, snapshot.Test.To.Format(time.DateOnly)),
+			snapshot.Test.Rows, snapshot.Test.To.Format(time.DateOnly)) + story,
 	}))
 	return tags
 }
@@ -79,7 +86,8 @@ func pageTags(request models.CreateRunRequest) map[string]string {
 func (t *Tracking) AnnotateRun(ctx context.Context, request models.AnnotateRunRequest) error {
 	batch := mlflow.Batch{RunID: request.RunID, Tags: nonEmpty(request.Tags)}
 	for _, name := range slices.Sorted(maps.Keys(request.Metrics)) {
-		batch.Metrics = append(batch.Metrics, mlflow.Metric{Key: name, Value: request.Metrics[name], Time: request.At})
+		// A column's name can be part of a metric's: no name is a reason to fail.
+		batch.Metrics = append(batch.Metrics, mlflow.Metric{Key: metricKey(name), Value: request.Metrics[name], Time: request.At})
 	}
 	return trackingFailure(t.MLflow.LogBatch(ctx, batch))
 }
@@ -136,9 +144,13 @@ func trackingFailure(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, mlflow.ErrHeld): // first: withdrawing may have failed as well
+		return &models.Error{Kind: models.KindNotOwner, Message: err.Error()}
 	case errors.Is(err, mlflow.ErrUnavailable):
 		return &models.Error{Kind: models.KindUnavailable, Message: err.Error()}
-	case errors.Is(err, mlflow.ErrInvalid), errors.Is(err, mlflow.ErrDenied), errors.Is(err, mlflow.ErrNotFound):
+	case errors.Is(err, mlflow.ErrNotFound):
+		return &models.Error{Kind: models.KindNotFound, Message: err.Error()}
+	case errors.Is(err, mlflow.ErrInvalid), errors.Is(err, mlflow.ErrDenied):
 		return &models.Error{Kind: models.KindInvalidSpec, Message: strings.TrimSpace(err.Error())}
 	default:
 		return err

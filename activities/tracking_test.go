@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ var runRequest = models.CreateRunRequest{
 
 func TestCreateRunIsOneRunHoweverOften(t *testing.T) {
 	c := fakeMLflow(t)
-	tracking := &Tracking{MLflow: c}
+	tracking := &Tracking{MLflow: c, WorkflowPage: func(id, run string) string { return "http://ui/" + id + run }}
 	first, err := tracking.CreateRun(t.Context(), runRequest)
 	require.NoError(t, err)
 	second, err := tracking.CreateRun(t.Context(), runRequest)
@@ -44,6 +45,8 @@ func TestCreateRunIsOneRunHoweverOften(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "60", run.Params["rounds"])
 	require.Equal(t, "l", run.Tags["mainspring.lifecycle"])
+	require.Equal(t, "http://ui/l", run.Tags["mainspring.workflow_url"])
+	require.Contains(t, run.Tags["mlflow.note.content"], "Made by the lifecycle [l](http://ui/l).")
 	require.NotContains(t, run.Tags, "mainspring.code_commit", "an empty tag says nothing")
 	require.Len(t, run.Datasets, 2)
 	require.Contains(t, run.Datasets[0].Source+run.Datasets[1].Source, "s3://bucket/m")
@@ -55,7 +58,7 @@ func TestFinishRunRecordsFiguresAndStatus(t *testing.T) {
 	run, err := tracking.CreateRun(t.Context(), runRequest)
 	require.NoError(t, err)
 	request := models.FinishRunRequest{RunID: run.RunID, Status: "FINISHED", EndTime: runRequest.StartTime.Add(time.Minute),
-		Metrics: map[string]float64{"test_log_loss": 0.52}, Tags: map[string]string{"mainspring.gate": "pass"}}
+		Metrics: map[string]float64{"test_log_loss": 0.52, "log_loss/carrier=<9E>": 1, "../x": math.NaN()}, Tags: map[string]string{"mainspring.gate": "pass"}}
 	for range 2 {
 		require.NoError(t, tracking.FinishRun(t.Context(), request))
 	}
@@ -64,6 +67,8 @@ func TestFinishRunRecordsFiguresAndStatus(t *testing.T) {
 	require.Equal(t, mlflow.RunFinished, got.Status)
 	require.InDelta(t, 0.52, got.Metrics["test_log_loss"].Value, 1e-12)
 	require.Equal(t, "pass", got.Tags["mainspring.gate"])
+	require.InDelta(t, 1, got.Metrics["log_loss/carrier__9E_"].Value, 0, "a name that MLflow refuses is no reason to fail")
+	require.True(t, math.IsNaN(got.Metrics["x"].Value))
 }
 
 func TestAnnotateRunLeavesTheRunOpen(t *testing.T) {

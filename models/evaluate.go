@@ -49,6 +49,9 @@ type PredictRowsRequest struct {
 	Node  LeaseNode `json:"node,omitzero"`   // without a lease only its name is set
 	Train TrainSpec `json:"train,omitzero"`  // code and environment of the program
 	RunID string    `json:"run_id,omitempty"`
+	// ArtifactURI is the root of the run's artifacts, where the program's log
+	// goes; empty: it stays on the host.
+	ArtifactURI string `json:"artifact_uri,omitempty"`
 }
 
 // Predictions are one model's answers.

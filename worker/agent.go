@@ -19,6 +19,7 @@ import (
 	"github.com/mainspring-ml/mainspring/activities"
 	"github.com/mainspring-ml/mainspring/internal/accel"
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/hostload"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
 	"github.com/mainspring-ml/mainspring/internal/runner"
 	"github.com/mainspring-ml/mainspring/internal/runner/pyenv"
@@ -181,6 +182,10 @@ func RunAgent(ctx context.Context, config AgentConfig) error {
 	if err != nil {
 		return err
 	}
+	policy, err := servingPolicy(os.Getenv)
+	if err != nil {
+		return err
+	}
 	faults, err := openFaults(ctx, config, inventory)
 	if err != nil {
 		return err
@@ -206,7 +211,9 @@ func RunAgent(ctx context.Context, config AgentConfig) error {
 		return err
 	}
 	defer closeHosts()
-	hosts.Pools = poolSignals{c}
+	hosts.Pools, hosts.Policy, hosts.Facts = poolSignals{c}, policy, hostFacts(inventory)
+	measurer, _ := inventory.(accel.Measurer)
+	hosts.Meters = activities.NewHostMeters(hostload.Config{Disk: config.StateDir, Measurer: measurer})
 	// Before the first job. That memory can't be limited here is in the log.
 	_, _ = runner.MemoryLimits()
 	w := worker.New(c, models.HostQueue(config.Node), agentOptions())
@@ -284,6 +291,7 @@ func (c AgentConfig) hosts() (*activities.Hosts, func(), error) {
 		Inspector:    inspector,
 		Cache:        c.CacheDir,
 		Server:       []string{self, "serve"},
+		Predictor:    []string{self, "predict"},
 		Environ:      os.Environ(),
 		Orphan:       c.Orphan,
 		EndsJobs:     c.EndJobs,
@@ -304,11 +312,19 @@ func newInspector() (activities.ModelInspector, func(), error) {
 	return loadingInspector{runtime}, func() { runtime.Close() }, nil
 }
 
-// loadingInspector asks the model itself.
+// loadingInspector asks the model itself where the built-in runtime can load
+// it, and believes the signature of any other.
 type loadingInspector struct{ runtime *serving.Runtime }
 
 // Inspect implements activities.ModelInspector.
-func (i loadingInspector) Inspect(_ context.Context, dir string) (inputs, outputs []models.ModelPort, err error) {
+func (i loadingInspector) Inspect(ctx context.Context, dir string) (inputs, outputs []models.ModelPort, err error) {
+	loads, err := serving.HasONNX(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !loads {
+		return activities.SignatureInspector{}.Inspect(ctx, dir)
+	}
 	model, err := i.runtime.Load(dir)
 	if err != nil {
 		return nil, nil, err

@@ -55,9 +55,13 @@ func newRootCommand() *cobra.Command {
 		newAgentCommand(),
 		newGatewayCommand(),
 		newServeCommand(),
+		newPredictCommand(),
 		newShimCommand(),
 		newPoolCommand(),
 		newDevicesCommand(),
+		newSignCommand(),
+		newVerifyCommand(),
+		newKeygenCommand(),
 		newVersionCommand(),
 	)
 	return root

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -72,9 +73,8 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 			problems = append(problems, missing(*c, source))
 			continue
 		}
-		if !slices.Contains(usable(c.Role), field.Type) {
-			problems = append(problems, fmt.Sprintf("column %q (%s) has type %s, but must be %s",
-				c.Name, c.Role, described(field), strings.Join(usable(c.Role), " or ")))
+		if types := usable(spec, c.Role); !slices.Contains(types, field.Type) {
+			problems = append(problems, unusable(spec, *c, field, types))
 			continue
 		}
 		c.Type = field.Type
@@ -91,15 +91,23 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 	}
 }
 
+func unusable(spec models.DataSpec, c models.Column, field Field, types []string) string {
+	text := fmt.Sprintf("column %q (%s) has type %s, but must be %s", c.Name, c.Role, described(field), strings.Join(types, " or "))
+	if c.Role == RoleLabel && field.Type == TypeString {
+		text += "; labels can be strings in task multiclass with data.classes, and this is task " + string(cmp.Or(spec.Task, models.TaskBinary))
+	}
+	return text
+}
+
 // usable lists the types that a role can have.
-func usable(role string) []string {
+func usable(spec models.DataSpec, role string) []string {
 	switch role {
 	case RoleKey:
 		return []string{TypeString, TypeInt64}
 	case RoleTime, RoleLabelTime:
 		return []string{TypeTimestamp}
 	case RoleLabel:
-		return []string{TypeInt64, TypeBool, TypeFloat64}
+		return labelTypes(spec)
 	default:
 		return []string{TypeString, TypeInt64, TypeFloat64, TypeBool}
 	}
