@@ -69,16 +69,16 @@ func knownVersion(status models.StewardStatus, version string) *models.ModelVers
 	return nil
 }
 
-// standing is one clause on where a model stands; told is a version of which
-// everything has been said.
+// standing is one clause on where a model stands; told is the version that was
+// asked about, of which everything has been said. Empty: none was.
 func standing(status models.StewardStatus, told string) string {
 	text := "its champion is version " + status.Champion
 	if status.Champion == "" {
 		text = "it has no champion"
 	}
-	if n := len(status.Versions); n > 0 {
+	if n := len(status.Versions); n > 0 && told == "" {
 		newest := status.Versions[n-1].Version
-		if newest != status.Champion && newest != told {
+		if newest != status.Champion {
 			text += ", and version " + newest + ", the newest, " + fate(status, newest)
 		}
 	}
@@ -100,7 +100,7 @@ func fate(status models.StewardStatus, version string) string {
 	}
 	for i := len(status.Records) - 1; i >= 0; i-- {
 		if r := status.Records[i]; r.Version == version {
-			return fmt.Sprintf("has as its last record %q (%s, %s)", r.Action, r.At.UTC().Format(time.DateTime), r.Reason)
+			return fmt.Sprintf("has as its last record %q, %s", r.Action, r.At.UTC().Format(time.DateTime))
 		}
 	}
 	if known == nil {
