@@ -98,12 +98,14 @@ func printAliases(w io.Writer, model string, r models.AliasReport) error {
 	for alias := range differ {
 		names[alias] = true
 	}
+	maps.DeleteFunc(names, func(_ string, set bool) bool { return !set })
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ALIAS\tRECORDED\tMLFLOW\t")
+	if len(names) == 0 {
+		fmt.Fprintln(table, model+" has no aliases, neither recorded nor in MLflow")
+	} else {
+		fmt.Fprintln(table, "ALIAS\tRECORDED\tMLFLOW\t")
+	}
 	for _, alias := range slices.Sorted(maps.Keys(names)) {
-		if !names[alias] {
-			continue
-		}
 		d, moved := differ[alias]
 		recorded, found := r.Recorded[alias], r.Found[alias]
 		if moved {

@@ -127,6 +127,10 @@ not as recorded: champion, previous
 	out.Reset()
 	require.NoError(t, printAliases(&out, "delay", models.AliasReport{Recorded: map[string]string{"champion": "2"}, Found: map[string]string{"champion": "2"}, CheckedAt: noon}))
 	require.NotContains(t, out.String(), "not as recorded")
+
+	out.Reset()
+	require.NoError(t, printAliases(&out, "delay", models.AliasReport{CheckedAt: noon}))
+	require.Equal(t, "delay has no aliases, neither recorded nor in MLflow\n\ncompared 2026-11-25 12:00:00Z\n", out.String())
 }
 
 func TestRollBackIsAnnounced(t *testing.T) {
