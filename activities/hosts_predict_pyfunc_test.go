@@ -213,7 +213,7 @@ func TestPyfuncNeedsItsPackages(t *testing.T) {
 func TestModelsForProgramsAreNotServed(t *testing.T) {
 	t.Parallel()
 	b := newHostBench(t)
-	b.Inspector = refusing{}
+	b.Inspector = builtInOnly{}
 	req := b.request("steps=1", "model=distance")
 	req.Runtime = models.RuntimePyfunc
 	result, err := b.RunRanks(context.Background(), req)
@@ -238,9 +238,9 @@ func TestModelsForProgramsAreNotServed(t *testing.T) {
 	wantKind(t, err, models.KindModelRejected, "no onnx flavour")
 }
 
-// refusing is the built-in server's inspector, met by a model of another kind.
-type refusing struct{}
+// builtInOnly is the built-in server's inspector, met by a model of another kind.
+type builtInOnly struct{}
 
-func (refusing) Inspect(context.Context, string) (inputs, outputs []models.ModelPort, err error) {
+func (builtInOnly) Inspect(context.Context, string) (inputs, outputs []models.ModelPort, err error) {
 	return nil, nil, &models.Error{Kind: models.KindModelRejected, Message: "no onnx flavour"}
 }

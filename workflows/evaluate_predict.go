@@ -22,8 +22,10 @@ func (e *evaluating) predict(ctx workflow.Context, request models.PredictRowsReq
 		e.waitFor(ctx, "", "the answers of the "+request.Who)
 		return call(heavy(ctx, "Predict with the "+request.Who), models.Scoring.PredictRows, request)
 	}
-	request.Key = key(ctx, "predict "+request.Who)
+	request.ArtifactURI = e.input.ArtifactURI
 	for try := 1; ; try++ {
+		// A job that failed stays failed under its key.
+		request.Key = key(ctx, fmt.Sprintf("predict %s, try %d", request.Who, try))
 		answers, err := e.predictOnHost(ctx, request, try)
 		if err == nil || ctx.Err() != nil || !elsewhere(err) || try == predictionTries {
 			return answers, err

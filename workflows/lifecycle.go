@@ -126,7 +126,8 @@ func (l *lifecycle) train(ctx workflow.Context, snapshot models.Snapshot) (model
 	trained, err := child[models.TrainResult](
 		stageOptions(ctx, models.StageTrain, "Train "+spec.Model.Name),
 		models.TrainWorkflow, models.TrainInput{
-			Model: spec.Model.Name, Train: spec.Train, Snapshot: snapshot, Data: spec.Data, Tags: l.runTags(snapshot),
+			Model: spec.Model.Name, Train: spec.Train, Snapshot: snapshot, Data: spec.Data,
+			Tags: l.runTags(snapshot), Runtime: spec.Evaluate.Predict.Runtime,
 		})
 	if err == nil {
 		l.status.Training = &trained
@@ -251,10 +252,10 @@ func (l *lifecycle) rollOut(ctx workflow.Context, version string) (models.RollOu
 }
 
 // ask sends a request to the steward and waits for the reply that matches. It
-// repeats itself every few minutes: the steward answers a request it has
+// repeats itself, less and less often: the steward answers a request it has
 // carried out already with the same reply.
 func ask[Reply any](ctx workflow.Context, signal string, request models.StewardSignal, matches func(Reply) bool) (Reply, error) {
-	const repeat = 5 * time.Minute
+	repeat := 5 * time.Minute
 	channel := workflow.GetSignalChannel(ctx, signal)
 	for {
 		if err := do(quick(ctx, "Ask the steward"), models.Entities.SignalSteward, request); err != nil {
@@ -268,6 +269,9 @@ func ask[Reply any](ctx workflow.Context, signal string, request models.StewardS
 				return reply, ctx.Err()
 			}
 			if !received {
+				// Many may wait behind a canary that takes days, and each repetition is
+				// an event in the steward's history.
+				repeat = min(2*repeat, time.Hour)
 				break
 			}
 			if matches(reply) {

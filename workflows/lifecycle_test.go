@@ -132,11 +132,11 @@ func TestLifecycleRepeatsAnUnansweredRequest(t *testing.T) {
 	}, time.Second)
 	h.RegisterDelayedCallback(func() {
 		h.SignalWorkflow(models.SignalRegistered, models.RegisterReply{RequestID: testWorkflowID + "/register", Version: "7"})
-	}, 11*time.Minute)
+	}, 16*time.Minute)
 	h.RegisterDelayedCallback(func() {
 		h.SignalWorkflow(models.SignalRolledOut, models.RollOutReply{RequestID: testWorkflowID + "/roll-out", Version: "7",
 			Verdict: models.VerdictPass, Promoted: true, Reason: "it passed the gate"})
-	}, 12*time.Minute)
+	}, 17*time.Minute)
 	h.ExecuteWorkflow(models.LifecycleWorkflow, spec)
 	require.NoError(t, h.GetWorkflowError())
 	var result models.LifecycleResult
@@ -148,5 +148,5 @@ func TestLifecycleRepeatsAnUnansweredRequest(t *testing.T) {
 			asked++
 		}
 	}
-	require.Equal(t, 3, asked, "once, and again after five and ten minutes")
+	require.Equal(t, 3, asked, "once, again after five minutes, and after ten more")
 }

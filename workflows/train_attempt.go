@@ -94,7 +94,7 @@ func (t *training) ranksOn(g *gang, host int, master models.MasterEndpoint) mode
 		WorldSize: worldSize(lease), Restart: t.status.Attempt - 1, Master: master, Train: t.input.Train,
 		Snapshot: t.input.Snapshot.Manifest, Data: t.input.Data, Resume: g.resume, Run: t.run,
 		Lease: lease.RequestID, Pool: lease.Resources.Pool, Preemptible: lease.Resources.Preemptible,
-		Features: features(t.input.Snapshot.Columns),
+		Features: features(t.input.Snapshot.Columns), Runtime: t.input.Runtime,
 	}
 }
 

@@ -34,7 +34,7 @@ func findONNX(modelDir string) (string, error) {
 	flavour, ok := file.Flavors["onnx"]
 	if !ok || flavour.Data == "" {
 		return "", rejected(path, "the model has no onnx flavour, which built-in serving needs",
-			"save the model with mlflow.onnx.save_model", nil)
+			"save the model with mlflow.onnx.save_model, or name another runtime in evaluate.predict", nil)
 	}
 	if !filepath.IsLocal(flavour.Data) {
 		return "", rejected(path, fmt.Sprintf("flavors.onnx.data is %q, which is outside the model directory", flavour.Data), "", nil)
