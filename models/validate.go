@@ -77,6 +77,10 @@ func (s LifecycleSpec) problems() Problems {
 	if s.Deploy != nil {
 		s.Deploy.check(root.sub("deploy"))
 	}
+	if r := s.Evaluate.Predict.Runtime; s.Deploy != nil && (r == RuntimePyfunc || r == RuntimeCommand) {
+		root.add("evaluate.predict.runtime", "use onnx, or drop deploy",
+			"is %s, and deploy serves with onnx: the gate would judge another runtime than the one that answers", r)
+	}
 	if s.Monitor != nil {
 		root.check(s.Deploy != nil, "monitor", "add a deploy section or drop monitor",
 			"nothing to watch: the spec has no deploy section")

@@ -16,6 +16,7 @@ func TestValidateEvaluate(t *testing.T) {
 		want   string // all problems, one on a line
 	}{
 		"everything": {func(s *LifecycleSpec) {
+			s.Deploy, s.Monitor = nil, nil
 			s.Evaluate = EvaluateSpec{
 				Predict:   PredictSpec{Runtime: RuntimeCommand, Command: []string{"python", "p.py"}, Resources: &Resources{GPUsPerNode: 2}},
 				Threshold: 0.2, Limits: []MetricLimit{{Metric: F1, Min: f(0.5)}, {Metric: PRAUC, Min: f(0.2), At: AtInterval}},
@@ -72,12 +73,12 @@ func TestValidateEvaluate(t *testing.T) {
 			"evaluate.threshold: is 1; it must be above 0 and below 1\n" +
 				"evaluate.quantile: is -0.5; it must be above 0 and below 1"},
 		"command missing": {func(s *LifecycleSpec) {
-			s.Evaluate.Predict = PredictSpec{Runtime: RuntimeCommand, Timeout: -1}
+			s.Deploy, s.Monitor, s.Evaluate.Predict = nil, nil, PredictSpec{Runtime: RuntimeCommand, Timeout: -1}
 		},
 			"evaluate.predict.command: is missing" + commandHint + "\n" +
 				"evaluate.predict.timeout: is -1ns; it must be longer than 0" + durationHint},
 		"command as a shell string": {func(s *LifecycleSpec) {
-			s.Evaluate.Predict = PredictSpec{Runtime: RuntimeCommand, Command: []string{"python p.py"}}
+			s.Deploy, s.Monitor, s.Evaluate.Predict = nil, nil, PredictSpec{Runtime: RuntimeCommand, Command: []string{"python p.py"}}
 		},
 			"evaluate.predict.command[0]: is \"python p.py\", a whole command line in one string; no shell reads it" + commandHint},
 		"command nobody runs": {func(s *LifecycleSpec) {

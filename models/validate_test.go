@@ -167,6 +167,8 @@ func TestValidate(t *testing.T) {
 				"monitor.retrain.max_failures: is -1; it must be at least 1"},
 		{"nothing to watch", func(s *LifecycleSpec) { s.Deploy = nil },
 			"monitor: nothing to watch: the spec has no deploy section (add a deploy section or drop monitor)"},
+		{"another runtime is judged than served", func(s *LifecycleSpec) { s.Evaluate.Predict.Runtime = RuntimePyfunc },
+			"evaluate.predict.runtime: is pyfunc, and deploy serves with onnx: the gate would judge another runtime than the one that answers (use onnx, or drop deploy)"},
 		{"trigger", func(s *LifecycleSpec) { s.Trigger = &Trigger{Kind: "cron"} },
 			`trigger.kind: is "cron"; it must be manual or alarm`},
 		{"parameters without a JSON form", func(s *LifecycleSpec) { s.Train.Params = map[string]any{"x": math.NaN()} },

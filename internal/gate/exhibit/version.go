@@ -3,14 +3,16 @@ package exhibit
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// MaxPage is the longest page of a version, in bytes: MLflow's limit.
-const MaxPage = 5000
+// MaxPage is the longest page of a version, in bytes: MLflow's limit of 5000
+// less what the registry adds, the link to the lifecycle in Temporal's UI.
+const MaxPage = 4700
 
 // VersionPage is the Markdown page of a model version. When it would be too
 // long, slices and then names of files are left out, never the verdict nor the
@@ -43,6 +45,7 @@ func (v versionPage) write() string {
 	c := v.candidate
 	p.linef("**Gate: %s** — %s\n", cmp.Or(string(c.Gate.Verdict), "not judged"), plain(shorten(c.Gate.Reason, 900)))
 	v.metrics(p)
+	v.plots(p)
 	v.worstSlices(p)
 	if c.Summary.Serving != nil {
 		p.linef("### Serving\n\n%s\n", servingWords(*c.Summary.Serving))
@@ -69,6 +72,20 @@ func (v versionPage) metrics(p *page) {
 	if s.Rows > 0 {
 		p.linef("On %s held-out rows in %d blocks; intervals at error level %.3g on each side. ↓ lower, ↑ higher is better; a gain above 0 is for the candidate.\n",
 			grouped(s.Rows), s.Blocks, s.Level)
+	}
+}
+
+// plots shows the evidence's pictures in the page. MLflow's UI resolves the
+// address against its own root.
+func (v versionPage) plots(p *page) {
+	if v.candidate.RunID == "" {
+		return
+	}
+	for _, f := range v.candidate.Evidence[:v.files] {
+		if f.Name == directory+"blocks.svg" || f.Name == directory+"reliability.svg" {
+			p.linef("![%s](get-artifact?path=%s&run_uuid=%s)\n", strings.TrimSuffix(strings.TrimPrefix(f.Name, directory), ".svg"),
+				url.QueryEscape(f.Name), url.QueryEscape(v.candidate.RunID))
+		}
 	}
 }
 

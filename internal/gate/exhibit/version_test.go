@@ -44,7 +44,8 @@ func TestVersionPage(t *testing.T) {
 		"code: `" + c.CodeSHA256 + "`, commit `3f2a91c+dirty`", "spec: `" + c.SpecSHA256 + "`",
 		"trained on node-1 (linux/amd64; NVIDIA 550.54.15): NVIDIA H100 `GPU-1`", "trained from 2 Jan 2026 03:04 UTC for 1h1m2s",
 		"lifecycle: `lifecycle-flight-delay-7`, run `5b1f", "asked for by: alarm, loss rose", "key `" + version.Signature.KeyID + "`",
-		`approved by ada on 2 Jan 2026 06:00 UTC: looks \| fine`, "`evaluation/gate.md`", "one row takes 0.412 ms in the median",
+		`approved by ada on 2 Jan 2026 06:00 UTC: looks \| fine`, "`evaluation/gate.md`", "![reliability](get-artifact?path=evaluation%2Freliability.svg&run_uuid=",
+		"one row takes 0.412 ms in the median",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not say %q:\n%s", want, text)
