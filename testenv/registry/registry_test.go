@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -56,9 +57,25 @@ func TestOnARealStack(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(s.End)
 	t.Run("Seeds", func(t *testing.T) {
-		figures, err := s.Seeds(ctx, SeedsConfig{Seeds: numberOf(t, seedsVariable, 12), Strikes: 3, Slots: 4})
+		figures, err := s.Seeds(ctx, SeedsConfig{Seeds: numberOf(t, seedsVariable, 12), Strikes: 2, Slots: 4})
 		require.NoError(t, err)
 		t.Logf("%+v", figures)
 		require.NoError(t, figures.Check(false))
+	})
+	t.Run("Trips", func(t *testing.T) {
+		figures := s.Trips(ctx)
+		t.Logf("%+v", figures)
+		require.NoError(t, figures.Check())
+	})
+	t.Run("Crowd", func(t *testing.T) {
+		figures := s.Crowd(ctx, 32)
+		t.Logf("%+v", figures)
+		require.Empty(t, figures.Error)
+	})
+	t.Run("Stories", func(t *testing.T) {
+		for _, figures := range s.Stories(ctx, 20*time.Second, 6) {
+			t.Logf("%+v", figures)
+			assert.Empty(t, figures.Error, figures.Story)
+		}
 	})
 }

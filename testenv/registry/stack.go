@@ -77,7 +77,8 @@ func Start(ctx context.Context, config Config) (*Stack, error) {
 }
 
 func (s *Stack) open() (err error) {
-	if s.MLflow, err = mlflow.New(mlflow.Config{BaseURL: s.Access().MLflow}); err != nil {
+	// It has to wait when another seed has killed the server.
+	if s.MLflow, err = mlflow.New(mlflow.Config{BaseURL: s.Access().MLflow, ReadRetries: 8, RetryPause: 250 * time.Millisecond}); err != nil {
 		return err
 	}
 	store, err := artifact.NewS3(artifact.ConfigFromEnv(variables(s.Access().Env())))

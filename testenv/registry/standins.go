@@ -56,6 +56,11 @@ func train(ctx workflow.Context, input models.TrainInput) (models.TrainResult, e
 	began := workflow.Now(ctx)
 	ctx = asQuick(ctx)
 	var run models.Run
+	if err := workflow.SetQueryHandler(ctx, models.StatusQuery, func() (models.TrainStatus, error) {
+		return models.TrainStatus{State: models.TrainPreparing, RunID: run.RunID, Attempt: 1}, nil
+	}); err != nil {
+		return models.TrainResult{}, err
+	}
 	if err := workflow.ExecuteActivity(ctx, models.Tracking.CreateRun, models.CreateRunRequest{
 		Key:        digestOf(info.Namespace, info.WorkflowExecution.ID, info.FirstRunID, "run"),
 		Experiment: input.Model, Name: input.Model, StartTime: workflow.Now(ctx),

@@ -26,7 +26,7 @@ const (
 	answerWithin = 3 * time.Second
 	// attemptWithin is how long an activity may be silent; the engine's own
 	// minute would make every killed worker cost one.
-	attemptWithin = 12 * time.Second
+	attemptWithin = 8 * time.Second
 )
 
 // RunWorker is the worker's process: it serves the namespace that the
