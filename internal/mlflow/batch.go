@@ -14,6 +14,9 @@ const (
 	maxBatchMetrics = 1000
 	maxBatchPairs   = 100 // parameters, and also tags
 	maxBatchTotal   = 1000
+	// maxBatchBytes bounds a request to MLflow's documented megabyte, with room
+	// for what surrounds the entries.
+	maxBatchBytes = 900_000
 )
 
 // Batch is data for one run, of any size.
@@ -35,11 +38,12 @@ func (c *Client) LogBatch(ctx context.Context, b Batch) error {
 	}
 	for len(params)+len(tags)+len(b.Metrics) > 0 {
 		body := map[string]any{"run_id": b.RunID}
+		left := room{maxBatchTotal, maxBatchBytes}
 		var p, t []tag
 		var m []Metric
-		p, params = take(params, maxBatchPairs)
-		t, tags = take(tags, maxBatchPairs)
-		m, b.Metrics = take(b.Metrics, min(maxBatchMetrics, maxBatchTotal-len(p)-len(t)))
+		p, params = take(params, maxBatchPairs, &left)
+		t, tags = take(tags, maxBatchPairs, &left)
+		m, b.Metrics = take(b.Metrics, maxBatchMetrics, &left)
 		if len(p) > 0 {
 			body["params"] = p
 		}
@@ -61,8 +65,36 @@ func (c *Client) SetRunTags(ctx context.Context, runID string, tags map[string]s
 	return c.LogBatch(ctx, Batch{RunID: runID, Tags: tags})
 }
 
-func take[T any](list []T, n int) (head, rest []T) {
-	n = min(n, len(list))
+// room is what is left of one request.
+type room struct{ entries, bytes int }
+
+// sized is an entry of a batch.
+type sized interface{ size() int }
+
+// size is an upper bound of the entry's length in JSON, where a character of a
+// string takes at most six bytes for each of its own.
+func (t tag) size() int { return 30 + escaped(t.Key) + escaped(t.Value) }
+
+func (m Metric) size() int { return 120 + escaped(m.Key) }
+
+func escaped(s string) int {
+	n := len(s)
+	for i := range len(s) {
+		if b := s[i]; b < ' ' || b == '"' || b == '\\' || b == '<' || b == '>' || b == '&' || b >= 0x80 {
+			n += 5
+		}
+	}
+	return n
+}
+
+// take cuts off what still fits, at most limit entries.
+func take[T sized](list []T, limit int, left *room) (head, rest []T) {
+	n := 0
+	for n < min(limit, len(list)) && left.entries > 0 && list[n].size() <= left.bytes {
+		left.entries--
+		left.bytes -= list[n].size()
+		n++
+	}
 	return list[:n], list[n:]
 }
 
@@ -70,8 +102,11 @@ func take[T any](list []T, n int) (head, rest []T) {
 // leaves nothing half-written.
 func checkBatch(op string, metrics []Metric, params, tags []tag) error {
 	for _, m := range metrics {
-		if err := checkKey(op, "metric", m.Key); err != nil {
+		if err := checkKey(op, fmt.Sprintf("metric %q", m.Key), m.Key); err != nil {
 			return err
+		}
+		if m.Time.UnixMilli() < 0 && !m.Time.IsZero() {
+			return refuse(op, fmt.Sprintf("metric %q", m.Key), "its time is before 1970", "give the time of the measurement")
 		}
 	}
 	for _, p := range params {
@@ -92,7 +127,7 @@ func checkValue(op string, t tag, limit int) error {
 		return err
 	}
 	if n := utf8.RuneCountInString(t.Value); n > limit {
-		return refuse(op, t.Key, fmt.Sprintf("the value has %d characters; MLflow keeps %d and drops the rest", n, limit),
+		return refuse(op, t.Key, fmt.Sprintf("the value has %d characters; MLflow keeps %d", n, limit),
 			"store it as an artifact and write its URI here")
 	}
 	return nil

@@ -27,10 +27,11 @@ type Config struct {
 	HTTPClient *http.Client  // nil: a client of its own
 	Timeout    time.Duration // of one request; 0: 30 s
 	// ReadRetries is how often a read is tried again when the server is
-	// unavailable; 0: 2, below 0: never.
+	// unavailable, and any call that the server turned away as one too many;
+	// 0: 2, below 0: never.
 	ReadRetries int
 	// RetryPause is the pause before the first of them, doubled for each
-	// further one; 0: 200 ms.
+	// further one; 0: 200 ms. A server that asks for a longer one gets it.
 	RetryPause time.Duration
 }
 
@@ -104,28 +105,6 @@ func post(op, subject, path string, body any) call {
 	return call{op: op, subject: subject, method: http.MethodPost, path: path, body: body}
 }
 
-// do carries c out and decodes the answer into out, which may be nil.
-func (c *Client) do(ctx context.Context, req call, out any) error {
-	pause := c.cfg.RetryPause
-	for attempt := 0; ; attempt++ {
-		err := c.once(ctx, req, out)
-		if err == nil {
-			return nil
-		}
-		if !req.read || attempt >= c.cfg.ReadRetries || !errors.Is(err, ErrUnavailable) {
-			return err
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return err
-		case <-timer.C:
-		}
-		pause *= 2
-	}
-}
-
 // maxAnswer bounds an answer; the largest page asked for stays far below.
 const maxAnswer = 64 << 20
 
@@ -146,7 +125,9 @@ func (c *Client) once(ctx context.Context, req call, out any) error {
 		return c.unanswered(ctx, req, err)
 	}
 	if resp.StatusCode/100 != 2 {
-		return c.redact(answerError(req, resp.StatusCode, body))
+		failed := c.redact(answerError(req, resp.StatusCode, body))
+		failed.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+		return failed
 	}
 	if len(body) > maxAnswer {
 		return refuse(req.op, req.subject, fmt.Sprintf("the answer is larger than %d MiB", maxAnswer>>20), "ask for less")

@@ -256,3 +256,27 @@ func TestPages(t *testing.T) {
 		}
 	}
 }
+
+func TestAServerMayAskForAPause(t *testing.T) {
+	for _, tt := range []struct {
+		header   string
+		requests int64
+		asked    time.Duration
+	}{
+		{"0", 3, 0},
+		{"3600", 1, time.Hour}, // too long to wait here: the caller's to do
+		{"soon", 3, 0},
+		{time.Now().Add(time.Hour).UTC().Format(http.TimeFormat), 1, time.Hour},
+	} {
+		var n atomic.Int64
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", tt.header)
+			answer(&n, http.StatusTooManyRequests, "")(w, r)
+		}, nil)
+		err := c.SetAlias(t.Context(), "m", "champion", "1")
+		var failed *mlflow.Error
+		if !errors.As(err, &failed) || !errors.Is(err, mlflow.ErrUnavailable) || failed.RetryAfter.Round(time.Minute) != tt.asked || n.Load() != tt.requests {
+			t.Errorf("Retry-After %s: %d requests, error %v that asks for %v; want %d and %v", tt.header, n.Load(), err, failed.RetryAfter, tt.requests, tt.asked)
+		}
+	}
+}

@@ -10,6 +10,8 @@
 //     value again is a no-op, another value an error.
 //   - A registered model is a name with versions; an alias is a name for one of
 //     its versions that can be moved.
+//   - A claim is a tag by which one owner keeps others from writing to a
+//     registered model; see [Client.ClaimModel].
 //   - A key is the caller's idempotency key, in hexadecimal digits. MLflow knows
 //     no such thing: the client keeps it as a tag and settles duplicates.
 //
@@ -19,8 +21,9 @@
 // get the same run or version, and one is left. Tags, aliases, batches and
 // updates may be repeated with the same content: an equal metric (key, value,
 // time, step) is stored once, so times must come from the caller's input and
-// never from the clock of an attempt. Only reads are retried inside the
-// client; a failed write is the caller's to repeat.
+// never from the clock of an attempt. The client itself retries reads, and
+// writes that a limiter turned away; any other failed write is the caller's to
+// repeat.
 //
 // # Errors
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // The classes of failure; use errors.Is.
@@ -33,6 +34,8 @@ type Error struct {
 	Hint    string // what to do next; may be empty
 	Class   error  // one of the sentinels, or nil
 	Cause   error  // may be nil
+	// RetryAfter is how long the server asks to be left alone; 0: it did not say.
+	RetryAfter time.Duration
 }
 
 // Error implements error: "mlflow: op subject: code: message: cause (hint)".

@@ -16,11 +16,17 @@ const (
 	maxRunTag         = 8000
 	maxExperimentName = 500
 	maxModelName      = 256
+	maxModelTag       = 5000
+	maxVersionTag     = 100_000
 	maxAlias          = 255
 	maxSource         = 500
 	maxDatasetName    = 500
 	maxDatasetDigest  = 36
 )
+
+// MaxDescription is the longest description of a model or version, in
+// characters. SQLite does not mind longer ones, PostgreSQL and MySQL do.
+const MaxDescription = 5000
 
 // patterns are compiled where they are used: names are checked a few times per
 // run, and the package keeps no state.
@@ -38,6 +44,20 @@ func checkKey(op, subject, key string) error {
 	case path.Clean(key) != key || key == "." || strings.HasPrefix(key, "/") || strings.HasPrefix(key, ".."):
 		return refuse(op, subject, fmt.Sprintf("key %q is not a normal path", key),
 			"write it without a leading /, without // and without .. ")
+	}
+	return nil
+}
+
+// checkText is for descriptions and the tags that go with them.
+func checkText(op, subject, description string, tags []tag, limit int) error {
+	if n := utf8.RuneCountInString(description); n > MaxDescription {
+		return refuse(op, subject, fmt.Sprintf("the description has %d characters", n),
+			fmt.Sprintf("use at most %d; store the rest as an artifact of the run", MaxDescription))
+	}
+	for _, t := range tags {
+		if err := checkValue(op, t, limit); err != nil {
+			return err
+		}
 	}
 	return nil
 }

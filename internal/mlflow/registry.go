@@ -50,12 +50,46 @@ func (c *Client) EnsureRegisteredModel(ctx context.Context, name, description st
 	if err := CheckModelName(name); err != nil {
 		return err
 	}
-	body := map[string]any{"name": name, "description": description, "tags": tagList(tags)}
-	err := c.do(ctx, post("create registered model", name, "registered-models/create", body), nil)
+	err := c.createModel(ctx, name, description, tags)
 	if errors.Is(err, ErrAlreadyExists) {
 		return nil
 	}
 	return err
+}
+
+func (c *Client) createModel(ctx context.Context, name, description string, tags map[string]string) error {
+	const op = "create registered model"
+	list := tagList(tags)
+	if err := checkText(op, "model "+name, description, list, maxModelTag); err != nil {
+		return err
+	}
+	body := map[string]any{"name": name, "description": description, "tags": list}
+	return c.do(ctx, post(op, name, "registered-models/create", body), nil)
+}
+
+// SetModelTag sets a tag of a registered model, replacing its value.
+func (c *Client) SetModelTag(ctx context.Context, model, key, value string) error {
+	const op = "set model tag"
+	if err := checkValue(op, tag{key, value}, maxModelTag); err != nil {
+		return err
+	}
+	body := map[string]any{"name": model, "key": key, "value": value}
+	return c.do(ctx, post(op, key+" of model "+model, "registered-models/set-tag", body), nil)
+}
+
+// DeleteModelTag removes a tag; one that does not exist is success.
+func (c *Client) DeleteModelTag(ctx context.Context, model, key string) error {
+	req := post("delete model tag", key+" of model "+model, "registered-models/delete-tag",
+		map[string]any{"name": model, "key": key})
+	req.method = http.MethodDelete
+	return c.do(ctx, req, nil)
+}
+
+// DeleteRegisteredModel deletes a model with its versions and aliases, for good.
+func (c *Client) DeleteRegisteredModel(ctx context.Context, model string) error {
+	req := post("delete registered model", model, "registered-models/delete", map[string]any{"name": model})
+	req.method = http.MethodDelete
+	return c.do(ctx, req, nil)
 }
 
 // SetAlias points an alias at a version, moving it if it exists. Moving one

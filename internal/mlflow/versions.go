@@ -71,13 +71,16 @@ func (c *Client) EnsureModelVersion(ctx context.Context, req EnsureModelVersionR
 		return ModelVersion{}, refuse(op, "model "+req.Model, fmt.Sprintf("the source has %d characters", n),
 			fmt.Sprintf("use a URI of 1 to %d", maxSource))
 	}
+	tags := map[string]string{}
+	maps.Copy(tags, req.Tags)
+	tags[KeyTag] = req.Key
+	if err := checkText(op, "model "+req.Model, req.Description, tagList(tags), maxVersionTag); err != nil {
+		return ModelVersion{}, err
+	}
 	version, err := c.settleVersion(ctx, req.Model, req.Key)
 	if !errors.Is(err, ErrNotFound) {
 		return version, err
 	}
-	tags := map[string]string{}
-	maps.Copy(tags, req.Tags)
-	tags[KeyTag] = req.Key
 	body := map[string]any{"name": req.Model, "source": req.Source, "run_id": req.RunID,
 		"description": req.Description, "tags": tagList(tags)}
 	created := c.do(ctx, post("create model version", "model "+req.Model, "model-versions/create", body), nil)
@@ -103,8 +106,7 @@ func (c *Client) settleVersion(ctx context.Context, model, key string) (ModelVer
 		return ModelVersion{}, &Error{Op: "find model version", Subject: "key " + key, Class: ErrNotFound}
 	}
 	for _, v := range found[1:] {
-		err := c.DeleteModelVersion(ctx, v.Model, v.Version)
-		if err != nil && !errors.Is(err, ErrNotFound) {
+		if err := c.DeleteModelVersion(ctx, v.Model, v.Version); err != nil {
 			return ModelVersion{}, err
 		}
 	}
@@ -152,28 +154,48 @@ func (c *Client) SearchModelVersions(ctx context.Context, filter string) ([]Mode
 
 // SetModelVersionTags sets tags, one request each, in the order of their keys.
 func (c *Client) SetModelVersionTags(ctx context.Context, model, version string, tags map[string]string) error {
-	for _, t := range tagList(tags) {
+	const op = "set version tag"
+	list := tagList(tags)
+	if err := checkText(op, subjectOf(model, version), "", list, maxVersionTag); err != nil {
+		return err
+	}
+	for _, t := range list {
 		body := map[string]any{"name": model, "version": version, "key": t.Key, "value": t.Value}
-		if err := c.do(ctx, post("set version tag", subjectOf(model, version), "model-versions/set-tag", body), nil); err != nil {
+		if err := c.do(ctx, post(op, subjectOf(model, version), "model-versions/set-tag", body), nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// DeleteModelVersionTag removes a tag; one that does not exist is success.
+func (c *Client) DeleteModelVersionTag(ctx context.Context, model, version, key string) error {
+	req := post("delete version tag", key+" of "+subjectOf(model, version), "model-versions/delete-tag",
+		map[string]any{"name": model, "version": version, "key": key})
+	req.method = http.MethodDelete
+	return c.do(ctx, req, nil)
+}
+
 // DescribeModelVersion replaces a version's description (Markdown).
 func (c *Client) DescribeModelVersion(ctx context.Context, model, version, description string) error {
-	req := post("describe model version", subjectOf(model, version), "model-versions/update",
+	const op = "describe model version"
+	if err := checkText(op, subjectOf(model, version), description, nil, 0); err != nil {
+		return err
+	}
+	req := post(op, subjectOf(model, version), "model-versions/update",
 		map[string]any{"name": model, "version": version, "description": description})
 	req.method = http.MethodPatch
 	return c.do(ctx, req, nil)
 }
 
-// DeleteModelVersion deletes a version and the aliases that point at it. Its
-// number is not used again.
+// DeleteModelVersion deletes a version and the aliases that point at it; one
+// that does not exist is success. Its number is not used again.
 func (c *Client) DeleteModelVersion(ctx context.Context, model, version string) error {
 	req := post("delete model version", subjectOf(model, version), "model-versions/delete",
 		map[string]any{"name": model, "version": version})
 	req.method = http.MethodDelete
-	return c.do(ctx, req, nil)
+	if err := c.do(ctx, req, nil); !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return nil
 }

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"path"
+	"regexp"
 	"slices"
+	"strings"
+	"unicode/utf8"
 )
 
 type point struct {
@@ -76,9 +79,28 @@ func (b batch) check() *failure {
 		return invalid("A batch logging request can contain at most 1000 total items.")
 	}
 	for _, m := range b.Metrics {
-		if m.Key == "" || len(m.Key) > 250 || path.Clean(m.Key) != m.Key {
+		if !keyAllowed(m.Key) {
 			return invalid("Invalid value %q for parameter 'metrics[0].name' supplied", m.Key)
 		}
+	}
+	for _, p := range slices.Concat(b.Params, b.Tags) {
+		if !keyAllowed(p.Key) {
+			return invalid("Invalid value %q for parameter 'params[0].key' supplied", p.Key)
+		}
+	}
+	return nil
+}
+
+// keyAllowed is MLflow's rule for the keys of metrics, parameters and tags.
+func keyAllowed(key string) bool {
+	return key != "" && utf8.RuneCountInString(key) <= 250 && regexp.MustCompile(`^[/\pL\pN_.\- :]*$`).MatchString(key) &&
+		path.Clean(key) == key && key != "." && !strings.HasPrefix(key, "..") && !strings.HasPrefix(key, "/")
+}
+
+// checkTag is MLflow's rule for the tags of models and versions.
+func checkTag(t pair, limit int) *failure {
+	if !keyAllowed(t.Key) || utf8.RuneCountInString(t.Value) > limit {
+		return invalid("Invalid value %q for parameter 'key' supplied, or its value is too long", t.Key)
 	}
 	return nil
 }

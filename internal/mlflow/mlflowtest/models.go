@@ -52,6 +52,11 @@ type newModel struct {
 	Tags        []pair `json:"tags"`
 }
 
+type modelTag struct {
+	Name string `json:"name"`
+	pair
+}
+
 type aliasRequest struct {
 	Name    string `json:"name"`
 	Alias   string `json:"alias"`
@@ -71,6 +76,30 @@ func (s *Server) modelRoutes() {
 		}
 		return object{"registered_model": object{"name": m.name, "description": m.description,
 			"tags": toPairs(m.tags), "aliases": aliases}}, nil
+	})
+	handle(s, "POST registered-models/set-tag", func(in modelTag) (object, *failure) {
+		m, failed := s.model(in.Name)
+		if failed == nil {
+			failed = checkTag(in.pair, 100_000)
+		}
+		if failed == nil {
+			m.tags[in.Key] = in.Value
+		}
+		return nil, failed
+	})
+	handle(s, "DELETE registered-models/delete-tag", func(in modelTag) (object, *failure) {
+		m, failed := s.model(in.Name)
+		if failed == nil {
+			delete(m.tags, in.Key)
+		}
+		return nil, failed
+	})
+	handle(s, "DELETE registered-models/delete", func(in modelName) (object, *failure) {
+		m, failed := s.model(in.Name)
+		if failed == nil {
+			delete(s.models, m.name)
+		}
+		return nil, failed
 	})
 	handle(s, "POST registered-models/alias", s.setAlias)
 	handle(s, "DELETE registered-models/alias", func(in aliasRequest) (object, *failure) {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -12,10 +13,14 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
 )
 
+// Connect returns a client of the server under test whose requests go through
+// the transport; nil: an ordinary one.
+type Connect func(testing.TB, http.RoundTripper) *mlflow.Client
+
 // Run holds the server behind the clients that connect returns against what
 // package mlflow promises. Every test works on names of its own, so the server
 // may be shared and need not be empty.
-func Run(t *testing.T, connect func(testing.TB) *mlflow.Client) {
+func Run(t *testing.T, connect Connect) {
 	tests := []struct {
 		name string
 		test func(*testing.T, suite)
@@ -31,6 +36,7 @@ func Run(t *testing.T, connect func(testing.TB) *mlflow.Client) {
 		{"SearchRuns", testSearchRuns},
 		{"LogBatch", testLogBatch},
 		{"LogLargeBatch", testLogLargeBatch},
+		{"LogHeavyBatch", testLogHeavyBatch},
 		{"SpecialValues", testSpecialValues},
 		{"Datasets", testDatasets},
 		{"Artifacts", testArtifacts},
@@ -40,20 +46,30 @@ func Run(t *testing.T, connect func(testing.TB) *mlflow.Client) {
 		{"EnsureModelVersionSettles", testEnsureModelVersionSettles},
 		{"ModelVersionFacts", testModelVersionFacts},
 		{"Aliases", testAliases},
+		{"RegistryTags", testRegistryTags},
+		{"DeletedVersions", testDeletedVersions},
+		{"Claim", testClaim},
+		{"ClaimByASuccessor", testClaimByASuccessor},
+		{"ClaimRace", testClaimRace},
+		{"ClaimLeftByTheDead", testClaimLeftByTheDead},
+		{"ClaimTakenOver", testClaimTakenOver},
+		{"TurnedAway", testTurnedAway},
+		{"LostAnswers", testLostAnswers},
 		{"Missing", testMissing},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			t.Cleanup(cancel)
-			tt.test(t, suite{ctx: ctx, c: connect(t)})
+			tt.test(t, suite{ctx: ctx, c: connect(t, nil), connect: connect})
 		})
 	}
 }
 
 type suite struct {
-	ctx context.Context
-	c   *mlflow.Client
+	ctx     context.Context
+	c       *mlflow.Client
+	connect Connect
 }
 
 // startTime is a round time in the past: MLflow keeps milliseconds.

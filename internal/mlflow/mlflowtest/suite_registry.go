@@ -3,6 +3,7 @@ package mlflowtest
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
@@ -135,6 +136,61 @@ func testAliases(t *testing.T, s suite) {
 	}
 	ok(t, s.c.DeleteModelVersion(s.ctx, model, two.Version))
 	equal(t, "aliases of a deleted version", len(must2(s.c.GetRegisteredModel(s.ctx, model))(t).Aliases), 0)
+}
+
+func testRegistryTags(t *testing.T, s suite) {
+	model := s.model(t)
+	v := s.newVersion(t, model)
+	ok(t, s.c.SetModelTag(s.ctx, model, "team", "a"))
+	ok(t, s.c.SetModelTag(s.ctx, model, "team", "b"))
+	equal(t, "model tag", must2(s.c.GetRegisteredModel(s.ctx, model))(t).Tags["team"], "b")
+	for range 2 {
+		ok(t, s.c.DeleteModelTag(s.ctx, model, "team"))
+	}
+	_, left := must2(s.c.GetRegisteredModel(s.ctx, model))(t).Tags["team"]
+	equal(t, "deleted model tag is there", left, false)
+	ok(t, s.c.SetModelVersionTags(s.ctx, model, v.Version, map[string]string{"note": strings.Repeat("n", 50_000)}))
+	for range 2 {
+		ok(t, s.c.DeleteModelVersionTag(s.ctx, model, v.Version, "note"))
+	}
+	_, left = must2(s.c.GetModelVersion(s.ctx, model, v.Version))(t).Tags["note"]
+	equal(t, "deleted version tag is there", left, false)
+
+	wantClass(t, s.c.SetModelTag(s.ctx, model, "a*b", "x"), mlflow.ErrInvalid)
+	wantClass(t, s.c.SetModelTag(s.ctx, model, "long", strings.Repeat("x", 5001)), mlflow.ErrInvalid)
+	wantClass(t, s.c.SetModelVersionTags(s.ctx, model, v.Version, map[string]string{"ok": "1", "a//b": "x"}), mlflow.ErrInvalid)
+	equal(t, "tag beside a bad one", must2(s.c.GetModelVersion(s.ctx, model, v.Version))(t).Tags["ok"], "")
+	wantClass(t, s.c.DescribeModelVersion(s.ctx, model, v.Version, strings.Repeat("x", mlflow.MaxDescription+1)), mlflow.ErrInvalid)
+	ok(t, s.c.DescribeModelVersion(s.ctx, model, v.Version, strings.Repeat("ü", mlflow.MaxDescription)))
+}
+
+// testDeletedVersions is what is left when somebody deletes versions, and then
+// the model, in MLflow's UI.
+func testDeletedVersions(t *testing.T, s suite) {
+	model := s.model(t)
+	key := newKey()
+	req := mlflow.EnsureModelVersionRequest{Key: key, Model: model, Source: "s3://mainspring/mlflow/m"}
+	first := must2(s.c.EnsureModelVersion(s.ctx, req))(t)
+	ok(t, s.c.SetAlias(s.ctx, model, "champion", first.Version))
+	for range 2 {
+		ok(t, s.c.DeleteModelVersion(s.ctx, model, first.Version))
+	}
+	_, err := s.c.GetModelVersion(s.ctx, model, first.Version)
+	wantClass(t, err, mlflow.ErrNotFound)
+	wantClass(t, s.c.SetAlias(s.ctx, model, "champion", first.Version), mlflow.ErrNotFound)
+	wantClass(t, s.c.SetModelVersionTags(s.ctx, model, first.Version, map[string]string{"a": "b"}), mlflow.ErrNotFound)
+	wantClass(t, s.c.DeleteModelVersionTag(s.ctx, model, first.Version, "a"), mlflow.ErrNotFound)
+	wantClass(t, s.c.DescribeModelVersion(s.ctx, model, first.Version, "x"), mlflow.ErrNotFound)
+	_, err = s.c.VersionByAlias(s.ctx, model, "champion")
+	wantClass(t, err, mlflow.ErrNotFound)
+	equal(t, "version that takes the deleted one's place", must2(s.c.EnsureModelVersion(s.ctx, req))(t).Version, "2")
+
+	ok(t, s.c.DeleteRegisteredModel(s.ctx, model))
+	wantClass(t, s.c.DeleteRegisteredModel(s.ctx, model), mlflow.ErrNotFound)
+	wantClass(t, s.c.SetModelTag(s.ctx, model, "a", "b"), mlflow.ErrNotFound)
+	wantClass(t, s.c.DeleteModelTag(s.ctx, model, "a"), mlflow.ErrNotFound)
+	_, err = s.c.EnsureModelVersion(s.ctx, req)
+	wantClass(t, err, mlflow.ErrNotFound)
 }
 
 func testMissing(t *testing.T, s suite) {

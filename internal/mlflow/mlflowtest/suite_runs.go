@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -193,7 +194,9 @@ func testLogBatch(t *testing.T, s suite) {
 	equal(t, "new tag", must2(s.c.GetRun(s.ctx, run.ID))(t).Tags["node"], "b")
 	wantClass(t, s.c.LogBatch(s.ctx, mlflow.Batch{RunID: run.ID, Params: map[string]string{"depth": "7"}}), mlflow.ErrInvalid)
 	for _, key := range []string{"", "a//b", "/a", "../a", "a*b", strings.Repeat("k", 251)} {
-		wantClass(t, s.c.LogBatch(s.ctx, mlflow.Batch{RunID: run.ID, Metrics: []mlflow.Metric{{Key: key}}}), mlflow.ErrInvalid)
+		err := s.c.LogBatch(s.ctx, mlflow.Batch{RunID: run.ID, Metrics: []mlflow.Metric{{Key: key}}})
+		wantClass(t, err, mlflow.ErrInvalid)
+		equal(t, "the error names the metric", strings.Contains(err.Error(), fmt.Sprintf("metric %q", key)), true)
 	}
 	wantClass(t, s.c.SetRunTags(s.ctx, run.ID, map[string]string{"k": strings.Repeat("v", 8001)}), mlflow.ErrInvalid)
 	equal(t, "unknown metric", len(must2(s.c.MetricHistory(s.ctx, run.ID, "unknown"))(t)), 0)
@@ -227,13 +230,40 @@ func testLogLargeBatch(t *testing.T, s suite) {
 	}
 }
 
+// testLogHeavyBatch has more bytes than one request may have.
+func testLogHeavyBatch(t *testing.T, s suite) {
+	run := s.ensureRun(t)
+	batch := mlflow.Batch{RunID: run.ID, Params: map[string]string{}, Tags: map[string]string{}}
+	for i := range 100 {
+		batch.Params[fmt.Sprint("p", i)] = strings.Repeat("\"", 6000)
+		batch.Tags[fmt.Sprint("t", i)] = strings.Repeat("x", 8000)
+	}
+	var largest atomic.Int64
+	c := s.connect(t, transport(func(r *http.Request) (*http.Response, error) {
+		largest.Store(max(largest.Load(), r.ContentLength))
+		return http.DefaultTransport.RoundTrip(r)
+	}))
+	ok(t, c.LogBatch(s.ctx, batch))
+	equal(t, "every request is below a megabyte", largest.Load() < 1_000_000 && largest.Load() > 500_000, true)
+	got := must2(s.c.GetRun(s.ctx, run.ID))(t)
+	for i := range 100 {
+		equal(t, "parameter", got.Params[fmt.Sprint("p", i)], strings.Repeat("\"", 6000))
+		equal(t, "tag", len(got.Tags[fmt.Sprint("t", i)]), 8000)
+	}
+}
+
 func testSpecialValues(t *testing.T, s suite) {
 	run := s.ensureRun(t)
-	ok(t, s.c.LogBatch(s.ctx, mlflow.Batch{RunID: run.ID, Metrics: []mlflow.Metric{
+	batch := mlflow.Batch{RunID: run.ID, Metrics: []mlflow.Metric{
 		{Key: "x", Value: math.NaN(), Time: startTime(), Step: 1},
 		{Key: "x", Value: math.Inf(1), Time: startTime(), Step: 2},
 		{Key: "x", Value: math.Inf(-1), Time: startTime(), Step: 3},
-		{Key: "x", Value: 1e-300, Time: startTime(), Step: 4}}}))
+		{Key: "x", Value: 1e-300, Time: startTime(), Step: 4},
+		{Key: "broken", Value: math.NaN(), Time: startTime(), Step: 1}}}
+	for range 2 { // a retry leaves no second point of these either
+		ok(t, s.c.LogBatch(s.ctx, batch))
+	}
+	equal(t, "NaN as the newest value", math.IsNaN(must2(s.c.GetRun(s.ctx, run.ID))(t).Metrics["broken"].Value), true)
 	got := must2(s.c.MetricHistory(s.ctx, run.ID, "x"))(t)
 	equal(t, "points", len(got), 4)
 	equal(t, "NaN survives", math.IsNaN(got[0].Value), true)

@@ -1,6 +1,7 @@
 package mlflowtest_test
 
 import (
+	"net/http"
 	"os"
 	"testing"
 
@@ -8,8 +9,9 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/mlflow/mlflowtest"
 )
 
-func connect(t testing.TB, cfg mlflow.Config) *mlflow.Client {
+func connect(t testing.TB, cfg mlflow.Config, through http.RoundTripper) *mlflow.Client {
 	t.Helper()
+	cfg.HTTPClient = &http.Client{Transport: through}
 	c, err := mlflow.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -19,7 +21,9 @@ func connect(t testing.TB, cfg mlflow.Config) *mlflow.Client {
 
 func TestStandIn(t *testing.T) {
 	url := mlflowtest.NewServer("s3://mainspring/mlflow").Start(t)
-	mlflowtest.Run(t, func(t testing.TB) *mlflow.Client { return connect(t, mlflow.Config{BaseURL: url}) })
+	mlflowtest.Run(t, func(t testing.TB, through http.RoundTripper) *mlflow.Client {
+		return connect(t, mlflow.Config{BaseURL: url}, through)
+	})
 }
 
 func TestRealServer(t *testing.T) {
@@ -28,5 +32,5 @@ func TestRealServer(t *testing.T) {
 	if cfg.BaseURL == "" {
 		t.Skip("NOT TESTED against a real MLflow server: MAINSPRING_TEST_MLFLOW_URI is not set (make test sets it)")
 	}
-	mlflowtest.Run(t, func(t testing.TB) *mlflow.Client { return connect(t, cfg) })
+	mlflowtest.Run(t, func(t testing.TB, through http.RoundTripper) *mlflow.Client { return connect(t, cfg, through) })
 }

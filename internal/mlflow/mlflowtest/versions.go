@@ -36,7 +36,17 @@ func (s *Server) versionRoutes() {
 	handle(s, "POST model-versions/set-tag", func(in versionRequest) (object, *failure) {
 		v, failed := s.version(in.Name, in.Version)
 		if failed == nil {
+			failed = checkTag(in.pair, 100_000)
+		}
+		if failed == nil {
 			v.tags[in.Key] = in.Value
+		}
+		return nil, failed
+	})
+	handle(s, "DELETE model-versions/delete-tag", func(in versionRequest) (object, *failure) {
+		v, failed := s.version(in.Name, in.Version)
+		if failed == nil {
+			delete(v.tags, in.Key)
 		}
 		return nil, failed
 	})
