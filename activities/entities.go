@@ -33,6 +33,8 @@ func (e *Entities) SignalSteward(ctx context.Context, s models.StewardSignal) er
 	switch {
 	case s.Register != nil:
 		name, message = models.SignalRegister, s.Register
+	case s.RequestApproval != nil:
+		name, message = models.SignalRequestApproval, s.RequestApproval
 	case s.RollOut != nil:
 		name, message = models.SignalRollOut, s.RollOut
 	case s.Retrain != nil:
@@ -104,7 +106,9 @@ func (e *Entities) ReadChampion(ctx context.Context, request models.ReadChampion
 	if status.Champion == "" || i < 0 {
 		return models.ReadChampionResult{}, nil
 	}
+	v := status.Versions[i]
 	return models.ReadChampionResult{Champion: &models.ChampionModel{
-		Version: status.Champion, Artifact: status.Versions[i].Candidate.Artifact,
+		Version: v.Version, Artifact: v.Candidate.Artifact,
+		Predict: v.Spec.Evaluate.Predict, Prediction: v.Spec.Evaluate.Prediction, Train: v.Spec.Train,
 	}}, nil
 }

@@ -166,6 +166,34 @@ type StewardState struct {
 	Owner string `json:"owner,omitempty"`
 	// Differences are aliases that somebody else moved and nobody decided about.
 	Differences []AliasDifference `json:"differences,omitempty"`
+	// Queue are the requests that wait for their turn, oldest first.
+	Queue []StewardTask `json:"queue,omitempty"`
+	// RolledBack answers a repeated order without doing it again.
+	RolledBack []RolledBack `json:"rolled_back,omitempty"`
+}
+
+// StewardTask is a request that waits for its turn; exactly one field is set.
+type StewardTask struct {
+	Register *RegisterRequest `json:"register,omitempty"`
+	RollOut  *RollOutRequest  `json:"roll_out,omitempty"`
+	Promote  *Promotion       `json:"promote,omitempty"`
+	// Retire is a version that will not be released: it is no challenger any more.
+	Retire string `json:"retire,omitempty"`
+}
+
+// Promotion is a rollout that is proven and not carried out yet. It waits while
+// somebody else's hand is on the champion's alias.
+type Promotion struct {
+	Request RollOutRequest `json:"request"`
+	Verdict Verdict        `json:"verdict"` // fail: it was taken back meanwhile
+	Reason  string         `json:"reason"`
+	Since   time.Time      `json:"since"`
+}
+
+// RolledBack is an order that was carried out.
+type RolledBack struct {
+	RequestID string         `json:"request_id"`
+	Result    RollBackResult `json:"result"`
 }
 
 // ModelVersion is a registered candidate as the steward keeps it.
@@ -177,6 +205,10 @@ type ModelVersion struct {
 	Spec         LifecycleSpec `json:"spec"`
 	Signature    *Signature    `json:"signature,omitempty"` // nil: not signed
 	Approval     *Approval     `json:"approval,omitempty"`  // nil: nobody was asked
+	// Closed says that the lifecycle that made it has ended.
+	Closed bool `json:"closed,omitempty"`
+	// Deleted says that MLflow does not have it any more.
+	Deleted bool `json:"deleted,omitempty"`
 }
 
 // Retraining is one retraining and how it ended.

@@ -45,6 +45,7 @@ type house struct {
 
 	registered []models.CreateModelVersionRequest
 	aliases    map[string]string
+	registry   fakeRegistry
 	route      models.Route
 	routes     []models.Route
 	replicas   []models.Replicas
@@ -353,21 +354,7 @@ func (h *house) registerRelease() {
 		defer h.mu.Unlock()
 		return models.FindClosedResult{WorkflowIDs: h.closed, Replaced: h.replaced}, nil
 	})
-	register(h, "CreateModelVersion", func(_ context.Context, r models.CreateModelVersionRequest) (models.RegisteredVersion, error) {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.registered = append(h.registered, r)
-		return models.RegisteredVersion{Version: fmt.Sprint(len(h.registered)), URL: "http://mlflow/version"}, nil
-	})
-	register(h, "MoveAliases", func(_ context.Context, r models.MoveAliasesRequest) error {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		for alias, version := range r.Aliases {
-			h.aliases[alias] = version
-		}
-		return nil
-	})
-	register(h, "TagModelVersion", func(context.Context, models.TagModelVersionRequest) error { return nil })
+	h.registerRegistry()
 	h.registerServing()
 }
 

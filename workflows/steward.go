@@ -9,129 +9,137 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// How much a steward carries into its next run; a payload stays below 32 KiB.
+// How much a steward carries into its next run.
 const (
 	versionsKept    = 4
+	openKept        = 40 // versions whose lifecycle has not ended
 	retrainingsKept = 20
-	recordsKept     = 40
+	answersKept     = 64 // to requests that may be repeated
 )
 
-// ModelSteward is the only writer of a model's aliases. It takes one request
-// after the other: registration, release, retraining. What it did and why is
-// its record.
+// lookEvery is how often a steward compares its record with MLflow's aliases,
+// and looks for retrainings that ended without a word.
+const lookEvery = 5 * time.Minute
+
+// ModelSteward is the only writer of a model's aliases. Registrations, releases
+// and what operators order come one after the other; questions to people and
+// retrainings are answered as they come. What it did and why is its record.
 func ModelSteward(ctx workflow.Context, state models.StewardState) error {
 	s := newSteward(ctx, state)
-	if err := answer(ctx, func() models.StewardStatus { return models.StewardStatus{StewardState: s.state, Doing: s.doing} }); err != nil {
+	if err := answer(ctx, s.status); err != nil {
+		return err
+	}
+	if err := s.takeOrders(ctx); err != nil {
 		return err
 	}
 	publish(ctx, attributeModel.ValueSet(state.Model))
 	return s.run(ctx)
 }
 
-// steward handles the slow requests (register, roll out) in order of arrival,
-// and the quick ones (retrain, withdraw, closed) as they come, so that a day
-// long rollout never makes an alarm wait for its answer.
+// steward has three kinds of work. Tasks (register, roll out, promote) and
+// operators' orders (roll back, adopt) change the model and are carried out by
+// run, one at a time. Quick requests (retrain, approvals, closed) have a
+// coroutine of their own, so that a day-long rollout never makes an alarm wait.
+// What may take its time and changes nothing else runs behind.
 type steward struct {
 	state    models.StewardState
 	doing    string
-	queue    []stewardTask
-	releases map[string]func() // cancels the rollout of a lifecycle, by lifecycle ID
-	arrived  int               // requests taken since this run began
-	busy     int               // quick requests being handled
-}
-
-type stewardTask struct {
-	register *models.RegisterRequest
-	rollOut  *models.RollOutRequest
+	current  *models.StewardTask // in progress; nil: none
+	orders   []func(workflow.Context)
+	releases map[string]func(why string) // ends the rollout of a lifecycle, by lifecycle ID
+	served   map[string]servedNews       // what Serve workflows said, by version
+	aliases  workflow.Mutex              // held while the record or MLflow's aliases move
+	busy     int                         // quick requests, and what runs behind
 }
 
 func newSteward(ctx workflow.Context, state models.StewardState) *steward {
-	s := &steward{state: state, releases: map[string]func(){}}
-	listen(ctx, models.SignalRegister, func(r models.RegisterRequest) { s.enqueue(stewardTask{register: &r}) })
-	listen(ctx, models.SignalRollOut, func(r models.RollOutRequest) { s.enqueue(stewardTask{rollOut: &r}) })
-	listen(ctx, models.SignalWithdraw, s.withdraw)
+	s := &steward{
+		state: state, releases: map[string]func(string){}, served: map[string]servedNews{}, aliases: workflow.NewMutex(ctx),
+	}
+	listen(ctx, models.SignalRegister, func(r models.RegisterRequest) { s.enqueue(models.StewardTask{Register: &r}) })
+	listen(ctx, models.SignalRollOut, func(r models.RollOutRequest) { s.enqueue(models.StewardTask{RollOut: &r}) })
+	listen(ctx, models.SignalWithdraw, func(w models.Withdrawal) { s.withdraw(ctx, w) })
+	listen(ctx, models.SignalServeReady, func(m models.ServeReady) { s.served[m.Version] = servedNews{ready: true} })
+	listen(ctx, models.SignalServeFailed, func(m models.ServeFailed) { s.served[m.Version] = servedNews{failed: m.Reason} })
 	s.attend(ctx)
+	workflow.Go(ctx, s.patrol)
+	workflow.Go(ctx, s.keepDeadlines)
+	workflow.Go(ctx, s.archive)
 	return s
+}
+
+// takeOrders registers the updates by which people tell the steward something.
+func (s *steward) takeOrders(ctx workflow.Context) error {
+	decide := workflow.UpdateHandlerOptions{Validator: s.mayDecide, Description: "A person approves or rejects a version"}
+	if err := workflow.SetUpdateHandlerWithOptions(ctx, models.UpdateDecide, s.decide, decide); err != nil {
+		return err
+	}
+	back := workflow.UpdateHandlerOptions{Validator: s.mayRollBack, Description: "An operator makes an earlier version the champion again"}
+	if err := workflow.SetUpdateHandlerWithOptions(ctx, models.UpdateRollBack, s.orderRollBack, back); err != nil {
+		return err
+	}
+	aliases := workflow.UpdateHandlerOptions{Validator: s.mayOrderAliases, Description: "An operator looks at the aliases, restores or adopts them, or takes the model over"}
+	return workflow.SetUpdateHandlerWithOptions(ctx, models.UpdateAliases, s.orderAliases, aliases)
 }
 
 // attend answers the quick requests in a coroutine of their own, in order.
 func (s *steward) attend(ctx workflow.Context) {
-	retrain := workflow.GetSignalChannel(ctx, models.SignalRetrain)
-	closed := workflow.GetSignalChannel(ctx, models.SignalLifecycleClosed)
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		selector := workflow.NewSelector(ctx)
-		selector.AddReceive(retrain, func(c workflow.ReceiveChannel, _ bool) {
-			var request models.RetrainRequest
-			c.Receive(ctx, &request)
-			s.attendTo(ctx, func() { s.retrain(ctx, request) })
-		})
-		selector.AddReceive(closed, func(c workflow.ReceiveChannel, _ bool) {
-			var message models.LifecycleClosed
-			c.Receive(ctx, &message)
-			s.attendTo(ctx, func() { s.settle(ctx, message) })
-		})
+		attendTo(ctx, s, selector, models.SignalRetrain, s.retrain)
+		attendTo(ctx, s, selector, models.SignalRequestApproval, s.askApproval)
+		attendTo(ctx, s, selector, models.SignalLifecycleClosed, s.settle)
 		for {
 			selector.Select(ctx)
 		}
 	})
 }
 
-func (s *steward) attendTo(ctx workflow.Context, handle func()) {
-	s.arrived++
-	s.busy++
-	handle()
-	s.busy--
-	s.show(ctx)
+func attendTo[T any](ctx workflow.Context, s *steward, selector workflow.Selector, signal string, handle func(workflow.Context, T)) {
+	selector.AddReceive(workflow.GetSignalChannel(ctx, signal), func(c workflow.ReceiveChannel, _ bool) {
+		var message T
+		c.Receive(ctx, &message)
+		s.busy++
+		handle(ctx, message)
+		s.busy--
+		s.show(ctx)
+	})
 }
 
-func (s *steward) enqueue(task stewardTask) {
-	s.arrived++
-	s.queue = append(s.queue, task)
+// behind does what nobody waits for. The run does not end before it has.
+func (s *steward) behind(ctx workflow.Context, work func(workflow.Context)) {
+	s.busy++
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		work(ctx)
+		s.busy--
+	})
 }
 
 func (s *steward) run(ctx workflow.Context) error {
 	s.show(ctx)
 	for {
-		if _, err := workflow.AwaitWithTimeout(ctx, time.Minute, func() bool { return len(s.queue) > 0 }); err != nil {
+		due := func() bool { return workflow.GetInfo(ctx).GetContinueAsNewSuggested() && s.atRest(ctx) }
+		if err := workflow.Await(ctx, func() bool { return s.pending() || due() }); err != nil {
 			return err
 		}
-		if len(s.queue) == 0 {
-			s.sweep(ctx)
-		} else {
-			task := s.queue[0]
-			s.queue = s.queue[1:]
-			s.carryOut(ctx, task)
-			s.show(ctx)
-		}
-		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() && s.idle(ctx) {
+		if due() {
 			return workflow.NewContinueAsNewError(ctx, models.ModelStewardWorkflow, s.carried())
 		}
-		if len(s.queue) == 0 && len(s.openRetrainings()) == 0 {
-			// Nothing to sweep: sleep until something arrives.
-			arrived := s.arrived
-			if err := workflow.Await(ctx, func() bool { return s.arrived != arrived || len(s.queue) > 0 }); err != nil {
-				return err
-			}
-		}
+		s.carryOut(ctx)
+		s.show(ctx)
 	}
 }
 
-func (s *steward) carryOut(ctx workflow.Context, task stewardTask) {
-	switch {
-	case task.register != nil:
-		s.register(ctx, *task.register)
-	case task.rollOut != nil:
-		s.rollOut(ctx, *task.rollOut)
-	}
-	s.doing = ""
-}
-
-// idle: nothing is queued or half done, and no signal is waiting to be read.
-func (s *steward) idle(ctx workflow.Context) bool {
-	if len(s.queue) > 0 || s.busy > 0 {
+// atRest: nothing is half done and no signal is waiting to be read. Tasks that
+// wait for their turn are carried along.
+func (s *steward) atRest(ctx workflow.Context) bool {
+	if len(s.orders) > 0 || s.busy > 0 || s.current != nil || !workflow.AllHandlersFinished(ctx) {
 		return false
 	}
-	for _, signal := range []string{models.SignalRegister, models.SignalRollOut, models.SignalWithdraw, models.SignalRetrain, models.SignalLifecycleClosed} {
+	for _, signal := range []string{
+		models.SignalRegister, models.SignalRollOut, models.SignalWithdraw, models.SignalRetrain, models.SignalRequestApproval,
+		models.SignalLifecycleClosed, models.SignalServeReady, models.SignalServeFailed,
+	} {
 		if workflow.GetSignalChannel(ctx, signal).Len() > 0 {
 			return false
 		}
@@ -139,21 +147,36 @@ func (s *steward) idle(ctx workflow.Context) bool {
 	return true
 }
 
-// carried is the state for the next run, cut to size. The champion's version
-// is kept however old it is.
+// carried is the state for the next run, cut to size.
 func (s *steward) carried() models.StewardState {
 	next := s.state
-	kept := lastOf(next.Versions, versionsKept)
-	for _, v := range next.Versions[:len(next.Versions)-len(kept)] {
-		if v.Version == next.Champion || v.Version == next.Previous {
-			kept = append([]models.ModelVersion{v}, kept...)
+	next.Versions = s.versionsNeeded()
+	next.Retrainings = lastOf(next.Retrainings, retrainingsKept)
+	next.RolledOut = lastOf(next.RolledOut, answersKept)
+	next.RolledBack = lastOf(next.RolledBack, retrainingsKept)
+	return next
+}
+
+// versionsNeeded are the newest, those that an alias, a question or a task
+// names, and those whose lifecycle may still ask for something.
+func (s *steward) versionsNeeded() (kept []models.ModelVersion) {
+	named := map[string]bool{s.state.Champion: true, s.state.Previous: true, s.state.Challenger: true}
+	for _, d := range s.state.Differences {
+		named[d.Found] = true
+	}
+	for _, p := range s.state.Approvals {
+		named[p.Request.Version] = true
+	}
+	for _, task := range s.state.Queue {
+		named[versionOf(task)] = true
+	}
+	for i, v := range s.state.Versions {
+		age := len(s.state.Versions) - i
+		if named[v.Version] || age <= versionsKept || age <= openKept && !v.Closed {
+			kept = append(kept, v)
 		}
 	}
-	next.Versions = kept
-	next.Retrainings = lastOf(next.Retrainings, retrainingsKept)
-	next.Records = lastOf(next.Records, recordsKept)
-	next.RolledOut = lastOf(next.RolledOut, retrainingsKept)
-	return next
+	return kept
 }
 
 func lastOf[T any](items []T, n int) []T { return items[max(0, len(items)-n):] }
@@ -167,37 +190,10 @@ func (s *steward) version(version string) *models.ModelVersion {
 	return nil
 }
 
-// record appends to the audit trail; each hash covers the one before.
-func (s *steward) record(ctx workflow.Context, action models.Action, version, by, why string) {
-	r := models.Record{Sequence: 1, At: workflow.Now(ctx), Action: action, Version: version, By: by, Reason: why}
-	if n := len(s.state.Records); n > 0 {
-		r.Sequence, r.Previous = s.state.Records[n-1].Sequence+1, s.state.Records[n-1].Hash
-	}
-	r.Hash = digest(r.Previous, r)
-	s.state.Records = append(s.state.Records, r)
-}
-
 // reply answers whoever asked. One who is gone needs no answer.
 func (s *steward) reply(ctx workflow.Context, to, signal string, message any) {
 	err := workflow.SignalExternalWorkflow(ctx, to, "", signal, message).Get(ctx, nil)
 	if err != nil && !temporal.IsCanceledError(err) {
 		workflow.GetLogger(ctx).Warn("reply not delivered", "to", to, "signal", signal, "error", err)
 	}
-}
-
-func (s *steward) show(ctx workflow.Context) {
-	var p page
-	doing := s.doing
-	if doing == "" {
-		doing = "waiting for requests"
-	}
-	p.linef("**%s**: champion %s, previous %s, challenger %s", s.state.Model,
-		orNone(s.state.Champion), orNone(s.state.Previous), orNone(s.state.Challenger))
-	p.linef("")
-	p.linef("Now: %s", doing)
-	p.header("when", "what", "version", "why")
-	for _, r := range lastOf(s.state.Records, 12) {
-		p.row(r.At.UTC().Format(time.DateTime), string(r.Action), r.Version, r.Reason)
-	}
-	p.show(ctx)
 }

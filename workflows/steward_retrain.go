@@ -17,7 +17,7 @@ func (s *steward) retrain(ctx workflow.Context, request models.RetrainRequest) {
 	}
 	champion := s.version(s.state.Champion)
 	if why := s.refusal(champion, request); why != "" {
-		s.record(ctx, models.ActionRetrainRefused, s.state.Champion, request.RequestID, why)
+		s.record(ctx, models.Record{Action: models.ActionRetrainRefused, Version: s.state.Champion, By: request.RequestID, Reason: why})
 		s.tellMonitor(ctx, request.Endpoint, models.RetrainSettled{RequestID: request.RequestID, Reason: why})
 		return
 	}
@@ -28,14 +28,14 @@ func (s *steward) retrain(ctx workflow.Context, request models.RetrainRequest) {
 		models.LifecycleWorkflow, spec).GetChildWorkflowExecution().Get(ctx, nil)
 	if started != nil {
 		why := "the lifecycle did not start: " + reason(started)
-		s.record(ctx, models.ActionRetrainRefused, s.state.Champion, request.RequestID, why)
+		s.record(ctx, models.Record{Action: models.ActionRetrainRefused, Version: s.state.Champion, By: request.RequestID, Reason: why})
 		s.tellMonitor(ctx, request.Endpoint, models.RetrainSettled{RequestID: request.RequestID, Reason: why})
 		return
 	}
 	s.state.Retrainings = append(s.state.Retrainings, models.Retraining{
 		RequestID: request.RequestID, LifecycleID: id, Trigger: request.Trigger, AsOf: request.AsOf, Endpoint: request.Endpoint,
 	})
-	s.record(ctx, models.ActionRetrainStarted, s.state.Champion, request.RequestID, request.Trigger.Reason)
+	s.record(ctx, models.Record{Action: models.ActionRetrainStarted, Version: s.state.Champion, By: request.RequestID, Reason: request.Trigger.Reason})
 }
 
 // refusal says why no retraining starts now; empty: it may.
@@ -91,8 +91,11 @@ func (s *steward) openRetrainings() (open []models.Retraining) {
 	return open
 }
 
-// settle closes a retraining and tells the monitor that asked for it.
+// settle notes that a lifecycle has ended. If it was a retraining, the monitor
+// that asked for it is told.
 func (s *steward) settle(ctx workflow.Context, closed models.LifecycleClosed) {
+	s.close(closed.LifecycleID)
+	s.forget(ctx, closed.LifecycleID, "the lifecycle has ended")
 	i := slices.IndexFunc(s.state.Retrainings, func(r models.Retraining) bool { return r.LifecycleID == closed.LifecycleID && !r.Ended })
 	if i < 0 {
 		return // started by a person, or reported before
@@ -102,7 +105,7 @@ func (s *steward) settle(ctx workflow.Context, closed models.LifecycleClosed) {
 	if closed.Error != "" {
 		r.Reason = closed.Error
 	}
-	s.record(ctx, models.ActionRetrainEnded, r.Version, r.LifecycleID, r.Reason)
+	s.record(ctx, models.Record{Action: models.ActionRetrainEnded, Version: r.Version, By: r.LifecycleID, Reason: r.Reason})
 	s.tellMonitor(ctx, r.Endpoint, models.RetrainSettled{RequestID: r.RequestID, Started: true, Promoted: r.Promoted, Reason: r.Reason})
 }
 
@@ -117,9 +120,9 @@ func (s *steward) sweep(ctx workflow.Context) {
 	for i, r := range open {
 		ids[i] = r.LifecycleID
 	}
-	found, err := call(quick(ctx, "Look for ended lifecycles"), models.Entities.FindClosed, models.FindClosedRequest{WorkflowIDs: ids})
+	found, err := aside(ctx, models.Entities.FindClosed, models.FindClosedRequest{WorkflowIDs: ids})
 	if err != nil {
-		return // cancelled; the next sweep looks again
+		return // the next sweep looks again
 	}
 	for _, id := range found.WorkflowIDs {
 		s.settle(ctx, models.LifecycleClosed{LifecycleID: id, Error: "the lifecycle ended without a report; it was terminated"})

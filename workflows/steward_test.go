@@ -29,6 +29,13 @@ func (h *house) runSteward(state models.StewardState, lasts time.Duration) {
 	h.ExecuteWorkflow(models.ModelStewardWorkflow, state)
 }
 
+// suggestNewRun is what a server does when a history grows long, and something
+// that makes the steward look.
+func (h *house) suggestNewRun(after time.Duration) {
+	h.RegisterDelayedCallback(func() { h.SetContinueAsNewSuggested(true) }, after)
+	h.at(after+time.Second, models.SignalLifecycleClosed, models.LifecycleClosed{LifecycleID: "somebody else's"})
+}
+
 func replies[T any](h *house, signal string) (found []T) {
 	for _, s := range h.sent(signal) {
 		var m T
@@ -84,12 +91,12 @@ func TestStewardRollsBackToTheChampion(t *testing.T) {
 	h.judging(models.RolloutResult{Verdict: models.VerdictFail, Reason: "errors", Generation: 6})
 	state := models.StewardState{Model: "m", Champion: "1", Challenger: "2", Versions: []models.ModelVersion{version("1"), version("2")}}
 	h.at(time.Second, models.SignalRollOut, models.RollOutRequest{RequestID: "r", ReplyTo: "l", Version: "2"})
-	h.runSteward(state, time.Minute)
+	h.runSteward(h.holding(state), time.Minute)
 
 	require.Equal(t, "1", status[models.StewardStatus](t, h).Champion)
 	require.Equal(t, "1", h.route.Arms[0].Version)
 	require.Equal(t, int64(7), h.route.Generation)
-	require.NotContains(t, h.aliases, models.AliasChampion, "the champion's alias is not touched")
+	require.Equal(t, "1", h.aliases[models.AliasChampion])
 	stops := h.sent(models.SignalStop)
 	require.Len(t, stops, 1)
 	require.Equal(t, models.ServeID("flights", "2"), stops[0].To)
@@ -101,7 +108,7 @@ func TestStewardTreatsInconclusiveAsNo(t *testing.T) {
 	h.judging(models.RolloutResult{Verdict: models.VerdictInconclusive, Reason: "no traffic"})
 	state := models.StewardState{Model: "m", Champion: "1", Versions: []models.ModelVersion{version("1"), version("2")}}
 	h.at(time.Second, models.SignalRollOut, models.RollOutRequest{RequestID: "r", ReplyTo: "l", Version: "2"})
-	h.runSteward(state, time.Minute)
+	h.runSteward(h.holding(state), time.Minute)
 	require.Equal(t, "1", status[models.StewardStatus](t, h).Champion)
 	require.False(t, replies[models.RollOutReply](h, models.SignalRolledOut)[0].Promoted)
 }
@@ -132,7 +139,7 @@ func TestStewardRetrainsOneAtATimeWithCooldown(t *testing.T) {
 		LifecycleID: models.LifecycleID("m", "2013-08-05"), Result: models.LifecycleResult{Reason: "gain below 0"}})
 	h.at(5*time.Second, models.SignalRetrain, alarm("c", august.AddDate(0, 0, 3)))
 	h.at(6*time.Second, models.SignalRetrain, alarm("d", august.AddDate(0, 0, 20)))
-	h.runSteward(models.StewardState{Model: "m", Champion: "1", Versions: []models.ModelVersion{version("1")}}, 30*time.Second)
+	h.runSteward(h.holding(models.StewardState{Model: "m", Champion: "1", Versions: []models.ModelVersion{version("1")}}), 30*time.Second)
 
 	require.Len(t, *specs, 2)
 	require.Equal(t, august, (*specs)[0].Data.AsOf)
@@ -156,7 +163,7 @@ func TestStewardAsksAPersonAfterFailuresInARow(t *testing.T) {
 			AsOf: time.Date(2013, time.Month(i+1), 1, 0, 0, 0, 0, time.UTC)})
 	}
 	h.at(time.Second, models.SignalRetrain, alarm("a", time.Date(2013, 8, 1, 0, 0, 0, 0, time.UTC)))
-	h.runSteward(state, time.Minute)
+	h.runSteward(h.holding(state), time.Minute)
 	require.Empty(t, *specs)
 	require.Contains(t, h.monitor[0].Settled.Reason, "by hand")
 }
@@ -166,20 +173,20 @@ func TestStewardSettlesATerminatedRetraining(t *testing.T) {
 	h.closed = []string{"lifecycle/m/gone"}
 	state := models.StewardState{Model: "m", Champion: "1", Versions: []models.ModelVersion{version("1")},
 		Retrainings: []models.Retraining{{RequestID: "a", LifecycleID: "lifecycle/m/gone", Endpoint: "flights"}}}
-	h.runSteward(state, 3*time.Minute)
+	h.runSteward(h.holding(state), 9*time.Minute)
 	require.Len(t, h.monitor, 1)
 	require.Contains(t, h.monitor[0].Settled.Reason, "terminated")
 }
 
 func TestStewardContinuesAsNewAndKnowsItsVersions(t *testing.T) {
 	h := newHouse(t)
-	h.SetContinueAsNewSuggested(true)
 	h.at(time.Second, models.SignalRegister, candidate("lifecycle/m/a"))
+	h.suggestNewRun(time.Minute)
 	state := models.StewardState{Model: "m", Champion: "1", Versions: []models.ModelVersion{version("1")}}
 	for _, v := range []string{"2", "3", "4", "5", "6"} {
 		state.Versions = append(state.Versions, version(v))
 	}
-	h.ExecuteWorkflow(models.ModelStewardWorkflow, state)
+	h.ExecuteWorkflow(models.ModelStewardWorkflow, h.holding(state))
 	var next *workflow.ContinueAsNewError
 	require.ErrorAs(t, h.GetWorkflowError(), &next)
 	var carried models.StewardState
@@ -191,6 +198,6 @@ func TestStewardContinuesAsNewAndKnowsItsVersions(t *testing.T) {
 	second.route = models.Route{Generation: 9}
 	second.judging(models.RolloutResult{Verdict: models.VerdictFail, Reason: "errors"})
 	second.at(time.Second, models.SignalRollOut, models.RollOutRequest{RequestID: "r", ReplyTo: "l", Version: "1"})
-	second.runSteward(carried, time.Minute)
+	second.runSteward(second.holding(carried), time.Minute)
 	require.Len(t, replies[models.RollOutReply](second, models.SignalRolledOut), 1)
 }

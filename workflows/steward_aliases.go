@@ -1,0 +1,241 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// stewardAliases are those that a steward keeps, in the order in which people
+// name them.
+func stewardAliases() []string {
+	return []string{models.AliasChampion, models.AliasChallenger, models.AliasPrevious}
+}
+
+// point moves aliases and the record of them, as one step: nobody looks in
+// between. An alias that somebody else moved stays where they put it, and its
+// difference from the record is noted. Where that is the champion's, nothing
+// moves and the error is KindAliasMoved.
+func (s *steward) point(ctx workflow.Context, wanted map[string]string) error {
+	if err := s.aliases.Lock(ctx); err != nil {
+		return err
+	}
+	defer s.aliases.Unlock()
+	request := models.MoveAliasesRequest{Model: s.state.Model, Aliases: map[string]string{}, Expected: map[string]string{}}
+	for _, alias := range stewardAliases() {
+		if version, ok := wanted[alias]; ok {
+			request.Aliases[alias], request.Expected[alias] = version, s.recorded()[alias]
+		}
+	}
+	const attempts = 10
+	for attempt := range attempts {
+		request.Owner = s.state.Owner
+		err := do(quick(ctx, "Aliases: "+inWords(request.Aliases)), models.Registry.MoveAliases, request)
+		if err == nil {
+			s.note(wanted)
+			return s.afterMove(ctx, request, wanted)
+		}
+		if err := s.makeWay(ctx, &request, wanted, err); err != nil {
+			return err
+		}
+		if err := workflow.Sleep(ctx, time.Duration(attempt)*time.Second); err != nil {
+			return err
+		}
+	}
+	return failure(&models.Error{Kind: models.KindAliasMoved, Subject: "aliases of " + s.state.Model,
+		Message: "somebody else keeps moving them", Hint: "find out who writes to the registry beside the steward"})
+}
+
+// makeWay looks at why a move was refused, and changes the request so that it
+// may be tried again, or returns why it may not.
+func (s *steward) makeWay(ctx workflow.Context, request *models.MoveAliasesRequest, wanted map[string]string, refused error) error {
+	switch kindOf(refused) {
+	case models.KindNotOwner:
+		s.state.Owner = ""
+		return s.claimLocked(ctx, models.AliasOrder{By: s.workflowID(ctx), Reason: "the claim was lost"})
+	case models.KindAliasMoved:
+	case models.KindNotFound:
+		if err := s.compareNow(ctx); err != nil {
+			return err
+		}
+		// The version of `previous` may go without harm, the one that is wanted may not.
+		previous := wanted[models.AliasPrevious]
+		if previous == "" || !s.deleted(previous) {
+			return refused
+		}
+		wanted[models.AliasPrevious], request.Aliases[models.AliasPrevious] = "", ""
+		return nil
+	default:
+		return refused
+	}
+	if err := s.compareNow(ctx); err != nil {
+		return err
+	}
+	for _, d := range s.state.Differences {
+		if _, moves := request.Aliases[d.Alias]; !moves || d.Found == wanted[d.Alias] {
+			continue
+		}
+		switch {
+		case vanished(d):
+			request.Expected[d.Alias] = d.Found
+		case d.Alias == models.AliasChampion:
+			return refused
+		default:
+			delete(request.Aliases, d.Alias)
+		}
+	}
+	return nil
+}
+
+// note makes the record say what is wanted.
+func (s *steward) note(wanted map[string]string) {
+	for _, field := range []struct {
+		alias string
+		at    *string
+	}{{models.AliasChampion, &s.state.Champion}, {models.AliasChallenger, &s.state.Challenger}, {models.AliasPrevious, &s.state.Previous}} {
+		if version, ok := wanted[field.alias]; ok {
+			*field.at = version
+		}
+	}
+}
+
+// afterMove forgets the differences that the move settled, and looks again at
+// aliases that it left alone.
+func (s *steward) afterMove(ctx workflow.Context, request models.MoveAliasesRequest, wanted map[string]string) error {
+	s.state.Differences = slices.DeleteFunc(slices.Clone(s.state.Differences), func(d models.AliasDifference) bool {
+		_, moved := request.Aliases[d.Alias]
+		return moved
+	})
+	if len(request.Aliases) == len(wanted) {
+		return nil
+	}
+	return s.compareNow(ctx)
+}
+
+// compareNow waits until MLflow answers.
+func (s *steward) compareNow(ctx workflow.Context) error {
+	found, err := call(quick(ctx, "Read the aliases"), models.Registry.ReadAliases, s.question())
+	if err == nil {
+		s.compare(ctx, found)
+	}
+	return err
+}
+
+func (s *steward) question() models.ReadAliasesRequest {
+	request := models.ReadAliasesRequest{Model: s.state.Model}
+	for _, v := range s.state.Versions {
+		if !v.Deleted {
+			request.Versions = append(request.Versions, v.Version)
+		}
+	}
+	return request
+}
+
+// compare holds the record against what MLflow has. A difference is recorded
+// when it is first seen, and forgotten when it is gone.
+func (s *steward) compare(ctx workflow.Context, found models.ReadAliasesResult) {
+	for i, v := range s.state.Versions {
+		if !found.Exists || slices.Contains(found.Deleted, v.Version) {
+			s.state.Versions[i].Deleted = true
+		}
+	}
+	recorded := s.recorded()
+	differences := []models.AliasDifference{}
+	for _, alias := range stewardAliases() {
+		d := models.AliasDifference{Alias: alias, Recorded: recorded[alias], Found: found.Aliases[alias], Seen: workflow.Now(ctx)}
+		if d.Recorded == d.Found {
+			continue
+		}
+		d.Deleted = d.Recorded != "" && s.deleted(d.Recorded)
+		known := slices.IndexFunc(s.state.Differences, func(old models.AliasDifference) bool {
+			return old.Alias == d.Alias && old.Found == d.Found
+		})
+		if known >= 0 {
+			d.Seen = s.state.Differences[known].Seen
+		} else {
+			s.record(ctx, models.Record{Action: models.ActionAliasMoved, Version: d.Found, By: "another hand", Reason: explain(d), Aliases: found.Aliases})
+		}
+		differences = append(differences, d)
+	}
+	s.state.Differences = differences
+	if s.state.Owner != "" && found.Owner != "" && found.Owner != s.state.Owner {
+		s.state.Owner = "" // asked again before the next write, which says who holds it
+	}
+}
+
+func (s *steward) deleted(version string) bool {
+	v := s.version(version)
+	return v != nil && v.Deleted
+}
+
+// vanished: the alias went with its version. There is nothing to overwrite.
+func vanished(d models.AliasDifference) bool { return d.Deleted && d.Found == "" }
+
+// championMoved is the difference that keeps promotions waiting; nil: none.
+func (s *steward) championMoved() *models.AliasDifference {
+	for i, d := range s.state.Differences {
+		if d.Alias == models.AliasChampion && !vanished(d) {
+			return &s.state.Differences[i]
+		}
+	}
+	return nil
+}
+
+func explain(d models.AliasDifference) string {
+	switch {
+	case vanished(d):
+		return fmt.Sprintf("alias %s is gone: version %s was deleted in MLflow", d.Alias, d.Recorded)
+	case d.Found == "":
+		return fmt.Sprintf("alias %s was deleted in MLflow; the record has it at version %s", d.Alias, d.Recorded)
+	default:
+		return fmt.Sprintf("alias %s is at version %s in MLflow and at %s in the record", d.Alias, d.Found, orNone(d.Recorded))
+	}
+}
+
+// inWords writes aliases like "champion 3, previous none".
+func inWords(aliases map[string]string) string {
+	var parts []string
+	for _, alias := range stewardAliases() {
+		if version, ok := aliases[alias]; ok {
+			parts = append(parts, alias+" "+orNone(version))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// patrol looks at MLflow's aliases and at open retrainings every few minutes, as
+// long as there are any. Once a new run is due it rests: what it would find is
+// looked at before every move as well.
+func (s *steward) patrol(ctx workflow.Context) {
+	beat := func() bool {
+		return (len(s.state.Versions) > 0 || len(s.openRetrainings()) > 0) && !workflow.GetInfo(ctx).GetContinueAsNewSuggested()
+	}
+	for workflow.Await(ctx, beat) == nil && workflow.Sleep(ctx, lookEvery) == nil {
+		s.busy++
+		if len(s.state.Versions) > 0 {
+			// An MLflow that does not answer says nothing about its aliases.
+			_ = s.look(ctx)
+		}
+		s.sweep(ctx)
+		s.busy--
+		s.show(ctx)
+	}
+}
+
+// look compares now, and gives up after seconds.
+func (s *steward) look(ctx workflow.Context) error {
+	if err := s.aliases.Lock(ctx); err != nil {
+		return err
+	}
+	defer s.aliases.Unlock()
+	found, err := aside(ctx, models.Registry.ReadAliases, s.question())
+	if err == nil {
+		s.compare(ctx, found)
+	}
+	return err
+}

@@ -1,0 +1,215 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// readyWithin is how long a version that is to be champion again may take to
+// start its servers, devices included.
+const readyWithin = 15 * time.Minute
+
+// servedNews is what a Serve workflow said that the steward started.
+type servedNews struct {
+	ready  bool
+	failed string // empty: it has not
+}
+
+// coronation is an operator's order to make an earlier version the champion.
+type coronation struct {
+	to      string            // version
+	aliases map[string]string // what the operator says about aliases beside the champion's; nil: nothing
+	action  models.Action
+	by, why string
+}
+
+// crown is the saga servers → alias → route → old servers → monitor → record.
+// Until the alias has moved a failure changes nothing; one after that is undone.
+// A cancelled steward finishes it first.
+func (s *steward) crown(ctx workflow.Context, c coronation) (models.RollBackResult, error) {
+	ctx, done := workflow.NewDisconnectedContext(ctx)
+	defer done()
+	old := s.state.Champion
+	to := s.version(c.to)
+	if to == nil || to.Spec.Deploy == nil || to.Deleted || c.to == old {
+		return models.RollBackResult{}, s.mayCrown(c.to)
+	}
+	champion := *to
+	s.doing = "making version " + c.to + " the champion again"
+	s.show(ctx)
+	if err := s.claim(ctx); err != nil {
+		return models.RollBackResult{}, err
+	}
+	if err := s.serve(ctx, champion); err != nil {
+		s.endCandidate(ctx, champion, "it does not become champion: "+reason(err))
+		return models.RollBackResult{}, fmt.Errorf("version %s is not served, nothing was changed: %w", c.to, err)
+	}
+	before := s.recordedAll()
+	wanted := map[string]string{models.AliasChampion: c.to, models.AliasPrevious: s.successorOf(old)}
+	if s.state.Challenger == c.to {
+		wanted[models.AliasChallenger] = ""
+	}
+	for _, alias := range stewardAliases() {
+		if version, ok := c.aliases[alias]; ok {
+			wanted[alias] = version
+		}
+	}
+	if err := s.point(ctx, wanted); err != nil {
+		s.endCandidate(ctx, champion, "it does not become champion: "+reason(err))
+		return models.RollBackResult{}, err
+	}
+	if err := s.routeTo(ctx, champion.Spec.Deploy.Endpoint, c.to, fmt.Sprintf("version %s by %s: %s", c.to, c.by, c.why)); err != nil {
+		s.must(ctx, s.point(ctx, before))
+		s.endCandidate(ctx, champion, "it does not become champion: "+reason(err))
+		return models.RollBackResult{}, fmt.Errorf("the route can't be published, the aliases are back: %w", err)
+	}
+	s.succeed(ctx, champion, old)
+	number := s.record(ctx, models.Record{Action: c.action, Version: c.to, By: c.by, Reason: c.why,
+		Aliases: s.recorded(), Evidence: evidenceOf(champion, champion.Candidate.Gate.Verdict)})
+	return models.RollBackResult{From: old, To: c.to, Record: number}, nil
+}
+
+// recordedAll has the three aliases, those that are nowhere as empty.
+func (s *steward) recordedAll() map[string]string {
+	return map[string]string{
+		models.AliasChampion: s.state.Champion, models.AliasChallenger: s.state.Challenger, models.AliasPrevious: s.state.Previous,
+	}
+}
+
+// successorOf is what `previous` becomes when that champion goes: never a
+// version that MLflow does not have.
+func (s *steward) successorOf(champion string) string {
+	for _, version := range []string{champion, s.state.Previous} {
+		if version != "" && !s.deleted(version) {
+			return version
+		}
+	}
+	return ""
+}
+
+// serve starts a version's servers and waits until they answer, but not for
+// ever.
+func (s *steward) serve(ctx workflow.Context, v models.ModelVersion) error {
+	if s.serves(v.Version) {
+		return nil
+	}
+	delete(s.served, v.Version)
+	deadline := workflow.Now(ctx).Add(readyWithin)
+	for {
+		err := s.startServing(ctx, v)
+		if err == nil {
+			break
+		}
+		// Its servers of before may still be on their way out.
+		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) || workflow.Now(ctx).After(deadline) {
+			return err
+		}
+		if err := workflow.Sleep(ctx, 10*time.Second); err != nil {
+			return err
+		}
+	}
+	_, err := workflow.AwaitWithTimeout(ctx, deadline.Sub(workflow.Now(ctx)), func() bool { return s.served[v.Version] != servedNews{} })
+	switch news := s.served[v.Version]; {
+	case err != nil:
+		return err
+	case news.failed != "":
+		return failure(&models.Error{Kind: models.KindServerFailed, Subject: "version " + v.Version, Message: news.failed})
+	case !news.ready:
+		return failure(&models.Error{Kind: models.KindServerFailed, Subject: "version " + v.Version,
+			Message: fmt.Sprintf("its servers are not ready after %s", readyWithin),
+			Hint:    "see what " + models.ServeID(v.Spec.Deploy.Endpoint, v.Version) + " waits for"})
+	default:
+		return nil
+	}
+}
+
+func (s *steward) startServing(ctx workflow.Context, v models.ModelVersion) error {
+	deploy := *v.Spec.Deploy
+	options := independent(ctx, models.ServeID(deploy.Endpoint, v.Version), fmt.Sprintf("Serve %s version %s", deploy.Endpoint, v.Version))
+	return workflow.ExecuteChildWorkflow(options, models.ServeWorkflow, models.ServeInput{
+		Model: s.state.Model, Version: v.Version, Deploy: deploy, Artifact: v.Candidate.Artifact, Signature: v.Signature,
+		Notify: s.workflowID(ctx),
+	}).GetChildWorkflowExecution().Get(ctx, nil)
+}
+
+// serves: the champion has servers, and so has a candidate that waits for its
+// promotion.
+func (s *steward) serves(version string) bool {
+	return version == s.state.Champion || slices.ContainsFunc(s.state.Queue, func(task models.StewardTask) bool {
+		return task.Promote != nil && task.Promote.Request.Version == version
+	})
+}
+
+// endCandidate ends the servers of a version that does not become champion,
+// unless they were there before.
+func (s *steward) endCandidate(ctx workflow.Context, v models.ModelVersion, why string) {
+	if !s.serves(v.Version) {
+		s.stopServing(ctx, v.Spec.Deploy.Endpoint, v.Version, why)
+	}
+}
+
+// succeed ends the old champion's servers and tells the monitor whom to watch.
+func (s *steward) succeed(ctx workflow.Context, champion models.ModelVersion, old string) {
+	endpoint := champion.Spec.Deploy.Endpoint
+	before := s.version(old)
+	elsewhere := before != nil && before.Spec.Deploy != nil && before.Spec.Deploy.Endpoint != endpoint
+	if old != "" && old != champion.Version && !elsewhere {
+		s.stopServing(ctx, endpoint, old, "version "+champion.Version+" took over")
+	}
+	s.watchChampion(ctx, champion)
+}
+
+// routeTo gives all traffic to a version, after whichever route is in place: a
+// rollout that ended early may have published more than it could report.
+func (s *steward) routeTo(ctx workflow.Context, endpoint, version, why string) error {
+	for {
+		current, err := call(quick(ctx, "Read the route"), models.Routing.ReadRoute, endpoint)
+		if err == nil {
+			route := models.Route{Endpoint: endpoint, Model: s.state.Model, Generation: current.Generation + 1, Arms: []models.Arm{}, Reason: why}
+			if version != "" {
+				route.Arms = append(route.Arms, models.Arm{Version: version, Role: models.RoleChampion, Weight: 1})
+			}
+			err = do(quick(ctx, "Route: "+why), models.Routing.PublishRoute, route)
+		}
+		if err == nil || kindOf(err) != models.KindStaleRoute {
+			return err
+		}
+	}
+}
+
+func (s *steward) stopServing(ctx workflow.Context, endpoint, version, why string) {
+	s.reply(ctx, models.ServeID(endpoint, version), models.SignalStop, models.StopServe{Reason: why})
+}
+
+// watchChampion tells the monitor. The request's ID is new for each succession:
+// a version may be champion more than once.
+func (s *steward) watchChampion(ctx workflow.Context, champion models.ModelVersion) {
+	if champion.Spec.Monitor == nil {
+		return
+	}
+	sequence, _ := s.head()
+	s.must(ctx, do(quick(ctx, "Watch the champion"), models.Entities.SignalMonitor, models.MonitorSignal{
+		Endpoint: champion.Spec.Deploy.Endpoint,
+		Watch: &models.WatchRequest{
+			RequestID: fmt.Sprintf("%s/watch/%s/%d", workflow.GetInfo(ctx).FirstRunID, champion.Version, sequence),
+			Model:     s.state.Model, Version: champion.Version,
+			Reference: champion.Candidate.Reference, Data: champion.Spec.Data, Spec: *champion.Spec.Monitor,
+			Prediction: champion.Spec.Evaluate.Prediction,
+		},
+	}))
+}
+
+// must notes a step that is retried for ever and failed all the same: only a
+// final kind of error gets here.
+func (s *steward) must(ctx workflow.Context, err error) {
+	if err != nil {
+		workflow.GetLogger(ctx).Error("a step of the saga failed for good", "model", s.state.Model, "error", err)
+		s.record(ctx, models.Record{Action: models.ActionRefused, By: s.workflowID(ctx), Reason: "a step failed for good: " + reason(err)})
+	}
+}

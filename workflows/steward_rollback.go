@@ -1,0 +1,83 @@
+package workflows
+
+import (
+	"slices"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// mayRollBack refuses an order that can't be carried out as the model is now.
+func (s *steward) mayRollBack(order models.RollBackOrder) error {
+	if s.rolledBack(order.RequestID) != nil {
+		return nil // gets its answer again
+	}
+	if err := accountable(order.By, order.Reason); err != nil {
+		return err
+	}
+	return s.mayCrown(s.target(order))
+}
+
+// target is the version to go back to.
+func (s *steward) target(order models.RollBackOrder) string {
+	if order.To != "" {
+		return order.To
+	}
+	return s.state.Previous
+}
+
+// mayCrown says why a version can't be made champion; nil: it can.
+func (s *steward) mayCrown(version string) error {
+	refuse := func(message, hint string) error {
+		return failure(&models.Error{Kind: models.KindNotFound, Subject: "model " + s.state.Model, Message: message, Hint: hint})
+	}
+	v := s.version(version)
+	switch {
+	case version == "":
+		return refuse("there is no previous champion", "name the version with --to")
+	case version == s.state.Champion:
+		return refuse("version "+version+" is the champion", "name another one with --to")
+	case v == nil:
+		return refuse("version "+version+" is not known to the steward", "`mainspring audit` lists what it registered; it keeps the newest")
+	case v.Deleted:
+		return refuse("version "+version+" was deleted in MLflow", "name another one with --to")
+	case v.Spec.Deploy == nil:
+		return refuse("version "+version+" has no deploy section in its spec, so it can't be served", "name another one with --to")
+	default:
+		return nil
+	}
+}
+
+// orderRollBack makes the version champion again, in its turn. The order is
+// looked at again then: the model may have changed while it waited.
+func (s *steward) orderRollBack(ctx workflow.Context, order models.RollBackOrder) (models.RollBackResult, error) {
+	if done := s.rolledBack(order.RequestID); done != nil {
+		return done.Result, nil
+	}
+	var result models.RollBackResult
+	to := s.target(order)
+	err := s.inTurn(ctx, "an operator rolls back to version "+to, func(ctx workflow.Context) (err error) {
+		if done := s.rolledBack(order.RequestID); done != nil {
+			result = done.Result
+			return nil
+		}
+		result, err = s.crown(ctx, coronation{to: to, action: models.ActionRolledBack, by: order.By, why: order.Reason})
+		if err != nil {
+			s.record(ctx, models.Record{Action: models.ActionRefused, Version: to, By: order.By, Reason: "not rolled back: " + reason(err)})
+			return err
+		}
+		s.state.RolledBack = append(s.state.RolledBack, models.RolledBack{RequestID: order.RequestID, Result: result})
+		return nil
+	})
+	s.show(ctx)
+	return result, err
+}
+
+func (s *steward) rolledBack(request string) *models.RolledBack {
+	i := slices.IndexFunc(s.state.RolledBack, func(done models.RolledBack) bool { return request != "" && done.RequestID == request })
+	if i < 0 {
+		return nil
+	}
+	return &s.state.RolledBack[i]
+}
