@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"testing"
@@ -30,8 +31,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// seedsVariable sets the number of seeds.
-const seedsVariable = "MAINSPRING_REGISTRY_SEEDS"
+// How many seeds, and how many lifecycles at once.
+const (
+	seedsVariable = "MAINSPRING_REGISTRY_SEEDS"
+	crowdVariable = "MAINSPRING_REGISTRY_CROWD"
+)
 
 func numberOf(t *testing.T, variable string, otherwise int) int {
 	t.Helper()
@@ -50,32 +54,46 @@ func TestOnARealStack(t *testing.T) {
 			"or `go run ./testenv/withstack -- go test ./testenv/registry`")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	defer cancel()
+	t.Cleanup(cancel)
 	self, err := os.Executable()
 	require.NoError(t, err)
 	s, err := Start(ctx, Config{Dir: t.TempDir(), Self: []string{self}, Command: "go test", Log: t.Logf})
 	require.NoError(t, err)
-	t.Cleanup(s.End)
-	t.Run("Seeds", func(t *testing.T) {
-		figures, err := s.Seeds(ctx, SeedsConfig{Seeds: numberOf(t, seedsVariable, 12), Strikes: 2, Slots: 4})
-		require.NoError(t, err)
-		t.Logf("%+v", figures)
-		require.NoError(t, figures.Check(false))
-	})
-	t.Run("Trips", func(t *testing.T) {
+	t.Cleanup(func() { keepLogs(t, s) })
+	t.Run("Trips", func(t *testing.T) { // alone: a call that is repeated counts twice
 		figures := s.Trips(ctx)
 		t.Logf("%+v", figures)
 		require.NoError(t, figures.Check())
 	})
+	t.Run("Seeds", func(t *testing.T) {
+		t.Parallel()
+		figures, err := s.Seeds(ctx, SeedsConfig{Seeds: numberOf(t, seedsVariable, 12), Strikes: 2, Slots: 4})
+		require.NoError(t, err)
+		t.Logf("%d strikes among %d calls in %.0f s", figures.Strikes, figures.Calls, figures.Took)
+		require.NoError(t, figures.Check(false))
+	})
 	t.Run("Crowd", func(t *testing.T) {
-		figures := s.Crowd(ctx, 32)
+		t.Parallel()
+		figures := s.Crowd(ctx, numberOf(t, crowdVariable, 32))
 		t.Logf("%+v", figures)
-		require.Empty(t, figures.Error)
+		require.NoError(t, figures.Check())
 	})
 	t.Run("Stories", func(t *testing.T) {
-		for _, figures := range s.Stories(ctx, 20*time.Second, 6) {
-			t.Logf("%+v", figures)
-			assert.Empty(t, figures.Error, figures.Story)
+		t.Parallel()
+		for _, figures := range s.Stories(ctx, 20*time.Second, storiesAtOnce) {
+			t.Logf("%s (%.0f s): %s", figures.Story, figures.Took, figures.Ended)
+			assert.NoError(t, figures.Check())
 		}
 	})
+}
+
+// keepLogs ends the stack, and keeps the logs of a failed test where they can be
+// read.
+func keepLogs(t *testing.T, s *Stack) {
+	s.End()
+	if kept := os.Getenv("MAINSPRING_TEST_KEEP_LOGS"); t.Failed() && kept != "" {
+		if err := os.CopyFS(filepath.Join(kept, "registry"), os.DirFS(filepath.Join(s.StateDir(), "logs"))); err != nil {
+			t.Log("logs not kept:", err)
+		}
+	}
 }
