@@ -2,6 +2,8 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -9,37 +11,114 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// Evaluate judges a candidate on rows it has not seen: score it and the
-// champion with the serving runtime, decide, and write the figures into the run.
+// Evaluate judges a candidate on rows it has not seen: it and the champion
+// answer them with what would serve them, the answers become evidence, the
+// gate decides, and the figures go into the run.
 func Evaluate(ctx workflow.Context, input models.EvaluateInput) (models.EvaluateResult, error) {
-	var result models.EvaluateResult
-	if err := answer(ctx, func() models.EvaluateResult { return result }); err != nil {
-		return result, err
+	input.Spec = input.Spec.WithDefaults()
+	e := &evaluating{input: input, desk: newLeaseDesk(ctx)}
+	e.desk.changed = e.show
+	if err := answer(ctx, func() models.EvaluateStatus { return e.status() }); err != nil {
+		return e.result, err
 	}
 	publish(ctx, attributeModel.ValueSet(input.Model), attributeStage.ValueSet(string(models.StageEvaluate)))
-
-	evidence, err := call(heavy(ctx, "Score candidate and champion"), models.Scoring.ScoreModel, input)
-	if err != nil {
-		return result, err
+	if err := e.run(ctx); err != nil {
+		return e.result, err
 	}
-	result = models.EvaluateResult{Evaluation: evidence, Gate: gate.Decide(input.Spec, evidence)}
-	publish(ctx, attributeVerdict.ValueSet(string(result.Gate.Verdict)))
-	showGate(ctx, input, result)
-	return result, recordEvaluation(ctx, input, result)
+	publish(ctx, attributeVerdict.ValueSet(string(e.result.Gate.Verdict)))
+	e.waitFor(ctx, "", "MLflow to record the verdict")
+	err := recordEvaluation(ctx, input, e.result)
+	e.waitFor(ctx, "", "")
+	return e.result, err
+}
+
+type evaluating struct {
+	input   models.EvaluateInput
+	desk    *leaseDesk
+	result  models.EvaluateResult
+	waiting string
+	asking  string // the pool request that waits; empty: none
+	judged  bool
+}
+
+// run lets one model answer after the other: side by side they would slow each
+// other down, and the latency that is measured would not be theirs.
+func (e *evaluating) run(ctx workflow.Context) error {
+	request := models.MeasureRequest{Input: e.input}
+	var err error
+	if request.Candidate, err = e.predict(ctx, e.candidate()); err != nil {
+		return err
+	}
+	if e.input.Champion != nil {
+		champion, err := e.predict(ctx, e.champion())
+		if err != nil {
+			return err
+		}
+		request.Champion = &champion
+	}
+	e.waitFor(ctx, "", "the answers to be measured")
+	evidence, err := call(heavy(ctx, "Measure the answers"), models.Scoring.MeasurePredictions, request)
+	if err != nil {
+		return err
+	}
+	e.result = models.EvaluateResult{Evaluation: evidence, Gate: gate.Decide(e.input.Spec, evidence)}
+	e.judged = true
+	return nil
+}
+
+func (e *evaluating) candidate() models.PredictRowsRequest {
+	return models.PredictRowsRequest{
+		Who: "candidate", Artifact: e.input.Candidate, Predict: e.input.Spec.Predict, Prediction: e.input.Spec.Prediction,
+		Data: e.input.Data, Snapshot: e.input.Snapshot.Manifest, Train: e.input.Train, RunID: e.input.RunID,
+	}
+}
+
+// champion answers the same rows the way its own spec says.
+func (e *evaluating) champion() models.PredictRowsRequest {
+	c := e.input.Champion
+	return models.PredictRowsRequest{
+		Who: "champion (version " + c.Version + ")", Artifact: c.Artifact, Predict: c.Predict, Prediction: c.Prediction,
+		Data: e.input.Data, Snapshot: e.input.Snapshot.Manifest, Train: c.Train, RunID: e.input.RunID,
+	}
+}
+
+func (e *evaluating) status() models.EvaluateStatus {
+	waiting := e.waiting
+	if e.asking != "" {
+		if why := e.desk.waitingReason(e.asking); why != "" {
+			waiting += ": " + why
+		}
+	}
+	return models.EvaluateStatus{EvaluateResult: e.result, Waiting: waiting}
+}
+
+// waitFor says what is waited for; request is the pool's, if one is asked.
+func (e *evaluating) waitFor(ctx workflow.Context, request, what string) {
+	e.asking, e.waiting = request, what
+	e.show(ctx)
 }
 
 func recordEvaluation(ctx workflow.Context, input models.EvaluateInput, result models.EvaluateResult) error {
 	metrics := map[string]float64{}
-	for _, m := range []models.Metric{models.LogLoss, models.Brier, models.AUC} {
+	for _, m := range input.Data.Task.Metrics() {
 		if e, ok := result.Evaluation.Candidate[m]; ok {
 			metrics["test_"+string(m)] = e.Value
 		}
 		if e, ok := result.Evaluation.Champion[m]; ok {
 			metrics["champion_"+string(m)] = e.Value
 		}
+		if e, ok := result.Evaluation.Gains[m]; ok {
+			metrics["gain_"+string(m)] = e.Value
+		}
 	}
 	if gain := result.Evaluation.Gain; gain != nil {
 		metrics["gain"] = gain.Value
+	}
+	if s := result.Evaluation.Serving; s != nil {
+		metrics["serving_size_bytes"] = float64(s.SizeBytes)
+		if s.Latency != nil {
+			metrics["serving_p50_ms"], metrics["serving_p99_ms"] = s.Latency.P50Millis, s.Latency.P99Millis
+		}
 	}
 	return do(quick(ctx, "Record the verdict in MLflow"), models.Tracking.FinishRun, models.FinishRunRequest{
 		RunID: input.RunID, Status: "FINISHED", EndTime: workflow.Now(ctx), Metrics: metrics,
@@ -50,14 +129,66 @@ func recordEvaluation(ctx workflow.Context, input models.EvaluateInput, result m
 	})
 }
 
-func showGate(ctx workflow.Context, input models.EvaluateInput, result models.EvaluateResult) {
+// checksShown bounds the gate's table in the UI: with many slices it is long.
+const checksShown = 30
+
+func (e *evaluating) show(ctx workflow.Context) {
 	var p page
-	p.linef("**Gate for %s: %s** — %s", input.Model, result.Gate.Verdict, result.Gate.Reason)
+	if !e.judged {
+		p.linef("**Evaluation of %s**", e.input.Model)
+		p.linef("")
+		p.linef("Waits for %s", e.status().Waiting)
+		p.show(ctx)
+		return
+	}
+	verdict, evidence := e.result.Gate, e.result.Evaluation
+	p.linef("**Gate for %s: %s** — %s", e.input.Model, verdict.Verdict, verdict.Reason)
 	p.linef("")
-	p.linef("%d held-out rows in %d blocks", result.Evaluation.Rows, result.Evaluation.Blocks)
-	p.header("check", "verdict", "figure", "limit")
-	for _, c := range result.Gate.Checks {
-		p.row(c.Name, string(c.Verdict), fmt.Sprintf("%s [%s, %s]", number(c.Figure.Value), number(c.Figure.Low), number(c.Figure.High)), c.Limit)
+	p.linef("%d held-out rows in %d blocks", evidence.Rows, evidence.Blocks)
+	if s := evidence.Serving; s != nil && s.Latency != nil {
+		p.linef("")
+		p.linef("Served by %s: one row takes %s ms (p50), %s ms (p99)", s.Runtime, number(s.Latency.P50Millis), number(s.Latency.P99Millis))
+	}
+	p.header("check", "verdict", "figure", "champion", "limit")
+	checks := worstFirst(verdict.Checks)
+	for _, c := range checks[:min(len(checks), checksShown)] {
+		p.row(checkName(c), string(c.Verdict), interval(c.Figure), intervalOrNone(c.Champion), c.Limit)
+	}
+	if more := len(checks) - checksShown; more > 0 {
+		p.linef("")
+		p.linef("%d more passed; all are in the run's evaluation/gate.md", more)
 	}
 	p.show(ctx)
+}
+
+// worstFirst keeps the order of checks with the same verdict.
+func worstFirst(checks []models.GateCheck) []models.GateCheck {
+	rank := func(v models.Verdict) int {
+		return slices.Index([]models.Verdict{models.VerdictFail, models.VerdictInconclusive, models.VerdictPass}, v)
+	}
+	sorted := slices.Clone(checks)
+	slices.SortStableFunc(sorted, func(a, b models.GateCheck) int { return rank(a.Verdict) - rank(b.Verdict) })
+	return sorted
+}
+
+func checkName(c models.GateCheck) string {
+	if c.Slice == "" {
+		return c.Name
+	}
+	// A value of the data must not end the table's cell.
+	return c.Name + ", " + strings.ReplaceAll(c.Slice, "|", `\|`)
+}
+
+func interval(e models.Estimate) string {
+	if e.Low == e.Value && e.High == e.Value {
+		return number(e.Value)
+	}
+	return fmt.Sprintf("%s [%s, %s]", number(e.Value), number(e.Low), number(e.High))
+}
+
+func intervalOrNone(e *models.Estimate) string {
+	if e == nil {
+		return ""
+	}
+	return interval(*e)
 }

@@ -42,6 +42,10 @@ type house struct {
 	annotateErr error
 	prepare     func(queue string) (models.PreparedEnvironment, error)
 	evaluation  models.Evaluation
+	predicted   []models.PredictRowsRequest
+	predictErr  func(call int) error                      // 1 for the first; nil: all go well
+	predicting  func(ctx context.Context, call int) error // what a host does meanwhile
+	measured    []models.MeasureRequest
 
 	registered []models.CreateModelVersionRequest
 	aliases    map[string]string
@@ -258,12 +262,40 @@ func (h *house) registerData() {
 			Train: models.Span{Rows: 20}, Test: models.Span{Rows: 5},
 			Columns: []models.Column{{Name: "x", Type: "float64", Role: "feature"}, {Name: "y", Type: "int64", Role: "label"}}}, nil
 	})
-	register(h, "ScoreModel", func(context.Context, models.EvaluateInput) (models.Evaluation, error) { return h.evaluation, nil })
+	register(h, "PredictRows", func(_ context.Context, r models.PredictRowsRequest) (models.Predictions, error) {
+		return h.predict(r)
+	})
+	register(h, "PredictOnHost", func(ctx context.Context, r models.PredictRowsRequest) (models.Predictions, error) {
+		answers, err := h.predict(r)
+		if err == nil && h.predicting != nil {
+			err = h.predicting(ctx, len(h.predicted))
+		}
+		return answers, err
+	})
+	register(h, "MeasurePredictions", func(_ context.Context, r models.MeasureRequest) (models.Evaluation, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.measured = append(h.measured, r)
+		return h.evaluation, nil
+	})
 	register(h, "ScoreBlocks", func(_ context.Context, r models.ScoreBlocksRequest) (models.ScoredBlocks, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return h.blocks(r), nil
 	})
+}
+
+// predict notes what was asked for and answers what the test says, or well.
+func (h *house) predict(r models.PredictRowsRequest) (models.Predictions, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.predicted = append(h.predicted, r)
+	if h.predictErr != nil {
+		if err := h.predictErr(len(h.predicted)); err != nil {
+			return models.Predictions{}, err
+		}
+	}
+	return models.Predictions{File: models.Ref{URI: "s3://b/" + r.Who}, Rows: 5, Classes: 1, Node: r.Node.Node}, nil
 }
 
 func (h *house) registerTraining() {

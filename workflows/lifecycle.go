@@ -1,7 +1,9 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -81,8 +83,21 @@ func (l *lifecycle) run(ctx workflow.Context) (models.LifecycleResult, error) {
 	}
 
 	result.Version, err = l.register(ctx, snapshot, trained, judged)
-	if err != nil || l.status.Spec.Deploy == nil {
+	if err != nil {
 		return result, err
+	}
+	if l.status.Spec.Evaluate.Approval != nil {
+		approval, err := l.approve(ctx, result.Version)
+		if err != nil {
+			return result, err
+		}
+		if approval.Verdict != models.VerdictPass {
+			result.Reason = notApproved(approval)
+			return result, nil
+		}
+	}
+	if l.status.Spec.Deploy == nil {
+		return result, nil
 	}
 
 	reply, err := l.rollOut(ctx, result.Version)
@@ -150,8 +165,8 @@ func (l *lifecycle) evaluate(ctx workflow.Context, snapshot models.Snapshot, tra
 		stageOptions(ctx, models.StageEvaluate, "Evaluate "+spec.Model.Name),
 		models.EvaluateWorkflow, models.EvaluateInput{
 			Model: spec.Model.Name, Spec: spec.Evaluate, Data: spec.Data, Snapshot: snapshot,
-			Candidate: trained.Artifact, RunID: trained.RunID, OutOfFold: trained.OutOfFold,
-			Champion: champion.Champion, Seed: 1,
+			Candidate: trained.Artifact, RunID: trained.RunID, ArtifactURI: artifactsOf(trained.Artifact), OutOfFold: trained.OutOfFold,
+			Champion: champion.Champion, Train: spec.Train, Seed: 1,
 		})
 	if err == nil {
 		l.status.Evaluation, l.status.Gate = &judged.Evaluation, &judged.Gate
@@ -167,9 +182,12 @@ func (l *lifecycle) register(ctx workflow.Context, snapshot models.Snapshot, tra
 	request := models.RegisterRequest{
 		RequestID: l.id + "/register", ReplyTo: l.id, Spec: spec,
 		Candidate: models.Candidate{
-			Lifecycle: l.id, RunID: trained.RunID, Snapshot: snapshot.SHA256(), Artifact: trained.Artifact,
-			Metrics: judged.Evaluation.Candidate, Gate: judged.Gate, Reference: judged.Evaluation.Reference,
-			Devices: trained.Devices, CodeSHA256: spec.Train.Code.SHA256, SpecSHA256: digest(spec),
+			Lifecycle: l.id, LifecycleRun: workflow.GetInfo(ctx).WorkflowExecution.RunID, RunID: trained.RunID,
+			Snapshot: snapshot.SHA256(), SnapshotManifest: snapshot.Manifest, Artifact: trained.Artifact,
+			Metrics: judged.Evaluation.Candidate, Gate: judged.Gate, Evidence: judged.Evaluation.Files,
+			Reference: judged.Evaluation.Reference, Devices: trained.Devices, Hosts: trained.Hosts,
+			CodeSHA256: spec.Train.Code.SHA256, SpecSHA256: digest(spec),
+			Trained: models.TimeSpan{Began: l.status.Started[models.StageTrain], Ended: l.status.Ended[models.StageTrain]},
 		},
 	}
 	reply, err := ask[models.RegisterReply](ctx, models.SignalRegistered,
@@ -184,6 +202,37 @@ func (l *lifecycle) register(ctx workflow.Context, snapshot models.Snapshot, tra
 	l.status.Version = reply.Version
 	publish(ctx, attributeVersion.ValueSet(reply.Version))
 	return reply.Version, nil
+}
+
+// artifactsOf is the root of the run's artifacts: agents store the model in a
+// directory right below it.
+func artifactsOf(model models.ModelArtifact) string {
+	source := strings.TrimSuffix(model.Source, "/")
+	return source[:max(strings.LastIndexByte(source, '/'), 0)]
+}
+
+// approve asks a person through the steward, which keeps the question.
+func (l *lifecycle) approve(ctx workflow.Context, version string) (models.Approval, error) {
+	spec := *l.status.Spec.Evaluate.Approval
+	l.enter(ctx, models.StageApprove, fmt.Sprintf("a person's approval, at most %s: `mainspring approve %s %s --reason …`",
+		spec.Timeout, l.status.Spec.Model.Name, version))
+	defer l.leave(ctx, models.StageApprove)
+	request := models.ApprovalRequest{RequestID: l.id + "/approve", ReplyTo: l.id, Version: version, Spec: spec}
+	reply, err := ask[models.ApprovalReply](ctx, models.SignalApproved,
+		models.StewardSignal{Model: l.status.Spec.Model.Name, RequestApproval: &request},
+		func(r models.ApprovalReply) bool { return r.RequestID == request.RequestID })
+	if err == nil {
+		l.status.Approval = &reply.Approval
+		publish(ctx, attributeVerdict.ValueSet(string(reply.Approval.Verdict)))
+	}
+	return reply.Approval, err
+}
+
+func notApproved(a models.Approval) string {
+	if a.Verdict == models.VerdictFail {
+		return fmt.Sprintf("rejected by %s: %s", a.By, a.Reason)
+	}
+	return "not approved: " + a.Reason
 }
 
 func (l *lifecycle) rollOut(ctx workflow.Context, version string) (models.RollOutReply, error) {
@@ -282,7 +331,7 @@ func (l *lifecycle) show(ctx workflow.Context, now string) {
 	p.linef("")
 	p.linef("Now: %s", now)
 	p.header("stage", "took", "outcome")
-	for _, stage := range []models.Stage{models.StagePrepare, models.StageTrain, models.StageEvaluate, models.StageRegister, models.StageRollout} {
+	for _, stage := range []models.Stage{models.StagePrepare, models.StageTrain, models.StageEvaluate, models.StageRegister, models.StageApprove, models.StageRollout} {
 		if started, ok := l.status.Started[stage]; ok {
 			p.row(string(stage), l.took(stage, started), l.outcome(stage))
 		}
@@ -304,8 +353,10 @@ func (l *lifecycle) outcome(stage models.Stage) string {
 	case stage == models.StageTrain && s.Training != nil:
 		return fmt.Sprintf("run `%s`, %d steps, %d restarts", s.Training.RunID, s.Training.Steps, s.Training.Restarts)
 	case stage == models.StageEvaluate && s.Evaluation != nil:
-		loss := s.Evaluation.Candidate[models.LogLoss]
-		return fmt.Sprintf("log-loss %s [%s, %s]", number(loss.Value), number(loss.Low), number(loss.High))
+		metric := cmp.Or(s.Spec.Evaluate.Champion.Metric, s.Spec.Data.Task.DefaultMetric())
+		return fmt.Sprintf("%s %s; gate: %s", metric, interval(s.Evaluation.Candidate[metric]), s.Gate.Verdict)
+	case stage == models.StageApprove && s.Approval != nil:
+		return fmt.Sprintf("%s by %s: %s", s.Approval.Verdict, orNone(s.Approval.By), s.Approval.Reason)
 	case stage == models.StageRollout && s.Result != nil:
 		return s.Result.Reason
 	default:

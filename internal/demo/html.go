@@ -26,19 +26,23 @@ type page struct {
 	SpecJSON   string
 	Workflows  []link
 	Offered    []link // pages of the stack
+	Chain      string // whether the steward's records follow each other
 }
 
 // lifecyclePage is one lifecycle with its pictures.
 type lifecyclePage struct {
 	LifecycleStory
-	Title   string
-	Outcome string // promoted, refused, failed, unfinished
-	Reason  string
-	Curve   template.HTML
-	Days    template.HTML
-	Steps   []stepPage
-	Took    string
-	Account *accountPage // nil: nothing was leased, or it did not end
+	Title       string
+	Outcome     string // promoted, refused, failed, unfinished
+	Reason      string
+	Curve       template.HTML
+	Days        template.HTML
+	Gate        *gatePage // nil: it was never judged
+	Calibration template.HTML
+	Serving     string
+	Steps       []stepPage
+	Took        string
+	Account     *accountPage // nil: nothing was leased, or it did not end
 }
 
 // stepPage is one canary step.
@@ -68,6 +72,7 @@ func renderHTML(story *Story) ([]byte, error) {
 		Story: story, Summary: summary(story), Sentences: sentences(story),
 		Timeline: timeline(story), Loss: lossPlot(story), Martingale: martingalePlot(story),
 		SpecJSON: string(spec), Workflows: workflowLinks(story), Offered: offeredLinks(story),
+		Chain: chainWords(story.Records),
 	}
 	for _, l := range story.Lifecycles {
 		p.Lifecycles = append(p.Lifecycles, newLifecyclePage(l))
@@ -80,7 +85,8 @@ func renderHTML(story *Story) ([]byte, error) {
 }
 
 func newLifecyclePage(l LifecycleStory) lifecyclePage {
-	p := lifecyclePage{LifecycleStory: l, Curve: curvePlot(l), Days: daysPlot(l), Took: took(l), Account: accountOf(l)}
+	p := lifecyclePage{LifecycleStory: l, Curve: curvePlot(l), Days: daysPlot(l), Took: took(l), Account: accountOf(l),
+		Gate: gateOf(l), Calibration: reliabilityPlot(l), Serving: servingWords(l)}
 	p.Title = "First champion"
 	if t := l.Status.Spec.Trigger; t != nil && t.Kind == models.TriggerAlarm {
 		p.Title = "Retraining as of " + date(l.Status.Spec.Data.AsOf)

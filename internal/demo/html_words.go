@@ -142,6 +142,14 @@ func metricWord(name string) string {
 		return "Brier score"
 	case models.AUC:
 		return "AUC"
+	case models.PRAUC:
+		return "average precision"
+	case models.F1, models.RMSE, models.MAE, models.R2:
+		return strings.ToUpper(name)
+	case models.Accuracy, models.Pinball:
+		return name
+	case models.CalibrationError:
+		return "calibration error"
 	default:
 		return name
 	}

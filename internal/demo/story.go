@@ -48,7 +48,8 @@ type Version struct {
 	Alias          string             `json:"alias"` // champion, previous, challenger or empty
 	URL            string             `json:"url"`
 	Lifecycle      string             `json:"lifecycle"`
-	Since          time.Time          `json:"since,omitzero"` // event time of its first block as champion
+	Since          time.Time          `json:"since,omitzero"`        // event time of its first block as champion
+	SigningKey     string             `json:"signing_key,omitempty"` // ID of the key; empty: not signed
 }
 
 // Retrain is one retraining and how it ended.

@@ -239,9 +239,11 @@ func (t *teller) noteSteward() {
 		switch r.Action {
 		case models.ActionPromoted:
 			kind = EventPromoted
-		case models.ActionRolledBack, models.ActionRefused, models.ActionRetrainRefused:
+		case models.ActionRolledBack, models.ActionRefused, models.ActionRetrainRefused, models.ActionRejected,
+			models.ActionApprovalExpired, models.ActionAliasMoved:
 			kind = EventRefused
-		case models.ActionRegistered, models.ActionRolloutStarted, models.ActionRetrainStarted, models.ActionRetrainEnded:
+		case models.ActionRegistered, models.ActionRolloutStarted, models.ActionRetrainStarted, models.ActionRetrainEnded,
+			models.ActionClaimed, models.ActionApprovalAsked, models.ActionApproved, models.ActionAliasesRestored, models.ActionAliasesAdopted:
 		}
 		about := ""
 		if r.Version != "" {
@@ -320,6 +322,9 @@ func (t *teller) versionStory(v models.ModelVersion) Version {
 	told := Version{
 		Version: v.Version, RunID: v.Candidate.RunID, SnapshotSHA256: v.Candidate.Snapshot,
 		Metrics: map[string]float64{}, URL: v.URL, Lifecycle: v.Candidate.Lifecycle,
+	}
+	if v.Signature != nil {
+		told.SigningKey = v.Signature.KeyID
 	}
 	for name, e := range v.Candidate.Metrics {
 		told.Metrics[string(name)] = e.Value

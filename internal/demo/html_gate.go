@@ -1,0 +1,100 @@
+package demo
+
+import (
+	"cmp"
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// checksShown bounds the gate's table: with many slices it would bury the rest.
+const checksShown = 14
+
+// gatePage is the gate's table, what decided first.
+type gatePage struct {
+	models.GateVerdict
+	Rows []gateRow
+	More string // what the table leaves out; empty: nothing
+}
+
+type gateRow struct {
+	models.GateCheck
+	Title string
+}
+
+func gateOf(l LifecycleStory) *gatePage {
+	if l.Status.Gate == nil {
+		return nil
+	}
+	page := &gatePage{GateVerdict: *l.Status.Gate}
+	checks := slices.Clone(page.Checks)
+	slices.SortStableFunc(checks, func(a, b models.GateCheck) int {
+		return cmp.Or(verdictRank(a.Verdict)-verdictRank(b.Verdict), isSlice(a)-isSlice(b))
+	})
+	for _, c := range checks[:min(len(checks), checksShown)] {
+		title := metricWord(c.Name)
+		if c.Slice != "" {
+			title += ", " + c.Slice
+		}
+		page.Rows = append(page.Rows, gateRow{c, title})
+	}
+	if more := checks[len(page.Rows):]; len(more) > 0 {
+		page.More = fmt.Sprintf("%s more, the best of them %s; all are in evaluation/gate.md among the MLflow run's artifacts.",
+			counted(len(more), "check"), more[len(more)-1].Verdict)
+	}
+	return page
+}
+
+func verdictRank(v models.Verdict) int {
+	return slices.Index([]models.Verdict{models.VerdictFail, models.VerdictInconclusive, models.VerdictPass}, v)
+}
+
+func isSlice(c models.GateCheck) int { return min(len(c.Slice), 1) }
+
+// reliabilityPlot holds what was predicted against what happened.
+func reliabilityPlot(l LifecycleStory) template.HTML {
+	e := l.Status.Evaluation
+	if e == nil || len(e.Reliability) == 0 {
+		return ""
+	}
+	observed := series{name: "candidate", class: "c1", line: true, dots: true}
+	ideal := series{name: "perfectly calibrated", class: "reference", line: true, points: []point{{x: 0, y: 0}, {x: 1, y: 1}}}
+	for _, b := range e.Reliability {
+		if b.Rows > 0 {
+			observed.points = append(observed.points, point{x: b.Predicted, y: b.Observed, note: fmt.Sprintf(
+				"of %s rows predicted about %s, %s had the outcome", grouped(b.Rows), percent(b.Predicted), percent(b.Observed))})
+		}
+	}
+	p := plot{title: "Reliability diagram", width: 470, height: 240, series: []series{ideal, observed}}
+	p.x, p.y = axis{label: "mean predicted probability", to: 1}, axis{label: "share with the outcome", to: 1}
+	return p.render()
+}
+
+// servingWords is what one answer costs.
+func servingWords(l LifecycleStory) string {
+	e := l.Status.Evaluation
+	if e == nil || e.Serving == nil {
+		return ""
+	}
+	words := []string{fmt.Sprintf("%s of model files", readableBytes(e.Serving.SizeBytes))}
+	if t := e.Serving.Latency; t != nil {
+		words = append(words, fmt.Sprintf("one row takes %.2f ms in the median and %.2f ms in 99 of 100 cases on the %s runtime",
+			t.P50Millis, t.P99Millis, e.Serving.Runtime))
+	}
+	return strings.Join(words, "; ")
+}
+
+// chainWords says whether the steward's records still follow each other.
+func chainWords(records []models.Record) string {
+	if len(records) == 0 {
+		return ""
+	}
+	first := records[0]
+	if err := models.VerifyRecords(records, first.Sequence-1, first.Previous); err != nil {
+		return "broken: " + err.Error()
+	}
+	return "unbroken, up to " + shortDigest(records[len(records)-1].Hash)
+}
