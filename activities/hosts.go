@@ -25,7 +25,10 @@ type Hosts struct {
 	Runner  runner.Runner
 	Store   artifact.Store
 	// Metrics receives what rank 0 reports.
-	Metrics      MetricLogger
+	Metrics MetricLogger
+	// Meters makes what reads how busy the host is with a training that has these
+	// devices. nil: nobody reads it.
+	Meters       func([]models.Device) HostMeter
 	Environments Environments
 	Inspector    ModelInspector
 	// Cache is a directory that all agents of a user may share: snapshots,

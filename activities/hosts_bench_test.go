@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -192,4 +193,17 @@ func (m *metricBook) has(point mlflow.Metric) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.points[point]
+}
+
+// of are the points of one metric, by time.
+func (m *metricBook) of(key string) (points []mlflow.Metric) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for p := range m.points {
+		if p.Key == key {
+			points = append(points, p)
+		}
+	}
+	slices.SortFunc(points, func(a, b mlflow.Metric) int { return a.Time.Compare(b.Time) })
+	return points
 }

@@ -27,6 +27,8 @@ func (g *gang) follow(ctx context.Context, handle *runner.Handle) (runner.State,
 	sink := newMetricSink(g.h.Metrics, g.req.Run, g.dir)
 	uploader := g.newUploader()
 	defer g.shipLogs(ctx)()
+	stopSampling := sync.OnceFunc(g.sampleSystem(ctx))
+	defer stopSampling()
 	saved := &savedWork{pools: g.h.Pools, req: g.req}
 	stopWork := g.background(ctx, sink.work, uploader.work, saved.work)
 	defer stopWork()
@@ -48,6 +50,7 @@ func (g *gang) follow(ctx context.Context, handle *runner.Handle) (runner.State,
 		return state, err
 	}
 	stopWork()
+	stopSampling()
 	if g.leads() && conclusion(state, g.req.Train, g.dir).err != nil {
 		uploader.finish(ctx)
 	}

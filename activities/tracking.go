@@ -79,7 +79,8 @@ func pageTags(request models.CreateRunRequest) map[string]string {
 func (t *Tracking) AnnotateRun(ctx context.Context, request models.AnnotateRunRequest) error {
 	batch := mlflow.Batch{RunID: request.RunID, Tags: nonEmpty(request.Tags)}
 	for _, name := range slices.Sorted(maps.Keys(request.Metrics)) {
-		batch.Metrics = append(batch.Metrics, mlflow.Metric{Key: name, Value: request.Metrics[name], Time: request.At})
+		// A column's name can be part of a metric's: no name is a reason to fail.
+		batch.Metrics = append(batch.Metrics, mlflow.Metric{Key: metricKey(name), Value: request.Metrics[name], Time: request.At})
 	}
 	return trackingFailure(t.MLflow.LogBatch(ctx, batch))
 }
@@ -136,9 +137,13 @@ func trackingFailure(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, mlflow.ErrHeld): // first: withdrawing may have failed as well
+		return &models.Error{Kind: models.KindNotOwner, Message: err.Error()}
 	case errors.Is(err, mlflow.ErrUnavailable):
 		return &models.Error{Kind: models.KindUnavailable, Message: err.Error()}
-	case errors.Is(err, mlflow.ErrInvalid), errors.Is(err, mlflow.ErrDenied), errors.Is(err, mlflow.ErrNotFound):
+	case errors.Is(err, mlflow.ErrNotFound):
+		return &models.Error{Kind: models.KindNotFound, Message: err.Error()}
+	case errors.Is(err, mlflow.ErrInvalid), errors.Is(err, mlflow.ErrDenied):
 		return &models.Error{Kind: models.KindInvalidSpec, Message: strings.TrimSpace(err.Error())}
 	default:
 		return err

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -55,7 +56,7 @@ func TestFinishRunRecordsFiguresAndStatus(t *testing.T) {
 	run, err := tracking.CreateRun(t.Context(), runRequest)
 	require.NoError(t, err)
 	request := models.FinishRunRequest{RunID: run.RunID, Status: "FINISHED", EndTime: runRequest.StartTime.Add(time.Minute),
-		Metrics: map[string]float64{"test_log_loss": 0.52}, Tags: map[string]string{"mainspring.gate": "pass"}}
+		Metrics: map[string]float64{"test_log_loss": 0.52, "log_loss/carrier=<9E>": 1, "../x": math.NaN()}, Tags: map[string]string{"mainspring.gate": "pass"}}
 	for range 2 {
 		require.NoError(t, tracking.FinishRun(t.Context(), request))
 	}
@@ -64,6 +65,8 @@ func TestFinishRunRecordsFiguresAndStatus(t *testing.T) {
 	require.Equal(t, mlflow.RunFinished, got.Status)
 	require.InDelta(t, 0.52, got.Metrics["test_log_loss"].Value, 1e-12)
 	require.Equal(t, "pass", got.Tags["mainspring.gate"])
+	require.InDelta(t, 1, got.Metrics["log_loss/carrier__9E_"].Value, 0, "a name that MLflow refuses is no reason to fail")
+	require.True(t, math.IsNaN(got.Metrics["x"].Value))
 }
 
 func TestAnnotateRunLeavesTheRunOpen(t *testing.T) {

@@ -55,7 +55,9 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 		scoring: &activities.Scoring{Store: store, Models: &activities.ServingModels{
 			Store: store, Runtime: sync.OnceValues(func() (*serving.Runtime, error) { return serving.OpenRuntime(serving.RuntimeConfig{}) }),
 		}},
-		registry: &activities.Registry{MLflow: tracking},
+		registry: &activities.Registry{
+			MLflow: tracking, NamespaceID: namespaceID(c), WorkflowPage: workflowPage(os.Getenv("MAINSPRING_TEMPORAL_UI")),
+		},
 		routing:  &activities.Routing{Store: store},
 		blocks:   &activities.Blocks{Store: store},
 		entities: &activities.Entities{Temporal: c, AsksAtOnce: asks},

@@ -19,6 +19,7 @@ import (
 	"github.com/mainspring-ml/mainspring/activities"
 	"github.com/mainspring-ml/mainspring/internal/accel"
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/hostload"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
 	"github.com/mainspring-ml/mainspring/internal/runner"
 	"github.com/mainspring-ml/mainspring/internal/runner/pyenv"
@@ -207,6 +208,8 @@ func RunAgent(ctx context.Context, config AgentConfig) error {
 	}
 	defer closeHosts()
 	hosts.Pools = poolSignals{c}
+	measurer, _ := inventory.(accel.Measurer)
+	hosts.Meters = activities.NewHostMeters(hostload.Config{Disk: config.StateDir, Measurer: measurer})
 	// Before the first job. That memory can't be limited here is in the log.
 	_, _ = runner.MemoryLimits()
 	w := worker.New(c, models.HostQueue(config.Node), agentOptions())
