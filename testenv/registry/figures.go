@@ -36,12 +36,9 @@ func (s *Stack) Prove(ctx context.Context, size Size) (figures Figures, err erro
 	s.config.Log("%d of %d seeds ended as they must in %.0f s", figures.Seeds.Right, figures.Seeds.Seeds, figures.Seeds.Took)
 	figures.Crowd = s.Crowd(ctx, size.Crowd)
 	s.config.Log("%d lifecycles of one model in %.0f s %s", size.Crowd, figures.Crowd.Took, figures.Crowd.Error)
-	figures.Stories = s.Stories(ctx, size.Outage, storiesAtOnce)
+	figures.Stories = s.Stories(ctx, size.Outage)
 	return figures, ctx.Err()
 }
-
-// storiesAtOnce: they wait most of the time.
-const storiesAtOnce = 6
 
 // Check returns what breaks a promise.
 func (f Figures) Check() error {

@@ -37,12 +37,11 @@ func (s *Stack) stories(outage time.Duration) []story {
 	}
 }
 
-// Stories lives through all of them, each in a slot of its own, so many at once.
-func (s *Stack) Stories(ctx context.Context, outage time.Duration, atOnce int) []StoryFigures {
+// Stories lives through all of them at once, each in a slot of its own.
+func (s *Stack) Stories(ctx context.Context, outage time.Duration) []StoryFigures {
 	stories := s.stories(outage)
 	figures := make([]StoryFigures, len(stories))
 	var group errgroup.Group
-	group.SetLimit(atOnce)
 	for i, story := range stories {
 		group.Go(func() error {
 			ctx, cancel := context.WithTimeout(ctx, outage+seedLimit)
@@ -113,7 +112,7 @@ func (s *Stack) secondSteward(ctx context.Context, slot *Slot) (string, error) {
 		return "", fmt.Errorf("the second steward was not refused: %+v", result)
 	}
 	refusal := rootOf(err)
-	if err := mentions(refusal, "steward", "take-over"); err != nil {
+	if err := mentions(refusal, "held by", "take its model over"); err != nil {
 		return "", err
 	}
 	return refusal, slot.Verify(ctx, model, want)
@@ -195,10 +194,21 @@ func deletedChampion(ctx context.Context, slot *Slot) (string, error) {
 	}
 	for _, r := range status.Records {
 		if r.Action == models.ActionAliasMoved {
+			if err := mentions(r.Reason, "deleted"); err != nil {
+				return "", fmt.Errorf("%w: %v", err, told(status.Records))
+			}
 			return r.Reason, slot.Verify(ctx, model, want)
 		}
 	}
-	return "", fmt.Errorf("the record does not tell of the deletion: %+v", status.Records)
+	return "", fmt.Errorf("the record does not tell of the deletion: %v", told(status.Records))
+}
+
+// told is a record in the words that people read.
+func told(records []models.Record) (lines []string) {
+	for _, r := range records {
+		lines = append(lines, fmt.Sprintf("%d %s %s %v (%s)", r.Sequence, r.Action, r.Version, r.Aliases, r.Reason))
+	}
+	return lines
 }
 
 // rootOf is what failed, without Temporal's wrapping.

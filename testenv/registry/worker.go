@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
@@ -59,7 +60,7 @@ func RunWorker(ctx context.Context) error {
 		w.RegisterWorkflowWithOptions(function, workflow.RegisterOptions{Name: name})
 	}
 	for _, adapter := range []any{
-		&activities.Tracking{MLflow: tracking}, &activities.Registry{MLflow: tracking}, &activities.Entities{Temporal: c},
+		&activities.Tracking{MLflow: tracking}, &activities.Registry{MLflow: tracking, NamespaceID: namespaceID(c)}, &activities.Entities{Temporal: c},
 		&activities.Routing{Store: store, Poll: 100 * time.Millisecond}, &activities.Audit{Store: store}, &activities.Signing{Store: store},
 	} {
 		w.RegisterActivity(adapter)
@@ -82,6 +83,14 @@ func dial(ctx context.Context, getenv func(string) string) (client.Client, error
 	return client.DialContext(ctx, client.Options{
 		HostPort: getenv("TEMPORAL_ADDRESS"), Namespace: getenv("TEMPORAL_NAMESPACE"), DataConverter: payloads, Logger: quiet(),
 	})
+}
+
+// namespaceID is what tells this namespace from all others.
+func namespaceID(c client.Client) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		described, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: os.Getenv("TEMPORAL_NAMESPACE")})
+		return described.GetNamespaceInfo().GetId(), err
+	}
 }
 
 // hurry shortens the time-outs of activities.
