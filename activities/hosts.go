@@ -36,6 +36,9 @@ type Hosts struct {
 	Cache string
 	// Server is the command of the model server, to which its flags are added.
 	Server []string
+	// Predictor is the command that predicts rows with the built-in runtime, to
+	// which its flags are added; see PredictFiles.
+	Predictor []string
 	// Environ is what the agent itself was started with; see rankEnvironment
 	// for what of it reaches a program.
 	Environ []string
@@ -49,6 +52,12 @@ type Hosts struct {
 	EndsJobs bool
 	// Pools hears of saved work of preemptible leases. nil: nobody does.
 	Pools PoolSignaller
+
+	// Facts tells of this host what provenance wants to know, but for its name
+	// and devices. nil: nothing.
+	Facts func(context.Context) models.HostFacts
+	// Policy is what a model must prove before it is served here.
+	Policy ServingPolicy
 
 	claims claims
 }

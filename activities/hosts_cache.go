@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -41,7 +43,17 @@ func (c hostCache) object(ctx context.Context, ref models.Ref) (string, error) {
 // snapshot returns a directory with the snapshot's manifest.json, train and
 // test. Files that several snapshots have in common are on disk once.
 func (c hostCache) snapshot(ctx context.Context, manifest models.Ref) (string, error) {
-	return c.entry("snapshots", manifest.SHA256, func(dir string) error {
+	return c.sides(ctx, "snapshots", manifest, dataset.TrainDir, dataset.TestDir)
+}
+
+// heldOut returns a directory with the snapshot's manifest.json and test.
+func (c hostCache) heldOut(ctx context.Context, manifest models.Ref) (string, error) {
+	return c.sides(ctx, "held-out", manifest, dataset.TestDir)
+}
+
+// sides returns an entry of that kind with some sides of a snapshot.
+func (c hostCache) sides(ctx context.Context, kind string, manifest models.Ref, sides ...string) (string, error) {
+	return c.entry(kind, manifest.SHA256, func(dir string) error {
 		path, err := c.object(ctx, manifest)
 		if err != nil {
 			return err
@@ -54,7 +66,7 @@ func (c hostCache) snapshot(ctx context.Context, manifest models.Ref) (string, e
 		if err != nil {
 			return &models.Error{Kind: models.KindInvalidSpec, Subject: manifest.URI, Message: "the snapshot can't be used", Cause: err}
 		}
-		for _, side := range []string{dataset.TrainDir, dataset.TestDir} {
+		for _, side := range sides {
 			if err := os.MkdirAll(filepath.Join(dir, side), 0o755); err != nil {
 				return err
 			}
@@ -63,6 +75,9 @@ func (c hostCache) snapshot(ctx context.Context, manifest models.Ref) (string, e
 		const parallel = 8
 		group.SetLimit(parallel)
 		for _, file := range content.Files {
+			if side, _, _ := strings.Cut(file.Path, "/"); !slices.Contains(sides, side) {
+				continue
+			}
 			group.Go(func() error { return c.link(ctx, file, filepath.Join(dir, filepath.FromSlash(file.Path))) })
 		}
 		return errors.Join(group.Wait(), os.Link(path, filepath.Join(dir, "manifest.json")))

@@ -160,7 +160,7 @@ func commandNotFound(command, name string, cause error) error {
 type buildLog struct {
 	ctx          context.Context //nolint:containedctx // it bounds this one build
 	store        artifact.Store
-	uri          string
+	uri          string // empty: nowhere
 	unlessReused bool
 
 	mu   sync.Mutex
@@ -206,6 +206,9 @@ func (l *buildLog) finish(built pyenv.Environment, err error) {
 
 func (l *buildLog) put() {
 	const limit = 30 * time.Second
+	if l.uri == "" {
+		return // it stays on this host
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), limit)
 	defer cancel()
 	info, err := os.Stat(l.path)

@@ -35,6 +35,10 @@ func TestMain(m *testing.M) {
 		os.Exit(playRank(os.Args[2:]))
 	case "serve":
 		os.Exit(playServer(os.Args[2:]))
+	case "predict":
+		os.Exit(playPredictor(os.Args[2:]))
+	case "answer":
+		os.Exit(playAnswerer(os.Args[2:]))
 	default:
 		os.Exit(m.Run())
 	}

@@ -224,7 +224,8 @@ func (g *gang) earlierResult() (result models.RanksResult, found bool, err error
 func (g *gang) conclude(ctx context.Context, report models.AttemptReport) (models.RanksResult, error) {
 	g.phase(phaseUploading)
 	detail, _ := g.read()
-	result := models.RanksResult{Steps: detail.Step, Curve: detail.Curve, Reattached: detail.Reattached, Report: report}
+	result := models.RanksResult{Steps: detail.Step, Curve: detail.Curve, Reattached: detail.Reattached, Report: report,
+		Host: g.h.facts(ctx, g.req.Node)}
 	if g.leads() {
 		if err := g.storeModel(ctx, &result); err != nil {
 			return models.RanksResult{}, err

@@ -73,7 +73,7 @@ func (h *Hosts) StartReplica(ctx context.Context, req models.StartReplicaRequest
 func nothing() (struct{}, int) { return struct{}{}, 0 }
 
 func (h *Hosts) startServer(ctx context.Context, key string, req models.StartReplicaRequest) (*runner.Handle, error) {
-	model, err := h.cache().model(ctx, req.Artifact.Manifest)
+	model, err := h.trustedModel(ctx, req)
 	if err != nil {
 		return nil, err
 	}

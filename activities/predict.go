@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/serving"
@@ -30,100 +30,129 @@ type ModelLoader interface {
 // busy, few enough to heartbeat between.
 const batchRows = 4096
 
-// prediction is one model's turn.
+// prediction is one model's turn at the held-out rows, with the built-in
+// runtime.
 type prediction struct {
-	who      string // for people: "candidate"
-	artifact models.ModelArtifact
-	input    models.EvaluateInput
+	models.PredictRowsRequest
+	form form
 }
 
-// predict returns the probability of label 1 for each row of the table.
-func (s *Scoring) predict(ctx context.Context, p prediction, table dataset.Table) ([]float64, error) {
+func newPrediction(req models.PredictRowsRequest) prediction {
+	return prediction{req, formOf(req)}
+}
+
+// answer loads the model and answers all rows of the table, then times single
+// ones.
+func (p prediction) answer(ctx context.Context, loader ModelLoader, table dataset.Table) (answers, error) {
 	if err := p.checkPorts(); err != nil {
-		return nil, err
+		return answers{}, err
 	}
-	model, err := s.Models.LoadModel(ctx, p.artifact)
+	model, err := loader.LoadModel(ctx, p.Artifact)
 	if err != nil {
-		return nil, unavailable(p.artifact.Source, "the "+p.who+" can't be loaded", err)
+		return answers{}, unavailable(p.Artifact.Source, "the "+p.Who+" can't be loaded", err)
 	}
-	probabilities, err := p.run(ctx, model, table)
+	result, err := p.run(ctx, model, table)
 	if closing := model.Close(); err == nil && closing != nil {
-		err = unavailable(p.artifact.Source, "the "+p.who+" can't be closed", closing)
+		err = unavailable(p.Artifact.Source, "the "+p.Who+" can't be closed", closing)
 	}
-	return probabilities, err
+	return result, err
 }
 
 // checkPorts compares the model's ports with the data's columns before
 // anything is loaded.
 func (p prediction) checkPorts() error {
 	var unfed []string
-	for _, port := range p.artifact.Inputs {
-		if !slices.Contains(p.input.Data.Features, port.Name) {
+	for _, port := range p.Artifact.Inputs {
+		if !slices.Contains(p.Data.Features, port.Name) {
 			text := fmt.Sprintf("input %q is no feature", port.Name)
-			if near := dataset.Nearest(port.Name, p.input.Data.Features); near != "" {
+			if near := dataset.Nearest(port.Name, p.Data.Features); near != "" {
 				text += fmt.Sprintf(" (nearest: %q)", near)
 			}
 			unfed = append(unfed, text)
 		}
 	}
 	if len(unfed) > 0 {
-		return p.reject(strings.Join(unfed, ", ")+"; the features are "+strings.Join(p.input.Data.Features, ", "),
+		return p.reject(strings.Join(unfed, ", ")+"; the features are "+strings.Join(p.Data.Features, ", "),
 			"name the model's inputs like the columns in data.features", nil)
 	}
-	if !slices.ContainsFunc(p.artifact.Outputs, func(o models.ModelPort) bool { return o.Name == p.output() }) {
-		names := make([]string, len(p.artifact.Outputs))
-		for i, o := range p.artifact.Outputs {
+	if !slices.ContainsFunc(p.Artifact.Outputs, func(o models.ModelPort) bool { return o.Name == p.form.output }) {
+		names := make([]string, len(p.Artifact.Outputs))
+		for i, o := range p.Artifact.Outputs {
 			names[i] = o.Name
 		}
-		return p.reject(fmt.Sprintf("there is no output %q; the outputs are %s", p.output(), strings.Join(names, ", ")),
-			"set evaluate.prediction to the output that holds the probability of label 1", nil)
+		return p.reject(fmt.Sprintf("there is no output %q; the outputs are %s", p.form.output, strings.Join(names, ", ")),
+			p.form.nameIt(), nil)
 	}
 	return nil
 }
 
-func (p prediction) output() string { return cmp.Or(p.input.Spec.Prediction, defaultPrediction) }
-
 func (p prediction) reject(message, hint string, cause error) error {
+	return rejectAnswers(p.PredictRowsRequest, message, hint, cause)
+}
+
+// rejectAnswers says whose answers can't be used.
+func rejectAnswers(req models.PredictRowsRequest, message, hint string, cause error) *models.Error {
 	return &models.Error{
-		Kind: models.KindModelRejected, Subject: p.who + " " + p.artifact.Source,
+		Kind: models.KindModelRejected, Subject: req.Who + " " + req.Artifact.Source,
 		Message: message, Hint: hint, Cause: cause,
 	}
 }
 
 // run predicts batch by batch.
-func (p prediction) run(ctx context.Context, model Predictor, table dataset.Table) ([]float64, error) {
-	columns := feedable(table, p.artifact.Inputs)
-	probabilities := make([]float64, 0, table.Rows())
+func (p prediction) run(ctx context.Context, model Predictor, table dataset.Table) (answers, error) {
+	result := answers{values: make([]float64, 0, table.Rows())}
+	columns := feedable(table, p.Artifact.Inputs)
+	began := time.Now()
 	for from := 0; from < table.Rows(); from += batchRows {
 		to := min(from+batchRows, table.Rows())
-		batch := make(serving.Columns, len(columns))
-		for name, values := range columns {
-			batch[name] = cut(values, from, to)
-		}
-		inputs, err := serving.Feed(p.artifact.Inputs, batch)
+		outputs, err := p.predict(ctx, model, columns, from, to)
 		if err != nil {
-			return nil, p.reject("the data can't be fed", "cast the column, or the model's input", err)
+			return result, err
 		}
-		outputs, err := model.Predict(ctx, inputs)
-		if errors.Is(err, context.Canceled) {
-			return nil, err
-		}
+		values, err := p.read(outputs, from, to)
 		if err != nil {
-			return nil, p.reject("the prediction failed", "", err)
+			return result, err
 		}
-		answers, err := p.probabilities(outputs, to-from)
-		if err != nil {
-			return nil, err
+		width := len(values) / (to - from)
+		if result.width > 0 && result.width != width {
+			return result, p.reject(fmt.Sprintf("output %q has %d values for some rows and %d for others", p.form.output, result.width, width), "", nil)
 		}
-		probabilities = append(probabilities, answers...)
-		recordProgress(ctx, fmt.Sprintf("%s: %d of %d rows", p.who, to, table.Rows()))
+		result.width, result.values = width, append(result.values, values...)
+		recordProgress(ctx, fmt.Sprintf("%s: %d of %d rows", p.Who, to, table.Rows()))
 	}
-	return probabilities, nil
+	result.seconds = time.Since(began).Seconds()
+	var err error
+	result.latency, err = timeRows(table.Rows(), time.Now, func(row int) error {
+		_, err := p.predict(ctx, model, columns, row, row+1)
+		return err
+	})
+	return result, err
 }
 
-// probabilities reads one number from 0 to 1 per row out of the answer.
-func (p prediction) probabilities(outputs map[string]serving.Tensor, rows int) ([]float64, error) {
-	tensor := outputs[p.output()]
+// predict asks the model about some rows, which is what a server does with a
+// request.
+func (p prediction) predict(ctx context.Context, model Predictor, columns serving.Columns, from, to int) (map[string]serving.Tensor, error) {
+	batch := make(serving.Columns, len(columns))
+	for name, values := range columns {
+		batch[name] = cut(values, from, to)
+	}
+	inputs, err := serving.Feed(p.Artifact.Inputs, batch)
+	if err != nil {
+		return nil, p.reject("the data can't be fed", "cast the column, or the model's input", err)
+	}
+	outputs, err := model.Predict(ctx, inputs)
+	if errors.Is(err, context.Canceled) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, p.reject("the prediction failed", "", err)
+	}
+	return outputs, nil
+}
+
+// read takes the numbers of some rows out of an answer.
+func (p prediction) read(outputs map[string]serving.Tensor, from, to int) ([]float64, error) {
+	tensor := outputs[p.form.output]
 	var values []float64
 	switch data := tensor.Data.(type) {
 	case []float64:
@@ -135,18 +164,10 @@ func (p prediction) probabilities(outputs map[string]serving.Tensor, rows int) (
 	case []int32:
 		values = widen(data)
 	default:
-		return nil, p.reject(fmt.Sprintf("output %q holds %s, no numbers", p.output(), tensor.Datatype),
-			"set evaluate.prediction to the output that holds the probability of label 1", nil)
+		return nil, p.reject(fmt.Sprintf("output %q holds %s, no numbers", p.form.output, tensor.Datatype), p.form.nameIt(), nil)
 	}
-	if len(values) != rows {
-		return nil, p.reject(fmt.Sprintf("output %q has the shape %v for %d rows; one value per row is needed",
-			p.output(), tensor.Shape, rows), "leave only the column of label 1 in the model's output", nil)
-	}
-	for i, v := range values {
-		if math.IsNaN(v) || v < 0 || v > 1 {
-			return nil, p.reject(fmt.Sprintf("output %q is %v for a held-out row (row %d of its batch), no probability",
-				p.output(), v, i), "end the model with a sigmoid, or name another output in evaluate.prediction", nil)
-		}
+	if message, hint := p.form.check(values, block{from: from, rows: to - from, shape: tensor.Shape}); message != "" {
+		return nil, p.reject(message, hint, nil)
 	}
 	return values, nil
 }
@@ -159,54 +180,5 @@ func widen[N int32 | int64 | float32](values []N) []float64 {
 	return out
 }
 
-// feedable turns the inputs' columns into what serving.Feed takes. Nulls of
-// numbers become NaN, so that only a model with float inputs is fed them;
-// nulls of strings become the empty string.
-func feedable(table dataset.Table, inputs []models.ModelPort) serving.Columns {
-	columns := make(serving.Columns, len(inputs))
-	for _, port := range inputs {
-		s := table.Column(port.Name)
-		switch {
-		case s.Type == dataset.TypeString:
-			columns[port.Name] = s.Strings
-		case s.Nulls != nil:
-			columns[port.Name] = withNaN(s)
-		case s.Type == dataset.TypeFloat64:
-			columns[port.Name] = s.Floats
-		case s.Type == dataset.TypeBool:
-			bools := make([]bool, len(s.Ints))
-			for i, v := range s.Ints {
-				bools[i] = v != 0
-			}
-			columns[port.Name] = bools
-		default:
-			columns[port.Name] = s.Ints
-		}
-	}
-	return columns
-}
-
-func withNaN(s *dataset.Series) []float64 {
-	out := make([]float64, s.Len())
-	for i := range out {
-		v, ok := s.Number(i)
-		if !ok {
-			v = math.NaN()
-		}
-		out[i] = v
-	}
-	return out
-}
-
-func cut(values any, from, to int) any {
-	switch v := values.(type) {
-	case []string:
-		return v[from:to]
-	case []float64:
-		return v[from:to]
-	case []bool:
-		return v[from:to]
-	default:
-		return values.([]int64)[from:to]
-	}
-}
+// taskOf is the task of the data with its default.
+func taskOf(data models.DataSpec) models.Task { return cmp.Or(data.Task, models.TaskBinary) }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -49,11 +50,11 @@ func (m *carrierModel) Close() error {
 	return nil
 }
 
-// loaded are the models of the tests by their artifact's digest.
+// loaded are the models of the tests by the last part of their source.
 type loaded map[string]*carrierModel
 
 func (l loaded) LoadModel(_ context.Context, a models.ModelArtifact) (activities.Predictor, error) {
-	m, ok := l[a.Manifest.SHA256]
+	m, ok := l[path.Base(a.Source)]
 	if !ok {
 		return nil, &models.Error{Kind: models.KindModelRejected, Message: "not a model"}
 	}
@@ -62,7 +63,7 @@ func (l loaded) LoadModel(_ context.Context, a models.ModelArtifact) (activities
 
 func carrierArtifact(name string) models.ModelArtifact {
 	return models.ModelArtifact{
-		Manifest: models.Ref{SHA256: name}, Source: "s3://mainspring/" + name,
+		Source:  "s3://mainspring/" + name,
 		Inputs:  []models.ModelPort{{Name: "carrier", Datatype: "BYTES", Shape: []int64{-1, 1}}},
 		Outputs: []models.ModelPort{{Name: "probability", Datatype: "FP32", Shape: []int64{-1, 1}}},
 	}
@@ -79,7 +80,25 @@ func scoringInput(t *testing.T, store artifact.Store) models.EvaluateInput {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return models.EvaluateInput{Model: "delay", Data: shipmentSpec(), Snapshot: snapshot, Candidate: carrierArtifact("good"), Seed: 7}
+	candidate := carrierArtifact("good")
+	candidate.Manifest = storedModel(t, store)
+	return models.EvaluateInput{Model: "delay", Data: shipmentSpec(), Snapshot: snapshot, Candidate: candidate, Seed: 7}
+}
+
+// storedModel is a model of 7 bytes.
+func storedModel(t *testing.T, store artifact.Store) models.Ref {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"MLmodel": "{}", "model.onnx": "bytes"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	manifest, err := artifact.PutTree(t.Context(), store, dir, "models/good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return manifest
 }
 
 func TestScoreModel(t *testing.T) {
@@ -120,6 +139,11 @@ func TestScoreModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if serving := got.Serving; serving == nil || serving.SizeBytes != 7 || serving.Runtime != models.RuntimeONNX ||
+		serving.Latency.Requests != 200 || serving.Latency.P99Millis < serving.Latency.P50Millis || serving.Latency.P50Millis <= 0 {
+		t.Errorf("serving costs %+v", serving)
+	}
+	got.Serving, again.Serving = nil, nil // a latency is never the same twice
 	first, _ := json.Marshal(got)
 	if second, _ := json.Marshal(again); !bytes.Equal(first, second) {
 		t.Error("the same input gives another evaluation")
@@ -199,7 +223,7 @@ func TestReferenceJoinsOutOfFoldAndHeldOutDays(t *testing.T) {
 		text string
 	}{
 		"other keys":   {encode(t, []fold{{"x", 0.5}}), "none of the 1 keys is a training row's"},
-		"no numbers":   {encode(t, []fold{{rows[0].ID, math.NaN()}}), "is no probability"},
+		"no numbers":   {encode(t, []fold{{rows[0].ID, math.NaN()}}), "is NaN, no probability"},
 		"other column": {encode(t, []struct{ ID string }{{"x"}}), `must be Parquet with the columns "id" and "prediction"`},
 		"no Parquet":   {[]byte("id,prediction"), `must be Parquet`},
 	} {
@@ -249,15 +273,15 @@ func TestModelsThatDoNotFit(t *testing.T) {
 			[]string{`no output "score"; the outputs are probability`, "evaluate.prediction"},
 		},
 		"two columns": {
-			func(in *models.EvaluateInput) { in.Candidate = carrierArtifact("halves") },
+			func(in *models.EvaluateInput) { in.Candidate.Source = "s3://mainspring/halves" },
 			[]string{"has the shape [101 2] for 101 rows"},
 		},
 		"no probability": {
-			func(in *models.EvaluateInput) { in.Candidate = carrierArtifact("large") },
+			func(in *models.EvaluateInput) { in.Candidate.Source = "s3://mainspring/large" },
 			[]string{"is 1.5 for a held-out row"},
 		},
 		"no number": {
-			func(in *models.EvaluateInput) { in.Candidate = carrierArtifact("words") },
+			func(in *models.EvaluateInput) { in.Candidate.Source = "s3://mainspring/words" },
 			[]string{"holds BYTES, no numbers"},
 		},
 		"broken champion": {
@@ -269,7 +293,7 @@ func TestModelsThatDoNotFit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			input := base
-			input.Candidate = carrierArtifact("good")
+			input.Candidate.Inputs, input.Candidate.Outputs = carrierArtifact("good").Inputs, carrierArtifact("good").Outputs
 			c.change(&input)
 			_, err := s.ScoreModel(t.Context(), input)
 			wantFailure(t, err, models.KindModelRejected, c.texts...)

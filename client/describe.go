@@ -23,11 +23,15 @@ func results(stage models.Stage, status models.LifecycleStatus) string {
 		}
 	case models.StageEvaluate:
 		if status.Evaluation != nil {
-			text = describeEvaluation(*status.Evaluation)
+			text = fmt.Sprintf("%d rows in %d blocks", status.Evaluation.Rows, status.Evaluation.Blocks)
 		}
 	case models.StageRegister:
 		if status.Version != "" {
 			text = "version " + status.Version
+		}
+	case models.StageApprove:
+		if status.Approval != nil {
+			text = describeApproval(*status.Approval)
 		}
 	case models.StageRollout, models.StageDone:
 		// Told by the result.
@@ -58,20 +62,6 @@ func describeTraining(training models.TrainResult) string {
 	}
 	if training.RunURL != "" {
 		text += ", " + training.RunURL
-	}
-	return text
-}
-
-func describeEvaluation(evaluation models.Evaluation) string {
-	text := fmt.Sprintf("%d rows in %d blocks", evaluation.Rows, evaluation.Blocks)
-	for _, metric := range slices.Sorted(maps.Keys(evaluation.Candidate)) {
-		text += fmt.Sprintf(", %s %.4f", metric, evaluation.Candidate[metric].Value)
-		if champion, ok := evaluation.Champion[metric]; ok {
-			text += fmt.Sprintf(" (champion %.4f)", champion.Value)
-		}
-	}
-	if gain := evaluation.Gain; gain != nil {
-		text += fmt.Sprintf(", gain %+.4f [%+.4f, %+.4f]", gain.Value, gain.Low, gain.High)
 	}
 	return text
 }

@@ -24,6 +24,7 @@ type fakeServer struct {
 	scenes  []scene
 	current int
 	over    chan struct{} // closed after the last scene
+	watched string        // whose queries move the script on
 	result  any
 	failure error
 
@@ -37,6 +38,10 @@ type fakeServer struct {
 	updated   sdk.UpdateWorkflowOptions
 	answer    any // of updates
 	updateErr error
+	handleErr error         // of an update that was taken
+	answered  chan struct{} // updates are answered when it is closed; nil: at once
+
+	listed []string // workflow IDs that a list has
 }
 
 type sentSignal struct {
@@ -57,7 +62,7 @@ type scene struct {
 }
 
 func newFakeServer(scenes ...scene) *fakeServer {
-	return &fakeServer{scenes: scenes, over: make(chan struct{})}
+	return &fakeServer{scenes: scenes, over: make(chan struct{}), watched: testLifecycle}
 }
 
 func newTestClient(t *testing.T, server *fakeServer) *Client {
@@ -91,7 +96,7 @@ func (f *fakeServer) QueryWorkflow(_ context.Context, id, _, query string, _ ...
 	if query != "status" {
 		return nil, fmt.Errorf("unknown query %s", query)
 	}
-	now := f.scene(id == testLifecycle)
+	now := f.scene(id == f.watched)
 	if now.err != nil {
 		return nil, now.err
 	}
@@ -184,18 +189,32 @@ func (r fakeRun) Get(ctx context.Context, target any) error {
 // UpdateWorkflow notes the order and answers as the test says.
 func (f *fakeServer) UpdateWorkflow(_ context.Context, options sdk.UpdateWorkflowOptions) (sdk.WorkflowUpdateHandle, error) {
 	f.updated = options
-	return fakeUpdate{answer: f.answer}, f.updateErr
+	return fakeUpdate{server: f}, f.updateErr
 }
 
 type fakeUpdate struct {
 	sdk.WorkflowUpdateHandle
-	answer any
+	server *fakeServer
 }
 
-func (u fakeUpdate) Get(_ context.Context, into any) error {
-	data, err := json.Marshal(u.answer)
-	if err != nil {
-		return err
+func (u fakeUpdate) Get(ctx context.Context, into any) error {
+	if u.server.answered != nil {
+		select {
+		case <-u.server.answered:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return json.Unmarshal(data, into)
+	if u.server.handleErr != nil {
+		return u.server.handleErr
+	}
+	return encoded{u.server.answer}.Get(into)
+}
+
+func (f *fakeServer) ListWorkflow(context.Context, *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	var listed []*workflow.WorkflowExecutionInfo
+	for _, id := range f.listed {
+		listed = append(listed, &workflow.WorkflowExecutionInfo{Execution: &common.WorkflowExecution{WorkflowId: id}})
+	}
+	return &workflowservice.ListWorkflowExecutionsResponse{Executions: listed}, nil
 }

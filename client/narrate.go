@@ -30,7 +30,7 @@ func newNarrator(began time.Time) *narrator {
 
 // stageOrder is that of a lifecycle; StageDone is told by the result.
 func stageOrder() []models.Stage {
-	return []models.Stage{models.StagePrepare, models.StageTrain, models.StageEvaluate, models.StageRegister, models.StageRollout}
+	return []models.Stage{models.StagePrepare, models.StageTrain, models.StageEvaluate, models.StageRegister, models.StageApprove, models.StageRollout}
 }
 
 // progressEvery thins the lines of what moves all the time.
@@ -68,8 +68,8 @@ func (n *narrator) tellStage(stage models.Stage, seen observation, now time.Time
 			lines = append(lines, n.tellAttempts(attemptsOf(seen), now)...)
 		}
 		lines = append(lines, n.line(ended, stage, "ended after "+short(ended.Sub(started))+results(stage, seen.Status)))
-		if stage == models.StageEvaluate && seen.Status.Gate != nil {
-			lines = append(lines, n.tellGate(*seen.Status.Gate)...)
+		if stage == models.StageEvaluate {
+			lines = append(lines, n.tellEvaluation(seen.Status)...)
 		}
 		if stage == models.StageTrain {
 			lines = append(lines, n.tellAccount(seen, ended)...)
@@ -81,9 +81,12 @@ func (n *narrator) tellStage(stage models.Stage, seen observation, now time.Time
 
 func (n *narrator) tellRunning(stage models.Stage, seen observation, now time.Time) []string {
 	lines := n.tellRetries(seen.Retrying, stage, now)
-	if waiting := seen.Status.WaitingFor; waiting != "" {
+	if question := describeQuestion(stage, seen); question != "" {
+		lines = append(lines, n.changed("waiting", now, stage, question)...)
+	} else if waiting := seen.Status.WaitingFor; waiting != "" {
 		lines = append(lines, n.changed("waiting", now, stage, waitingFor(waiting))...)
 	}
+	lines = append(lines, n.tellSteward(stage, seen, now)...)
 	if seen.Train != nil {
 		lines = append(lines, n.tellTraining(*seen.Train, seen.Devices, now)...)
 	}
@@ -155,9 +158,8 @@ func (n *narrator) tellGate(gate models.GateVerdict) []string {
 	}
 	n.told["gate"] = string(gate.Verdict)
 	lines := []string{fmt.Sprintf("%8s  gate: %s: %s", "", gate.Verdict, gate.Reason)}
-	for _, check := range gate.Checks {
-		lines = append(lines, fmt.Sprintf("%8s    %-28s %-12s %-26s %s", "",
-			check.Name, check.Verdict, describeFigure(check), check.Limit))
+	for _, line := range GateTable(gate) {
+		lines = append(lines, fmt.Sprintf("%8s    %s", "", line))
 	}
 	return lines
 }

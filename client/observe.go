@@ -18,6 +18,8 @@ type observation struct {
 	Train   *models.TrainStatus
 	Ranks   *models.RankProgress // of the host that is furthest
 	Rollout *models.RolloutStatus
+	// Steward is looked at while the lifecycle waits for it.
+	Steward *models.StewardStatus
 	// Devices says what the training's lease waits for; empty: nothing.
 	Devices string
 	// Retrying are the activities that failed and will be tried again, such as
@@ -39,8 +41,8 @@ func (c *Client) observe(ctx context.Context, workflowID string) (observation, e
 		err = c.observeRollout(ctx, status.Spec.Model.Name, &seen)
 	case models.StagePrepare, models.StageEvaluate:
 		_, err = c.pending(ctx, models.StageID(workflowID, status.Stage), &seen)
-	case models.StageRegister:
-		_, err = c.pending(ctx, models.StewardID(status.Spec.Model.Name), &seen)
+	case models.StageRegister, models.StageApprove:
+		err = c.observeSteward(ctx, status.Spec.Model.Name, &seen)
 	default:
 		// Before the first stage and after the last, the status says it all.
 	}
@@ -125,16 +127,23 @@ func (c *Client) observeLease(ctx context.Context, holder string, seen *observat
 // runRanks is the activity type of models.Hosts.RunRanks.
 const runRanks = "RunRanks"
 
-// observeRollout finds the rollout by the steward's challenger; the lifecycle
-// knows its version only when it has ended.
-func (c *Client) observeRollout(ctx context.Context, model string, seen *observation) error {
+func (c *Client) observeSteward(ctx context.Context, model string, seen *observation) error {
 	var steward models.StewardStatus
 	if err := c.query(ctx, models.StewardID(model), &steward); err != nil {
 		return err
 	}
-	if _, err := c.pending(ctx, models.StewardID(model), seen); err != nil {
+	seen.Steward = &steward
+	_, err := c.pending(ctx, models.StewardID(model), seen)
+	return err
+}
+
+// observeRollout finds the rollout by the steward's challenger; the lifecycle
+// knows its version only when it has ended.
+func (c *Client) observeRollout(ctx context.Context, model string, seen *observation) error {
+	if err := c.observeSteward(ctx, model, seen); err != nil {
 		return err
 	}
+	steward := seen.Steward
 	if steward.Challenger == "" {
 		return nil
 	}

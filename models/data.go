@@ -44,9 +44,15 @@ type Column struct {
 	Role string `json:"role"` // key, time, label, label_time or feature
 }
 
+// DataCheckNames lists the data checks there are, in the order in which they
+// are made.
+func DataCheckNames() []string {
+	return []string{"schema", "rows", "nulls", "range", "label", "time_order", "unique"}
+}
+
 // CheckResult is the answer of one data check.
 type CheckResult struct {
-	Check   string  `json:"check"` // schema, nulls, range, time_order, rows
+	Check   string  `json:"check"` // one of DataCheckNames
 	Column  string  `json:"column,omitempty"`
 	Passed  bool    `json:"passed"`
 	Figure  float64 `json:"figure"` // what was seen
@@ -103,6 +109,9 @@ type ColumnTally struct {
 	Nulls int64    `json:"nulls"`
 	Min   *float64 `json:"min,omitempty"` // numbers, and times as Unix seconds
 	Max   *float64 `json:"max,omitempty"`
+	// Example is one of the values that a check counts, the first in the order
+	// of bytes.
+	Example string `json:"example,omitempty"`
 }
 
 // WriteSnapshotRequest joins the partitions' summaries.

@@ -2,6 +2,7 @@ package models
 
 import (
 	"cmp"
+	"slices"
 	"time"
 )
 
@@ -20,7 +21,7 @@ func (s *LifecycleSpec) SetDefaults() { *s = s.WithDefaults() }
 func (s LifecycleSpec) WithDefaults() LifecycleSpec {
 	s.Data = s.Data.WithDefaults()
 	s.Train = s.Train.WithDefaults()
-	s.Evaluate = s.Evaluate.WithDefaults()
+	s.Evaluate = s.Evaluate.WithDefaultsFor(s.Data.Task)
 	if s.Deploy != nil {
 		deploy := s.Deploy.WithDefaults()
 		s.Deploy = &deploy
@@ -36,6 +37,7 @@ func (s LifecycleSpec) WithDefaults() LifecycleSpec {
 
 // WithDefaults returns d with its defaults filled in.
 func (d DataSpec) WithDefaults() DataSpec {
+	d.Task = cmp.Or(d.Task, TaskBinary)
 	d.Checks.MinRows = cmp.Or(d.Checks.MinRows, 1)
 	return d
 }
@@ -75,16 +77,68 @@ func (r Resources) WithDefaults() Resources {
 	return r
 }
 
-// WithDefaults returns e with its defaults filled in.
-func (e EvaluateSpec) WithDefaults() EvaluateSpec {
-	e.Prediction = cmp.Or(e.Prediction, "probability")
-	e.Champion = e.Champion.WithDefaults()
+// WithDefaults returns e with the defaults of task binary filled in.
+func (e EvaluateSpec) WithDefaults() EvaluateSpec { return e.WithDefaultsFor(TaskBinary) }
+
+// WithDefaultsFor returns e with the defaults of a task filled in.
+func (e EvaluateSpec) WithDefaultsFor(task Task) EvaluateSpec {
+	e.Prediction = cmp.Or(e.Prediction, task.defaultPrediction())
+	e.Predict = e.Predict.WithDefaults()
+	e.Threshold = cmp.Or(e.Threshold, 0.5)
+	e.Quantile = cmp.Or(e.Quantile, 0.5)
+	e.Limits = limitsAt(e.Limits, AtValue)
+	e.Champion = e.Champion.withDefaultsFor(task)
+	e.Slices = slices.Clone(e.Slices)
+	for i := range e.Slices {
+		e.Slices[i] = e.Slices[i].WithDefaults()
+	}
+	e.SliceLimits = limitsAt(e.SliceLimits, AtInterval)
+	if e.Approval != nil {
+		approval := *e.Approval
+		approval.Timeout = cmp.Or(approval.Timeout, 3*Day)
+		e.Approval = &approval
+	}
 	return e
 }
 
-// WithDefaults returns g with its defaults filled in.
-func (g ChampionGate) WithDefaults() ChampionGate {
-	g.Metric = cmp.Or(g.Metric, LogLoss)
+func (t Task) defaultPrediction() string {
+	if t == TaskRegression {
+		return "prediction"
+	}
+	return "probability"
+}
+
+func limitsAt(limits []MetricLimit, at LimitAt) []MetricLimit {
+	limits = slices.Clone(limits)
+	for i := range limits {
+		limits[i].At = cmp.Or(limits[i].At, at)
+	}
+	return limits
+}
+
+// WithDefaults returns p with its defaults filled in.
+func (p PredictSpec) WithDefaults() PredictSpec {
+	p.Runtime = cmp.Or(p.Runtime, RuntimeONNX)
+	p.Timeout = cmp.Or(p.Timeout, Duration(time.Hour))
+	if p.Resources != nil {
+		resources := p.Resources.WithDefaults()
+		p.Resources = &resources
+	}
+	return p
+}
+
+// WithDefaults returns s with its defaults filled in.
+func (s SliceSpec) WithDefaults() SliceSpec {
+	s.MinRows = cmp.Or(s.MinRows, 200)
+	s.Max = cmp.Or(s.Max, 20)
+	return s
+}
+
+// WithDefaults returns g with the defaults of task binary filled in.
+func (g ChampionGate) WithDefaults() ChampionGate { return g.withDefaultsFor(TaskBinary) }
+
+func (g ChampionGate) withDefaultsFor(task Task) ChampionGate {
+	g.Metric = cmp.Or(g.Metric, task.DefaultMetric())
 	g.Level = cmp.Or(g.Level, 0.1)
 	g.Block = cmp.Or(g.Block, Day)
 	g.Resamples = cmp.Or(g.Resamples, 2000)

@@ -49,6 +49,9 @@ type PredictRowsRequest struct {
 	Node  LeaseNode `json:"node,omitzero"`   // without a lease only its name is set
 	Train TrainSpec `json:"train,omitzero"`  // code and environment of the program
 	RunID string    `json:"run_id,omitempty"`
+	// ArtifactURI is the root of the run's artifacts, where the program's log
+	// goes; empty: it stays on the host.
+	ArtifactURI string `json:"artifact_uri,omitempty"`
 }
 
 // Predictions are one model's answers.
@@ -182,6 +185,33 @@ type GateCheck struct {
 	Limit   string   `json:"limit"` // in words: "≤ 0.65", "gain > 0"
 	// Champion is the champion's figure, where there is one.
 	Champion *Estimate `json:"champion,omitempty"`
+}
+
+// EvaluationSummary is as much of an evaluation as a version carries along with
+// it: all figures of the whole, and the worst of the slices.
+type EvaluationSummary struct {
+	Task      Task    `json:"task,omitempty"`
+	Level     float64 `json:"level,omitempty"` // on each side of an interval
+	TrainRows int64   `json:"train_rows,omitempty"`
+	Rows      int64   `json:"rows,omitempty"` // held out
+	Blocks    int     `json:"blocks,omitempty"`
+	// ChampionVersion is what the candidate was compared with; empty: nothing.
+	ChampionVersion string              `json:"champion_version,omitempty"`
+	Champion        map[Metric]Estimate `json:"champion,omitempty"`
+	Gains           map[Metric]Estimate `json:"gains,omitempty"`
+	Metric          Metric              `json:"metric,omitempty"` // of the slices' figures
+	Slices          []SliceSummary      `json:"slices,omitempty"` // worst first, at most ten
+	AllSlices       int                 `json:"all_slices,omitempty"`
+	Serving         *ServingFigures     `json:"serving,omitempty"`
+}
+
+// SliceSummary is one judged slice in the gate's metric.
+type SliceSummary struct {
+	Slice     string    `json:"slice"` // column and value
+	Rows      int64     `json:"rows"`
+	Candidate Estimate  `json:"candidate"`
+	Champion  *Estimate `json:"champion,omitempty"`
+	Gain      *Estimate `json:"gain,omitempty"`
 }
 
 // EvaluateResult is what the Evaluate workflow returns.

@@ -16,6 +16,8 @@ type Candidate struct {
 	Artifact         ModelArtifact       `json:"artifact"`
 	Metrics          map[Metric]Estimate `json:"metrics"`
 	Gate             GateVerdict         `json:"gate"`
+	// Summary is what the version's page shows of the evaluation.
+	Summary EvaluationSummary `json:"summary,omitzero"`
 	// Evidence are the evaluation's files among the run's artifacts.
 	Evidence  []EvidenceFile `json:"evidence,omitempty"`
 	Reference []float64      `json:"reference"`
@@ -23,6 +25,7 @@ type Candidate struct {
 	// Hosts are those of the last attempt, with driver and devices.
 	Hosts      []HostFacts `json:"hosts,omitempty"`
 	CodeSHA256 string      `json:"code_sha256"`
+	CodeCommit string      `json:"code_commit,omitempty"`
 	SpecSHA256 string      `json:"spec_sha256"`
 	Trained    TimeSpan    `json:"trained,omitzero"`
 }

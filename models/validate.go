@@ -42,10 +42,11 @@ func (t TrainSpec) Validate() error {
 	return at.problems.err()
 }
 
-// Validate reports the problems of an EvaluateSpec used alone.
+// Validate reports the problems of an EvaluateSpec used alone, as one of task
+// binary whose columns are not known.
 func (e EvaluateSpec) Validate() error {
 	at := sectionAt("evaluate")
-	e.WithDefaults().check(at)
+	e.WithDefaults().check(at, TaskBinary)
 	return at.problems.err()
 }
 
@@ -69,13 +70,18 @@ func (s LifecycleSpec) problems() Problems {
 	root.sub("model").name("name", s.Model.Name)
 	s.Data.check(root.sub("data"))
 	s.Train.check(root.sub("train"))
-	s.Evaluate.check(root.sub("evaluate"))
+	if s.Data.Task.known() {
+		s.Evaluate.check(root.sub("evaluate"), s.Data.Task)
+		s.Data.checkSlices(root.sub("evaluate"), s.Evaluate.Slices)
+	}
 	if s.Deploy != nil {
 		s.Deploy.check(root.sub("deploy"))
 	}
 	if s.Monitor != nil {
 		root.check(s.Deploy != nil, "monitor", "add a deploy section or drop monitor",
 			"nothing to watch: the spec has no deploy section")
+		root.check(s.Data.Task == TaskBinary || !s.Data.Task.known(), "monitor", "drop monitor",
+			"watches models of task binary only, and data.task is %s", s.Data.Task)
 		s.Monitor.check(root.sub("monitor"))
 	}
 	if s.Trigger != nil {
@@ -115,7 +121,8 @@ func (d DataSpec) check(at section) {
 	}
 	at.required("time", d.Time, "the column with the event time of a row")
 	at.required("key", d.Key, "the column that identifies a row")
-	at.required("label", d.Label, "the column with the outcome, 0 or 1")
+	at.required("label", d.Label, "the column with the outcome, see data.task")
+	d.checkTask(at)
 	d.checkRoles(at)
 	d.checkFeatures(at)
 	checkWindow(at, d.Window, d.Holdout)
@@ -202,28 +209,6 @@ func checkBounds(at section, field string, low, high *float64) {
 	case low != nil && high != nil && *low > *high:
 		at.add(field, "", "has min %v above max %v", *low, *high)
 	}
-}
-
-func (e EvaluateSpec) check(at section) {
-	at.required("prediction", e.Prediction, "")
-	seen := map[Metric]bool{}
-	for i, limit := range e.Limits {
-		item := at.sub(index("limits", i))
-		oneOf(item, "metric", limit.Metric, LogLoss, Brier, AUC)
-		item.check(!seen[limit.Metric], "metric", "write one limit with min and max", "%q has a limit already", limit.Metric)
-		checkBounds(item, "", limit.Min, limit.Max)
-		seen[limit.Metric] = true
-	}
-	e.Champion.check(at.sub("champion"))
-}
-
-func (g ChampionGate) check(at section) {
-	oneOf(at, "metric", g.Metric, LogLoss, Brier)
-	at.check(g.Margin >= 0, "margin", "", "is %v; it must not be below 0", g.Margin)
-	at.check(g.Level > 0 && g.Level < 0.5, "level", "", "is %v; it must be above 0 and below 0.5", g.Level)
-	at.positive("block", g.Block)
-	at.check(g.Resamples >= 100 && g.Resamples <= 1_000_000, "resamples", "",
-		"is %d; it must be between 100 and 1000000", g.Resamples)
 }
 
 func (d DeploySpec) check(at section) {

@@ -67,7 +67,7 @@ func TestValidate(t *testing.T) {
 			"data.source: is missing (s3://bucket/prefix/, file:///dir/ or a path relative to the spec)\n" +
 				"data.time: is missing (the column with the event time of a row)\n" +
 				"data.key: is missing (the column that identifies a row)\n" +
-				"data.label: is missing (the column with the outcome, 0 or 1)\n" +
+				"data.label: is missing (the column with the outcome, see data.task)\n" +
 				"data.features: is empty (name the columns the model sees)\n" +
 				"data.window: is missing, or 0" + durationHint + "\n" +
 				"data.holdout: is missing, or 0" + durationHint},
@@ -135,18 +135,6 @@ func TestValidate(t *testing.T) {
 				"train.budget.gpu_seconds: is -1; it must be at least 0\n" +
 				"train.checkpoints.keep_last: is -1; it must be at least 1\n" +
 				"train.checkpoints.keep_every: is -1; it must be at least 0"},
-		{"evaluate", func(s *LifecycleSpec) {
-			s.Evaluate.Limits = []MetricLimit{{Metric: "f1", Min: f(1)}, {Metric: AUC}, {Metric: AUC, Min: f(1), Max: f(0)}}
-			s.Evaluate.Champion = ChampionGate{Metric: AUC, Margin: -1, Level: 0.5, Block: Day, Resamples: 5}
-		},
-			"evaluate.limits[0].metric: is \"f1\"; it must be log_loss, brier or auc\n" +
-				"evaluate.limits[1]: says nothing: give min, max or both\n" +
-				"evaluate.limits[2].metric: \"auc\" has a limit already (write one limit with min and max)\n" +
-				"evaluate.limits[2]: has min 1 above max 0\n" +
-				"evaluate.champion.metric: is \"auc\"; it must be log_loss or brier\n" +
-				"evaluate.champion.margin: is -1; it must not be below 0\n" +
-				"evaluate.champion.level: is 0.5; it must be above 0 and below 0.5\n" +
-				"evaluate.champion.resamples: is 5; it must be between 100 and 1000000"},
 		{"canary", func(s *LifecycleSpec) {
 			s.Deploy.Replicas = -1
 			s.Deploy.Resources.Nodes = 2
@@ -252,6 +240,7 @@ func TestWithDefaults(t *testing.T) {
 	before := validSpec()
 	restarts := 10
 	want := validSpec()
+	want.Data.Task = "binary"
 	want.Data.Checks.MinRows = 1
 	one := Resources{Pool: "default", Nodes: 1, MinNodes: 1, GPUsPerNode: 1, GPUMilli: WholeGPU, Tenant: "default", MinRuntime: Duration(10 * time.Minute)}
 	want.Train.Environment.Python = "python3"
@@ -261,7 +250,8 @@ func TestWithDefaults(t *testing.T) {
 	want.Train.MaxRestarts = &restarts
 	want.Train.HangTimeout = Duration(30 * time.Minute)
 	want.Train.Checkpoints.Last = 3
-	want.Evaluate = EvaluateSpec{Prediction: "probability",
+	want.Evaluate = EvaluateSpec{Prediction: "probability", Threshold: 0.5, Quantile: 0.5,
+		Predict:  PredictSpec{Runtime: "onnx", Timeout: Duration(time.Hour)},
 		Champion: ChampionGate{Metric: "log_loss", Level: 0.1, Block: Day, Resamples: 2000}}
 	want.Deploy = &DeploySpec{Endpoint: "delay", Replicas: 1, Resources: one, Canary: CanarySpec{
 		Steps: []float64{10, 50}, FalseAlarm: 0.01, FalsePass: 0.05, Tolerance: 0.5, MaxErrorRate: 0.02,

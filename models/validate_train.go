@@ -15,7 +15,7 @@ const (
 )
 
 func (t TrainSpec) check(at section) {
-	t.checkCommand(at)
+	at.checkCommand(t.Command, "[python, train.py]")
 	at.sub("code").checkSource(t.Code)
 	at.sub("environment.requirements").checkSource(t.Environment.Requirements)
 	for _, name := range slices.Sorted(maps.Keys(t.Env)) {
@@ -33,18 +33,19 @@ func (t TrainSpec) check(at section) {
 	}
 }
 
-func (t TrainSpec) checkCommand(at section) {
-	const hint = "write program and arguments as a list, such as [python, train.py]"
+// checkCommand wants an argument list, which no shell reads.
+func (s section) checkCommand(command []string, example string) {
+	hint := "write program and arguments as a list, such as " + example
 	switch {
-	case len(t.Command) == 0:
-		at.add("command", hint, "is missing")
-	case t.Command[0] == "":
-		at.add("command[0]", hint, "is an empty program name")
-	case len(t.Command) == 1 && strings.ContainsAny(strings.TrimSpace(t.Command[0]), " \t\n"):
-		at.add("command[0]", hint, "is %q, a whole command line in one string; no shell reads it", t.Command[0])
+	case len(command) == 0:
+		s.add("command", hint, "is missing")
+	case command[0] == "":
+		s.add("command[0]", hint, "is an empty program name")
+	case len(command) == 1 && strings.ContainsAny(strings.TrimSpace(command[0]), " \t\n"):
+		s.add("command[0]", hint, "is %q, a whole command line in one string; no shell reads it", command[0])
 	}
-	for i, arg := range t.Command {
-		at.check(!strings.ContainsRune(arg, 0), index("command", i), "", "contains a NUL byte")
+	for i, arg := range command {
+		s.check(!strings.ContainsRune(arg, 0), index("command", i), "", "contains a NUL byte")
 	}
 }
 

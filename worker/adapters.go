@@ -62,7 +62,7 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 		blocks:   &activities.Blocks{Store: store},
 		entities: &activities.Entities{Temporal: c, AsksAtOnce: asks},
 		audit:    &activities.Audit{Store: store},
-		signing:  &activities.Signing{Store: store},
+		signing:  &activities.Signing{Store: store, Key: signingKey(ctx, os.Getenv), Version: ownVersion()},
 	}, nil
 }
 

@@ -182,6 +182,10 @@ func RunAgent(ctx context.Context, config AgentConfig) error {
 	if err != nil {
 		return err
 	}
+	policy, err := servingPolicy(os.Getenv)
+	if err != nil {
+		return err
+	}
 	faults, err := openFaults(ctx, config, inventory)
 	if err != nil {
 		return err
@@ -207,7 +211,7 @@ func RunAgent(ctx context.Context, config AgentConfig) error {
 		return err
 	}
 	defer closeHosts()
-	hosts.Pools = poolSignals{c}
+	hosts.Pools, hosts.Policy, hosts.Facts = poolSignals{c}, policy, hostFacts(inventory)
 	measurer, _ := inventory.(accel.Measurer)
 	hosts.Meters = activities.NewHostMeters(hostload.Config{Disk: config.StateDir, Measurer: measurer})
 	// Before the first job. That memory can't be limited here is in the log.
@@ -287,6 +291,7 @@ func (c AgentConfig) hosts() (*activities.Hosts, func(), error) {
 		Inspector:    inspector,
 		Cache:        c.CacheDir,
 		Server:       []string{self, "serve"},
+		Predictor:    []string{self, "predict"},
 		Environ:      os.Environ(),
 		Orphan:       c.Orphan,
 		EndsJobs:     c.EndJobs,

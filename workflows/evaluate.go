@@ -61,7 +61,7 @@ func (e *evaluating) run(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	e.result = models.EvaluateResult{Evaluation: evidence, Gate: gate.Decide(e.input.Spec, evidence)}
+	e.result = models.EvaluateResult{Evaluation: evidence, Gate: gate.Decide(e.input.Spec, e.input.Data.Task, evidence)}
 	e.judged = true
 	return nil
 }
@@ -161,10 +161,11 @@ func (e *evaluating) show(ctx workflow.Context) {
 	p.show(ctx)
 }
 
-// worstFirst keeps the order of checks with the same verdict.
+// worstFirst keeps the order of checks with the same verdict; those without one
+// inform only and come last.
 func worstFirst(checks []models.GateCheck) []models.GateCheck {
 	rank := func(v models.Verdict) int {
-		return slices.Index([]models.Verdict{models.VerdictFail, models.VerdictInconclusive, models.VerdictPass}, v)
+		return slices.Index([]models.Verdict{models.VerdictFail, models.VerdictInconclusive, models.VerdictPass, ""}, v)
 	}
 	sorted := slices.Clone(checks)
 	slices.SortStableFunc(sorted, func(a, b models.GateCheck) int { return rank(a.Verdict) - rank(b.Verdict) })

@@ -89,7 +89,7 @@ func (r *rollout) serve(ctx workflow.Context) error {
 		independent(ctx, id, fmt.Sprintf("Serve %s version %s", r.input.Deploy.Endpoint, r.input.Candidate.Version)),
 		models.ServeWorkflow, models.ServeInput{
 			Model: r.input.Model, Version: r.input.Candidate.Version, Deploy: r.input.Deploy,
-			Artifact: r.input.Candidate.Candidate.Artifact, Notify: workflow.GetInfo(ctx).WorkflowExecution.ID,
+			Artifact: r.input.Candidate.Candidate.Artifact, Signature: r.input.Candidate.Signature, Notify: workflow.GetInfo(ctx).WorkflowExecution.ID,
 		}).GetChildWorkflowExecution().Get(ctx, nil)
 	if started != nil && !temporal.IsWorkflowExecutionAlreadyStartedError(started) {
 		return started

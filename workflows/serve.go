@@ -102,8 +102,10 @@ func (s *serving) keep(ctx workflow.Context, index int) {
 			current.ended = true
 		})
 		_ = workflow.Await(ctx, func() bool { return current.ended || current.moving })
-		if kindOf(current.err) == models.KindModelRejected || kindOf(current.err) == models.KindServerFailed {
+		switch kindOf(current.err) {
+		case models.KindModelRejected, models.KindServerFailed, models.KindNotTrusted:
 			s.failed = current.err // the same bytes would fail the same way everywhere
+		default:
 		}
 		if current.ended && s.failed == nil && ctx.Err() == nil {
 			pause := min(time.Duration(s.starts[index])*500*time.Millisecond, 30*time.Second)
@@ -149,6 +151,7 @@ func (s *serving) live(ctx workflow.Context, l *life) error {
 	replica, err := call(onHost(ctx, lease.Nodes[0].Node, "Start replica"), models.Hosts.StartReplica, models.StartReplicaRequest{
 		Endpoint: s.input.Deploy.Endpoint, Version: s.input.Version, Replica: l.index,
 		Token: lease.Token, Node: lease.Nodes[0], Artifact: s.input.Artifact,
+		Signature: s.input.Signature, RequireSignature: s.input.Deploy.RequireSignature,
 	})
 	if err != nil {
 		return err

@@ -53,6 +53,19 @@ func TestServeReportsAModelThatCannotBeServed(t *testing.T) {
 	require.Len(t, h.starts, 1, "the same bytes are not tried again")
 }
 
+func TestServeReportsAModelThatIsNotTrusted(t *testing.T) {
+	h := newHouse(t)
+	h.startErr = fail(models.KindNotTrusted, "its signature does not verify on host host-a")
+	input := serveInput()
+	input.Signature, input.Deploy.RequireSignature = &models.Signature{KeyID: "abc"}, true
+	h.ExecuteWorkflow(models.ServeWorkflow, input)
+	require.ErrorContains(t, h.GetWorkflowError(), "does not verify on host host-a")
+	require.Len(t, h.sent(models.SignalServeFailed), 1)
+	require.Len(t, h.starts, 1, "the same files are not tried again")
+	require.Equal(t, input.Signature, h.starts[0].Signature)
+	require.True(t, h.starts[0].RequireSignature)
+}
+
 func TestServeStopsWhenTold(t *testing.T) {
 	h := newHouse(t)
 	h.watch = func(ctx context.Context, _ models.WatchReplicaRequest) (models.ReplicaExit, error) {

@@ -26,6 +26,9 @@ func (s *steward) point(ctx workflow.Context, wanted map[string]string) error {
 		return err
 	}
 	defer s.aliases.Unlock()
+	if err := s.ownLocked(ctx); err != nil {
+		return err
+	}
 	request := models.MoveAliasesRequest{Model: s.state.Model, Aliases: map[string]string{}, Expected: map[string]string{}}
 	for _, alias := range stewardAliases() {
 		if version, ok := wanted[alias]; ok {
@@ -57,7 +60,7 @@ func (s *steward) makeWay(ctx workflow.Context, request *models.MoveAliasesReque
 	switch kindOf(refused) {
 	case models.KindNotOwner:
 		s.state.Owner = ""
-		return s.claimLocked(ctx, models.AliasOrder{By: s.workflowID(ctx), Reason: "the claim was lost"})
+		return s.ownLocked(ctx)
 	case models.KindAliasMoved:
 	case models.KindNotFound:
 		if err := s.compareNow(ctx); err != nil {
@@ -87,6 +90,7 @@ func (s *steward) makeWay(ctx workflow.Context, request *models.MoveAliasesReque
 			return refused
 		default:
 			delete(request.Aliases, d.Alias)
+			delete(request.Expected, d.Alias)
 		}
 	}
 	return nil

@@ -9,13 +9,18 @@ import (
 // claim makes sure that this steward is the model's only writer in MLflow,
 // before it writes. It fails with KindNotOwner when another one is.
 func (s *steward) claim(ctx workflow.Context) error {
-	if s.state.Owner != "" {
-		return nil
-	}
 	if err := s.aliases.Lock(ctx); err != nil {
 		return err
 	}
 	defer s.aliases.Unlock()
+	return s.ownLocked(ctx)
+}
+
+// ownLocked claims the model unless it is held already.
+func (s *steward) ownLocked(ctx workflow.Context) error {
+	if s.state.Owner != "" {
+		return nil
+	}
 	return s.claimLocked(ctx, models.AliasOrder{By: s.workflowID(ctx), Reason: "it is about to write"})
 }
 

@@ -70,13 +70,13 @@ func (s *steward) takeOver(ctx workflow.Context, order models.AliasOrder) error 
 // restore sets the aliases back to what is recorded. It needs no turn: a running
 // rollout does not touch them.
 func (s *steward) restore(ctx workflow.Context, order models.AliasOrder) error {
-	if err := s.claim(ctx); err != nil {
-		return err
-	}
 	if err := s.aliases.Lock(ctx); err != nil {
 		return err
 	}
 	defer s.aliases.Unlock()
+	if err := s.ownLocked(ctx); err != nil {
+		return err
+	}
 	request := models.MoveAliasesRequest{Model: s.state.Model, Owner: s.state.Owner, Aliases: map[string]string{}, Expected: map[string]string{}}
 	for _, d := range s.state.Differences {
 		if d.Deleted {
@@ -121,9 +121,6 @@ func (s *steward) adopt(ctx workflow.Context, order models.AliasOrder) error {
 	}
 	champion, moved := wanted[models.AliasChampion]
 	if !moved {
-		if err := s.claim(ctx); err != nil {
-			return err
-		}
 		if err := s.point(ctx, wanted); err != nil {
 			return err
 		}

@@ -150,7 +150,16 @@ func (t *training) resultOf(g *gang) models.TrainResult {
 		RunID: t.run.RunID, RunURL: t.run.URL, Artifact: *first.Artifact, OutOfFold: first.OutOfFold,
 		Metrics: first.Metrics, Steps: first.Steps, Curve: first.Curve, Restarts: t.restarts, Devices: t.devices,
 		Account: t.status.Account, Attempts: t.status.Attempts, Skipped: t.status.Skipped,
+		Hosts: hostsOf(g.results),
 	}
+}
+
+func hostsOf(results []models.RanksResult) []models.HostFacts {
+	hosts := make([]models.HostFacts, len(results))
+	for i, r := range results {
+		hosts[i] = r.Host
+	}
+	return hosts
 }
 
 func nodesOf(lease models.Lease) []string {

@@ -66,16 +66,7 @@ func newPoolCommand() *cobra.Command {
 }
 
 func (f *poolFlags) connect(ctx context.Context, use func(context.Context, *client.Client) error) error {
-	stack, err := findStack(f.stateDir)
-	if err != nil {
-		return err
-	}
-	connection, err := dial(ctx, stack)
-	if err != nil {
-		return err
-	}
-	defer connection.Close()
-	return use(ctx, connection)
+	return connect(ctx, f.stateDir, use)
 }
 
 func toNode(order *models.PoolOrder, name string)   { order.Node = name }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -23,6 +22,8 @@ type serveFlags struct {
 	advertise string
 	readyFile string
 	threads   int
+	signature string
+	keys      []string // PEM files
 	config    serving.Config
 }
 
@@ -43,6 +44,9 @@ ready file. On SIGTERM it finishes the requests in flight and leaves.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, os.Interrupt)
 			defer stop()
+			if err := f.checkSignature(cmd); err != nil {
+				return err
+			}
 			return serve(ctx, f)
 		},
 	}
@@ -54,6 +58,8 @@ ready file. On SIGTERM it finishes the requests in flight and leaves.`,
 	flags.StringVar(&f.advertise, "advertise", "", "host in the URL that is written to the ready file (default: the address's own)")
 	flags.StringVar(&f.readyFile, "ready-file", "", "file to write the URL to once the server is ready")
 	flags.IntVar(&f.threads, "threads", 1, "threads that one prediction may use")
+	flags.StringVar(&f.signature, "signature", "", "signature that the model must verify with before it is loaded; see docs/signing.md")
+	flags.StringArrayVar(&f.keys, "public-key", nil, "PEM file of a key whose signature counts; repeatable")
 	flags.Int64Var(&f.config.MaxBodyBytes, "max-body-bytes", 16<<20, "largest request body")
 	flags.Int64Var(&f.config.MaxBatch, "max-batch", 4096, "largest batch")
 	flags.DurationVar(&f.config.Drain, "drain", 10*time.Second, "longest time for requests in flight after SIGTERM")
@@ -63,6 +69,21 @@ ready file. On SIGTERM it finishes the requests in flight and leaves.`,
 		}
 	}
 	return cmd
+}
+
+// checkSignature refuses a model whose files are not those that were signed.
+// One flag without the other would check nothing, and look as if it did.
+func (f serveFlags) checkSignature(cmd *cobra.Command) error {
+	switch {
+	case f.signature == "" && len(f.keys) == 0:
+		return nil
+	case f.signature == "":
+		return &usageError{errors.New("--public-key without --signature: name the signature as well")}
+	case len(f.keys) == 0:
+		return &usageError{errors.New("--signature without --public-key: name the key that must have signed")}
+	}
+	_, err := verifySignature(cmd, f.modelDir, f.signature, f.keys)
+	return err
 }
 
 func serve(ctx context.Context, f serveFlags) (err error) {
@@ -128,11 +149,7 @@ func announce(path string, lines ...string) error {
 		_, err := fmt.Print(text)
 		return err
 	}
-	partial := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".partial")
-	if err := os.WriteFile(partial, []byte(text), 0o644); err != nil {
-		return fmt.Errorf("write the ready file: %w", err)
-	}
-	if err := os.Rename(partial, path); err != nil {
+	if err := writeWhole(path, []byte(text), 0o644); err != nil {
 		return fmt.Errorf("write the ready file: %w", err)
 	}
 	return nil

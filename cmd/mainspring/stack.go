@@ -37,6 +37,20 @@ func dial(ctx context.Context, stack devstack.Access) (*client.Client, error) {
 		Getenv: storeEnv(stack)})
 }
 
+// connect finds Temporal, and hands a connection out for as long as use runs.
+func connect(ctx context.Context, stateDir string, use func(context.Context, *client.Client) error) error {
+	stack, err := findStack(stateDir)
+	if err != nil {
+		return err
+	}
+	connection, err := dial(ctx, stack)
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	return use(ctx, connection)
+}
+
 // storeEnv reads where S3 is: as the environment says, else at the stack. The
 // variables are taken together: keys of one server are no use at another.
 func storeEnv(stack devstack.Access) func(string) string {

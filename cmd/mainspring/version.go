@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mainspring-ml/mainspring/worker"
 )
 
 func newVersionCommand() *cobra.Command {
@@ -23,20 +25,5 @@ func newVersionCommand() *cobra.Command {
 
 // describeBuild writes what the Go tool recorded; info may be nil.
 func describeBuild(info *debug.BuildInfo) string {
-	version, commit, dirty := "(unknown)", "", ""
-	if info != nil {
-		version = info.Main.Version
-		for _, setting := range info.Settings {
-			switch {
-			case setting.Key == "vcs.revision":
-				commit = " commit " + setting.Value
-			case setting.Key == "vcs.modified" && setting.Value == "true":
-				dirty = "+dirty"
-			}
-		}
-	}
-	if commit == "" {
-		dirty = ""
-	}
-	return fmt.Sprintf("mainspring %s%s%s %s %s/%s", version, commit, dirty, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("mainspring %s %s %s/%s", worker.BuildVersion(info), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

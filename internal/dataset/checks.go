@@ -183,27 +183,6 @@ func checkRanges(spec models.DataSpec, summary models.PartitionSummary) []models
 	return results
 }
 
-// checkLabels wants labels of 0 and 1 only, and both of them in training: a
-// program can't learn from one.
-func checkLabels(spec models.DataSpec, summary models.PartitionSummary) []models.CheckResult {
-	others := summary.Tallies[otherLabels].Rows
-	results := []models.CheckResult{{
-		Check: CheckLabel, Column: spec.Label, Passed: others == 0, Figure: float64(others),
-		Message: fmt.Sprintf("column %q: %d labels are neither 0 nor 1", spec.Label, others),
-	}}
-	t := summary.Tallies[trainPrefix+spec.Label]
-	if t.Min == nil || t.Max == nil {
-		return results
-	}
-	kinds, message := 2.0, fmt.Sprintf("column %q: the training rows have both labels", spec.Label)
-	if *t.Min == *t.Max {
-		kinds, message = 1, fmt.Sprintf("column %q: every training row has the label %.6g, both 0 and 1 are needed", spec.Label, *t.Min)
-	}
-	return append(results, models.CheckResult{
-		Check: CheckLabel, Column: spec.Label, Passed: kinds == 2, Figure: kinds, Limit: 2, Message: message,
-	})
-}
-
 func checkTimes(spec models.DataSpec, summary models.PartitionSummary) []models.CheckResult {
 	var results []models.CheckResult
 	train, test := summary.Tallies[trainPrefix+spec.Time], summary.Tallies[testPrefix+spec.Time]

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -72,9 +73,8 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 			problems = append(problems, missing(*c, source))
 			continue
 		}
-		if !slices.Contains(usable(c.Role), field.Type) {
-			problems = append(problems, fmt.Sprintf("column %q (%s) has type %s, but must be %s",
-				c.Name, c.Role, described(field), strings.Join(usable(c.Role), " or ")))
+		if types := usable(spec, c.Role); !slices.Contains(types, field.Type) {
+			problems = append(problems, unusable(spec, *c, field, types))
 			continue
 		}
 		c.Type = field.Type
@@ -91,15 +91,23 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 	}
 }
 
+func unusable(spec models.DataSpec, c models.Column, field Field, types []string) string {
+	text := fmt.Sprintf("column %q (%s) has type %s, but must be %s", c.Name, c.Role, described(field), strings.Join(types, " or "))
+	if c.Role == RoleLabel && field.Type == TypeString {
+		text += "; labels can be strings in task multiclass with data.classes, and this is task " + string(cmp.Or(spec.Task, models.TaskBinary))
+	}
+	return text
+}
+
 // usable lists the types that a role can have.
-func usable(role string) []string {
+func usable(spec models.DataSpec, role string) []string {
 	switch role {
 	case RoleKey:
 		return []string{TypeString, TypeInt64}
 	case RoleTime, RoleLabelTime:
 		return []string{TypeTimestamp}
 	case RoleLabel:
-		return []string{TypeInt64, TypeBool, TypeFloat64}
+		return labelTypes(spec)
 	default:
 		return []string{TypeString, TypeInt64, TypeFloat64, TypeBool}
 	}
@@ -126,7 +134,7 @@ func missing(c models.Column, source Source) string {
 		names[i] = f.Name
 	}
 	text := fmt.Sprintf("there is no column %q (%s)", c.Name, c.Role)
-	if near := Nearest(c.Name, names); near != "" {
+	if near := models.Nearest(c.Name, names); near != "" {
 		text += fmt.Sprintf(", did you mean %q?", near)
 	}
 	return text + " The file has " + strings.Join(names, ", ")
@@ -161,44 +169,11 @@ func strayLimits(spec models.DataSpec, columns []models.Column) []string {
 
 func stray(check, name string, declared []string) string {
 	text := fmt.Sprintf("checks.%s: column %q is not among the declared ones", check, name)
-	if near := Nearest(name, declared); near != "" {
+	if near := models.Nearest(name, declared); near != "" {
 		text += fmt.Sprintf(", did you mean %q?", near)
 	}
 	return text
 }
 
-// Nearest returns the candidate that is fewest edits away from name, the first
-// of several; empty when all differ in more than half of their letters.
-func Nearest(name string, candidates []string) string {
-	best, bestDistance := "", 0
-	for _, candidate := range candidates {
-		d := distance(strings.ToLower(name), strings.ToLower(candidate))
-		if 2*d > max(len(name), len(candidate)) {
-			continue
-		}
-		if best == "" || d < bestDistance {
-			best, bestDistance = candidate, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's: insertions, deletions and replacements of bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
-}
+// Nearest is models.Nearest.
+func Nearest(name string, candidates []string) string { return models.Nearest(name, candidates) }

@@ -394,14 +394,6 @@ func TestTwoFilesOfOneNameAreRefused(t *testing.T) {
 	wantError(t, "names", err, models.KindInvalidSpec, "two partitions would both become train/a.parquet")
 }
 
-func TestNearest(t *testing.T) {
-	for name, want := range map[string]string{"carier": "carrier", "CARRIER": "carrier", "label": "", "dist": "distance", "distanc": "distance"} {
-		if got := dataset.Nearest(name, []string{"distance", "carrier"}); got != want {
-			t.Errorf("nearest to %q is %q, want %q", name, got, want)
-		}
-	}
-}
-
 func TestFileName(t *testing.T) {
 	for uri, want := range map[string]string{
 		"s3://b/data/2013-01.parquet":        "2013-01.parquet",

@@ -46,11 +46,12 @@ func Split(spec models.DataSpec, columns []models.Column, table Table) Share {
 		models.ColumnTally{Rows: sides.timeless, Nulls: sides.timeless})
 	summary.Tallies[spec.Label] = mergeTally(summary.Tallies[spec.Label],
 		models.ColumnTally{Rows: sides.unlabelled, Nulls: sides.unlabelled})
-	for _, name := range []string{spec.Time, spec.Label} {
-		summary.Tallies[trainPrefix+name] = tally(table.Column(name), sides.train)
-		summary.Tallies[testPrefix+name] = tally(table.Column(name), sides.test)
-	}
-	summary.Tallies[otherLabels] = models.ColumnTally{Rows: countOtherLabels(table.Column(spec.Label), both)}
+	summary.Tallies[trainPrefix+spec.Time] = tally(table.Column(spec.Time), sides.train)
+	summary.Tallies[testPrefix+spec.Time] = tally(table.Column(spec.Time), sides.test)
+	labels, column := NewLabels(spec), table.Column(spec.Label)
+	summary.Tallies[trainPrefix+spec.Label] = labels.tally(column, sides.train)
+	summary.Tallies[testPrefix+spec.Label] = labels.tally(column, sides.test)
+	summary.Tallies[otherLabels] = labels.others(column, both)
 	summary.Tallies[earlyLabels] = models.ColumnTally{Rows: sides.early}
 	summary.Tallies[duplicateKeys] = models.ColumnTally{Rows: countDuplicates(table.Column(spec.Key), both)}
 	return Share{Train: table.Pick(names, sides.train), Test: table.Pick(names, sides.test), Summary: summary}
@@ -86,6 +87,7 @@ func sort(spec models.DataSpec, table Table) sides {
 	if spec.LabelTime == spec.Time {
 		known = nil
 	}
+	reader := NewLabels(spec)
 	var s sides
 	for row := range table.Rows() {
 		if times.IsNull(row) {
@@ -103,7 +105,7 @@ func sort(spec models.DataSpec, table Table) sides {
 		if known != nil && known.Ints[row] < at {
 			s.early++
 		}
-		if _, ok := labels.Number(row); !ok {
+		if reader.Missing(labels, row) {
 			s.unlabelled++
 			continue
 		}
@@ -132,16 +134,6 @@ func byTimeAndKey(times, keys *Series) func(a, b int) int {
 		}
 		return cmp.Or(key(a, b), cmp.Compare(a, b))
 	}
-}
-
-func countOtherLabels(labels *Series, rows []int) int64 {
-	var n int64
-	for _, row := range rows {
-		if v, ok := labels.Number(row); ok && v != 0 && v != 1 {
-			n++
-		}
-	}
-	return n
 }
 
 func countDuplicates(keys *Series, rows []int) int64 {

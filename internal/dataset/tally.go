@@ -13,12 +13,12 @@ import (
 // Keys of the tallies in a models.PartitionSummary beside the columns' own,
 // which cover the window's known rows on both sides.
 const (
-	trainPrefix  = "train:"  // the column's training rows
+	trainPrefix  = "train:"  // the column's training rows; labels as numbers, see Labels
 	testPrefix   = "test:"   // its held-out rows
 	sourcePrefix = "source:" // the time column over the whole partition
 
 	// Tallies whose Rows count offending rows.
-	otherLabels   = "check:other_labels"   // a label that is neither 0 nor 1
+	otherLabels   = "check:other_labels"   // a label that the task does not know
 	earlyLabels   = "check:early_labels"   // a label known before its event
 	duplicateKeys = "check:duplicate_keys" // a key that an earlier row has
 )
@@ -80,7 +80,17 @@ func mergeTally(a, b models.ColumnTally) models.ColumnTally {
 		Nulls: a.Nulls + b.Nulls,
 		Min:   bound(a.Min, b.Min, func(x, y float64) float64 { return min(x, y) }),
 		Max:   bound(a.Max, b.Max, func(x, y float64) float64 { return max(x, y) }),
+
+		Example: firstExample(a.Example, b.Example),
 	}
+}
+
+// firstExample knows no order of its arguments; empty is none.
+func firstExample(a, b string) string {
+	if a == "" || b != "" && b < a {
+		return b
+	}
+	return a
 }
 
 func bound(a, b *float64, choose func(float64, float64) float64) *float64 {

@@ -41,15 +41,14 @@ func gateOf(l LifecycleStory) *gatePage {
 		}
 		page.Rows = append(page.Rows, gateRow{c, title})
 	}
-	if more := checks[len(page.Rows):]; len(more) > 0 {
-		page.More = fmt.Sprintf("%s more, the best of them %s; all are in evaluation/gate.md among the MLflow run's artifacts.",
-			counted(len(more), "check"), more[len(more)-1].Verdict)
+	if more := len(checks) - len(page.Rows); more > 0 {
+		page.More = fmt.Sprintf("%s more; all are in evaluation/gate.md among the MLflow run's artifacts.", counted(more, "check"))
 	}
 	return page
 }
 
 func verdictRank(v models.Verdict) int {
-	return slices.Index([]models.Verdict{models.VerdictFail, models.VerdictInconclusive, models.VerdictPass}, v)
+	return slices.Index([]models.Verdict{models.VerdictFail, models.VerdictInconclusive, models.VerdictPass, ""}, v)
 }
 
 func isSlice(c models.GateCheck) int { return min(len(c.Slice), 1) }

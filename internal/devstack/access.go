@@ -45,6 +45,8 @@ type Access struct {
 	S3                S3Access `json:"s3"`
 	ONNXRuntime       string   `json:"onnxruntime"` // shared library
 	UV                string   `json:"uv"`          // program
+	// TrustedKeys is the PEM file of the key whose signatures the agents accept.
+	TrustedKeys string `json:"trusted_keys"`
 }
 
 // Env returns the variables that clients of the stack are configured by.
@@ -58,6 +60,7 @@ func (a Access) Env() []string {
 		"MAINSPRING_GATEWAY="+a.Gateway,
 		"MAINSPRING_ONNXRUNTIME="+a.ONNXRuntime,
 		"MAINSPRING_UV="+a.UV,
+		"MAINSPRING_TRUSTED_KEYS="+a.TrustedKeys,
 		"MAINSPRING_TEMPORAL_UI="+a.TemporalUI,
 		"MAINSPRING_POOL_ASKS="+strconv.Itoa(asksAtOnce),
 	)

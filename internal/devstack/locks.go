@@ -20,6 +20,8 @@ var (
 	temporalLock string
 	//go:embed python/onnxruntime.lock
 	onnxLock string
+	//go:embed python/model-signing.lock
+	modelSigningLock string
 	//go:embed s3server/versitygw.mod
 	s3ServerMod string
 	//go:embed s3server/versitygw.sum

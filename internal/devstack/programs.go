@@ -34,7 +34,7 @@ func LaptopPrograms(stateDir string, access Access, devicesPerAgent int) []Progr
 		address = gateway.Host
 	}
 	return []Program{
-		{Name: "worker", Args: []string{"worker"}},
+		{Name: "worker", Args: []string{"worker"}, Env: []string{"MAINSPRING_SIGNING_KEY=file:" + filepath.Join(stateDir, signingKeyFile)}},
 		agent("laptop-a"),
 		agent("laptop-b"),
 		{Name: "gateway", Args: []string{"gateway", "--addr", address, "--name", "laptop", "--flush", "250ms", "--poll", "250ms"}, Ready: supervise.TCPReady(address)},

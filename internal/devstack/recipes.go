@@ -21,8 +21,7 @@ type kitchen struct {
 
 // items returns everything that set-up installs.
 func (k kitchen) items() []item {
-	minor := k.python.version[:strings.LastIndex(k.python.version, ".")]
-	environment := []string{recipe, minor, k.python.base}
+	environment := k.environment()
 
 	uv := item{name: itemUV, title: "uv", version: pythonPin(uvLock, "uv"), sizeMiB: 80, file: "uv"}
 	uv.entry = entryName(uv.name, uv.version, recipe, uvLock)
@@ -55,6 +54,11 @@ func (k kitchen) items() []item {
 	onnx.entry = entryName(onnx.name, onnx.version, append(environment, onnxLock)...)
 
 	return []item{uv, temporal, s3, mlflow, onnx}
+}
+
+// environment is what a Python environment is made of besides its packages.
+func (k kitchen) environment() []string {
+	return []string{recipe, k.python.version[:strings.LastIndex(k.python.version, ".")], k.python.base}
 }
 
 // buildUV installs uv with pip, in an environment of its own, and keeps uv.

@@ -116,6 +116,10 @@ func (s *Stack) reserve() error {
 	if s.ports, err = keeper.choose(s.config.Ports, s.config.OnlyFreePorts); err != nil {
 		return err
 	}
+	trusted, err := drawSigningKey(s.config.StateDir)
+	if err != nil {
+		return err
+	}
 	s.access = Access{
 		PID:               os.Getpid(),
 		TemporalAddress:   loopback(s.ports.Temporal),
@@ -127,6 +131,7 @@ func (s *Stack) reserve() error {
 		Gateway:           "http://" + loopback(s.ports.Gateway),
 		ONNXRuntime:       s.config.Tools.ONNXRuntime,
 		UV:                s.config.Tools.UV,
+		TrustedKeys:       trusted,
 	}
 	if s.config.ExternalS3 != nil {
 		s.access.S3 = *s.config.ExternalS3

@@ -39,30 +39,30 @@ func TestDecide(t *testing.T) {
 			"passed: log_loss 0.5000 [0.4800, 0.5200] (needed: ≤ 0.6); auc 0.8000 [0.7800, 0.8200] (needed: ≥ 0.7); first version: no champion to compare with"},
 		"first version, no limits": {models.EvaluateSpec{}, evidence(0.5, 0.8, nil), models.VerdictPass, "passed: first version: no champion to compare with"},
 		"better": {spec, evidence(0.5, 0.8, better), models.VerdictPass,
-			"passed: log_loss 0.5000 [0.4800, 0.5200] (needed: ≤ 0.6); auc 0.8000 [0.7800, 0.8200] (needed: ≥ 0.7); gain over the champion 0.0600 [0.0200, 0.1000] (needed: gain > 0)"},
+			"passed: log_loss 0.5000 [0.4800, 0.5200] (needed: ≤ 0.6); auc 0.8000 [0.7800, 0.8200] (needed: ≥ 0.7); log_loss gain over the champion 0.0600 [0.0200, 0.1000] (needed: gain > 0)"},
 		"worse": {spec, evidence(0.5, 0.8, worse), models.VerdictFail,
-			"refused: gain over the champion -0.0900 [-0.1200, -0.0500] (needed: gain > 0)"},
+			"refused: log_loss gain over the champion -0.0900 [-0.1200, -0.0500] (needed: gain > 0)"},
 		"unsure": {spec, evidence(0.5, 0.8, unsure), models.VerdictInconclusive,
-			"not enough evidence: gain over the champion 0.0100 [-0.0200, 0.0400] (needed: gain > 0)"},
+			"not enough evidence: log_loss gain over the champion 0.0100 [-0.0200, 0.0400] (needed: gain > 0)"},
 		"unsure within a margin": {tolerant, evidence(0.5, 0.8, unsure), models.VerdictPass,
-			"passed: log_loss 0.5000 [0.4800, 0.5200] (needed: ≤ 0.6); auc 0.8000 [0.7800, 0.8200] (needed: ≥ 0.7); gain over the champion 0.0100 [-0.0200, 0.0400] (needed: gain > -0.03)"},
-		"worse than a margin":   {tolerant, evidence(0.5, 0.8, worse), models.VerdictFail, "refused: gain over the champion -0.0900 [-0.1200, -0.0500] (needed: gain > -0.03)"},
+			"passed: log_loss 0.5000 [0.4800, 0.5200] (needed: ≤ 0.6); auc 0.8000 [0.7800, 0.8200] (needed: ≥ 0.7); log_loss gain over the champion 0.0100 [-0.0200, 0.0400] (needed: gain > -0.03)"},
+		"worse than a margin":   {tolerant, evidence(0.5, 0.8, worse), models.VerdictFail, "refused: log_loss gain over the champion -0.0900 [-0.1200, -0.0500] (needed: gain > -0.03)"},
 		"over one limit":        {spec, evidence(0.7, 0.8, better), models.VerdictFail, "refused: log_loss 0.7000 [0.6800, 0.7200] (needed: ≤ 0.6)"},
 		"under the other":       {spec, evidence(0.5, 0.6, better), models.VerdictFail, "refused: auc 0.6000 [0.5800, 0.6200] (needed: ≥ 0.7)"},
 		"fail before uncertain": {spec, evidence(0.7, 0.8, unsure), models.VerdictFail, "refused: log_loss 0.7000 [0.6800, 0.7200] (needed: ≤ 0.6)"},
 		"too few blocks": {spec, fewBlocks, models.VerdictInconclusive,
-			"not enough evidence: 4 held-out blocks (needed: ≥ 5); gain over the champion 0.0600 [0.0200, 0.1000] (needed: gain > 0)"},
+			"not enough evidence: 4 held-out blocks (needed: ≥ 5); log_loss gain over the champion 0.0600 [0.0200, 0.1000] (needed: gain > 0)"},
 		"no gain though there is a champion": {spec, lostChampion, models.VerdictInconclusive,
-			"not enough evidence: gain over the champion (needed: gain > 0; not measured)"},
+			"not enough evidence: log_loss gain over the champion (needed: gain > 0; not measured: the held-out rows don't give it)"},
 		"gain is no number": {spec, evidence(0.5, 0.8, nothing), models.VerdictInconclusive,
-			"not enough evidence: gain over the champion (needed: gain > 0; not measured)"},
+			"not enough evidence: log_loss gain over the champion (needed: gain > 0; not measured: it is not a number)"},
 		"loss is no number": {spec, evidence(math.NaN(), 0.8, better), models.VerdictInconclusive,
-			"not enough evidence: log_loss (needed: ≤ 0.6; not measured)"},
+			"not enough evidence: log_loss (needed: ≤ 0.6; not measured: it is not a number)"},
 		"nothing at all": {spec, models.Evaluation{}, models.VerdictInconclusive,
-			"not enough evidence: 0 held-out blocks (needed: ≥ 5); log_loss (needed: ≤ 0.6; not measured); auc (needed: ≥ 0.7; not measured)"},
+			"not enough evidence: 0 held-out blocks (needed: ≥ 5); log_loss (needed: ≤ 0.6; not measured: there are no held-out rows); auc (needed: ≥ 0.7; not measured: there are no held-out rows)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := Decide(test.spec, test.evidence)
+			got := Decide(test.spec, models.TaskBinary, test.evidence)
 			if got.Verdict != test.verdict || got.Reason != test.reason {
 				t.Errorf("got  %s, %s\nwant %s, %s", got.Verdict, got.Reason, test.verdict, test.reason)
 			}
@@ -83,11 +83,11 @@ func TestChecks(t *testing.T) {
 	spec := models.EvaluateSpec{Limits: []models.MetricLimit{{Metric: models.LogLoss, Min: &low, Max: &high}, {Metric: models.Brier}}}
 	want := []models.GateCheck{
 		{Name: "held-out blocks", Verdict: models.VerdictPass, Figure: models.Estimate{Value: 5, Low: 5, High: 5}, Limit: "≥ 5"},
-		{Name: "log_loss", Verdict: models.VerdictPass, Figure: loss, Limit: "≥ 0.1 and ≤ 0.6"},
-		{Name: "brier", Verdict: models.VerdictInconclusive, Limit: "no limit; not measured"},
-		{Name: "gain over the champion", Verdict: models.VerdictInconclusive, Figure: gain, Limit: "gain > 0"},
+		{Name: "log_loss", Verdict: models.VerdictPass, Figure: loss, Limit: "≥ 0.1 and ≤ 0.6", Champion: &loss},
+		{Name: "brier", Verdict: models.VerdictInconclusive, Limit: "no limit; not measured: the held-out rows don't give it"},
+		{Name: "log_loss gain over the champion", Verdict: models.VerdictInconclusive, Figure: gain, Limit: "gain > 0", Champion: &loss},
 	}
-	if got := Decide(spec, evidence).Checks; !reflect.DeepEqual(got, want) {
+	if got := Decide(spec, models.TaskBinary, evidence).Checks; !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }

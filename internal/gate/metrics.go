@@ -12,6 +12,7 @@
 //   - The gain is the champion's metric minus the candidate's on the same rows;
 //     above 0 the candidate is better.
 //   - A verdict is pass, fail or inconclusive; missing evidence is inconclusive.
+//   - A check holds one figure against one limit. A ruling is a check of a slice.
 package gate
 
 import (

@@ -51,7 +51,13 @@ func writtenAs(t reflect.Type) *jsonschema.Schema {
 	case sourceType:
 		return sourceSchema()
 	case reflect.TypeFor[models.Metric]():
-		return words(models.LogLoss, models.Brier, models.AUC)
+		return metricWords()
+	case reflect.TypeFor[models.Task]():
+		return words(models.TaskBinary, models.TaskMulticlass, models.TaskRegression)
+	case reflect.TypeFor[models.Runtime]():
+		return words(models.RuntimeONNX, models.RuntimePyfunc, models.RuntimeCommand)
+	case reflect.TypeFor[models.LimitAt]():
+		return words(models.AtValue, models.AtInterval)
 	case reflect.TypeFor[models.Policy]():
 		return words(models.PolicyRollBack, models.PolicyHold)
 	case reflect.TypeFor[models.Placement]():
@@ -69,6 +75,12 @@ func sourceSchema() *jsonschema.Schema {
 	object := (&jsonschema.Reflector{Anonymous: true, DoNotReference: true}).ReflectFromType(reflect.TypeFor[resolved]())
 	object.Version = ""
 	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{{Type: "string", MinLength: ptr[uint64](1)}, object}}
+}
+
+// metricWords are the metrics of all tasks: which of them fit depends on another
+// field.
+func metricWords() *jsonschema.Schema {
+	return words(append(models.TaskBinary.Metrics(), models.TaskRegression.Metrics()...)...)
 }
 
 func words[T ~string](values ...T) *jsonschema.Schema {

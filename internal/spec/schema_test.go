@@ -59,12 +59,14 @@ func readSchema(t *testing.T) node {
 func TestSchemaSections(t *testing.T) {
 	schema := readSchema(t)
 	required := map[string][]string{
-		"":            {"model", "data", "train"},
-		"DataSpec":    {"source", "time", "key", "label", "features", "window", "holdout"},
-		"TrainSpec":   {"command"},
-		"DeploySpec":  {"endpoint"},
-		"MetricLimit": {"metric"},
-		"MonitorSpec": nil,
+		"":             {"model", "data", "train"},
+		"DataSpec":     {"source", "time", "key", "label", "features", "window", "holdout"},
+		"TrainSpec":    {"command"},
+		"DeploySpec":   {"endpoint"},
+		"MetricLimit":  {"metric"},
+		"SliceSpec":    {"column"},
+		"EvaluateSpec": nil,
+		"MonitorSpec":  nil,
 	}
 	for name, want := range required {
 		section := schema
@@ -83,9 +85,22 @@ func TestSchemaSections(t *testing.T) {
 			t.Errorf("%s has no description", name)
 		}
 	}
-	metric := schema.Defs["MetricLimit"].Properties["metric"].Enum
-	if want := []string{"log_loss", "brier", "auc"}; !slices.Equal(metric, want) {
-		t.Errorf("metric is one of %v, want %v", metric, want)
+	for path, want := range map[[2]string][]string{
+		{"MetricLimit", "metric"}:  {"log_loss", "brier", "auc", "pr_auc", "accuracy", "f1", "calibration_error", "rmse", "mae", "r2", "pinball"},
+		{"MetricLimit", "at"}:      {"value", "interval"},
+		{"DataSpec", "task"}:       {"binary", "multiclass", "regression"},
+		{"PredictSpec", "runtime"}: {"onnx", "pyfunc", "command"},
+	} {
+		if got := schema.Defs[path[0]].Properties[path[1]].Enum; !slices.Equal(got, want) {
+			t.Errorf("%s.%s is one of %v, want %v", path[0], path[1], got, want)
+		}
+	}
+	for _, task := range []models.Task{models.TaskBinary, models.TaskMulticlass, models.TaskRegression} {
+		for _, metric := range task.Metrics() {
+			if !slices.Contains(schema.Defs["MetricLimit"].Properties["metric"].Enum, string(metric)) {
+				t.Errorf("the schema lacks the metric %s of task %s", metric, task)
+			}
+		}
 	}
 	if got := len(schema.Defs["TrainSpec"].Properties["code"].OneOf); got != 2 {
 		t.Errorf("train.code has %d forms, want a path and an object", got)
@@ -118,6 +133,9 @@ func TestSchemaKnowsEveryField(t *testing.T) {
 		typ  reflect.Type
 	}{
 		{"DataSpec", reflect.TypeFor[models.DataSpec]()}, {"TrainSpec", reflect.TypeFor[models.TrainSpec]()},
+		{"EvaluateSpec", reflect.TypeFor[models.EvaluateSpec]()}, {"PredictSpec", reflect.TypeFor[models.PredictSpec]()},
+		{"SliceSpec", reflect.TypeFor[models.SliceSpec]()}, {"ServingLimits", reflect.TypeFor[models.ServingLimits]()},
+		{"ApprovalSpec", reflect.TypeFor[models.ApprovalSpec]()}, {"DeploySpec", reflect.TypeFor[models.DeploySpec]()},
 		{"CanarySpec", reflect.TypeFor[models.CanarySpec]()}, {"MonitorSpec", reflect.TypeFor[models.MonitorSpec]()},
 	} {
 		for _, name := range fieldNames(section.typ) {

@@ -135,7 +135,7 @@ func TestParseErrors(t *testing.T) {
 			"f.yaml:8:23: data.features[1]: \"late\" is the label: the model would see the answer (remove it)\n    8 |   features: [carrier, late]\n      |                       ^\n" +
 				"f.yaml:9:3: data.label_time: is \"id\", which is data.label or data.key already\n    9 |   label_time: id\n      |   ^"},
 		{"two problems in one place", "  label: late\n  features: [carrier, hour]\n", "",
-			"f.yaml:3:1: data.label: is missing (the column with the outcome, 0 or 1)\n" +
+			"f.yaml:3:1: data.label: is missing (the column with the outcome, see data.task)\n" +
 				"f.yaml:3:1: data.features: is empty (name the columns the model sees)\n    3 | data:\n      | ^"},
 		{"anchor", "name: delay", "name: &n delay",
 			"f.yaml:2:9: model.name: anchors, aliases and merges are not supported (write the value out)\n    2 |   name: &n delay\n      |         ^"},

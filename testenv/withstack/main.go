@@ -75,6 +75,7 @@ func run(ctx context.Context, args []string) error {
 		"MAINSPRING_TEST_MLFLOW_URI="+access.MLflow,
 		"MAINSPRING_TEST_S3_ENDPOINT="+access.S3.Endpoint,
 		"MAINSPRING_TEST_TEMPORAL_ADDRESS="+access.TemporalAddress,
+		"MAINSPRING_TEST_MLFLOW_PYTHON="+tools.MLflowPython,
 	)
 	return command.Run()
 }

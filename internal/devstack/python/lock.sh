@@ -20,3 +20,6 @@ lock mlflow.in -o mlflow.lock
 lock --no-deps mlflow-server.in -o mlflow-server.lock
 cat mlflow-server.lock >>mlflow.lock
 rm mlflow-server.lock
+
+# For tests only. It does not name pyopenssl, and does not start without it.
+lock model-signing.in -o model-signing.lock

@@ -1,0 +1,82 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// stewardAnswers plays Temporal with one steward.
+type stewardAnswers struct {
+	client.Client
+	status *models.StewardStatus // nil: there is no steward
+	name   string                // of the last signal
+}
+
+func (s *stewardAnswers) QueryWorkflow(context.Context, string, string, string, ...any) (converter.EncodedValue, error) {
+	if s.status == nil {
+		return nil, serviceerror.NewNotFound("no steward")
+	}
+	return encoded{s.status}, nil
+}
+
+func (s *stewardAnswers) SignalWithStartWorkflow(_ context.Context, _, name string, _ any, _ client.StartWorkflowOptions, _ any, _ ...any) (client.WorkflowRun, error) {
+	s.name = name
+	return nil, nil
+}
+
+type encoded struct{ value any }
+
+func (e encoded) HasValue() bool { return true }
+func (e encoded) Get(into any) error {
+	text, err := json.Marshal(e.value)
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	return err
+}
+
+func TestTheChampionComesWithHowItPredicts(t *testing.T) {
+	spec := models.LifecycleSpec{Train: models.TrainSpec{Command: []string{"python", "train.py"}}}
+	spec.Evaluate.Prediction = "probability"
+	spec.Evaluate.Predict = models.PredictSpec{Runtime: models.RuntimePyfunc}
+	v := models.ModelVersion{Version: "2", Spec: spec, Candidate: models.Candidate{Artifact: models.ModelArtifact{Source: "s3://b/model"}}}
+	temporal := &stewardAnswers{status: &models.StewardStatus{StewardState: models.StewardState{Champion: "2", Versions: []models.ModelVersion{{Version: "1"}, v}}}}
+	found, err := (&Entities{Temporal: temporal}).ReadChampion(t.Context(), models.ReadChampionRequest{Model: "m"})
+	require.NoError(t, err)
+	require.Equal(t, &models.ChampionModel{Version: "2", Artifact: v.Candidate.Artifact, Predict: spec.Evaluate.Predict,
+		Prediction: "probability", Train: spec.Train}, found.Champion)
+
+	temporal.status.Champion = ""
+	found, err = (&Entities{Temporal: temporal}).ReadChampion(t.Context(), models.ReadChampionRequest{Model: "m"})
+	require.NoError(t, err)
+	require.Nil(t, found.Champion)
+
+	temporal.status = nil
+	found, err = (&Entities{Temporal: temporal}).ReadChampion(t.Context(), models.ReadChampionRequest{Model: "m"})
+	require.NoError(t, err)
+	require.Nil(t, found.Champion, "no steward, no champion")
+}
+
+func TestEveryRequestReachesTheStewardByItsSignal(t *testing.T) {
+	for name, signal := range map[string]models.StewardSignal{
+		models.SignalRegister:        {Register: &models.RegisterRequest{}},
+		models.SignalRequestApproval: {RequestApproval: &models.ApprovalRequest{}},
+		models.SignalRollOut:         {RollOut: &models.RollOutRequest{}},
+		models.SignalRetrain:         {Retrain: &models.RetrainRequest{}},
+		models.SignalWithdraw:        {Withdraw: &models.Withdrawal{}},
+		models.SignalLifecycleClosed: {LifecycleClosed: &models.LifecycleClosed{}},
+	} {
+		temporal := &stewardAnswers{}
+		require.NoError(t, (&Entities{Temporal: temporal}).SignalSteward(t.Context(), signal))
+		require.Equal(t, name, temporal.name)
+	}
+	require.ErrorContains(t, (&Entities{Temporal: &stewardAnswers{}}).SignalSteward(t.Context(), models.StewardSignal{}), "empty")
+}

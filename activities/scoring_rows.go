@@ -1,0 +1,235 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
+	"github.com/mainspring-ml/mainspring/internal/gate/metric"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// heldOut is the test side of a snapshot with the answers to it.
+type heldOut struct {
+	input     models.EvaluateInput
+	table     dataset.Table // key, time, label and the columns of slices
+	times     []int64       // microseconds
+	labels    []float64
+	candidate answers
+	champion  *answers // nil: there is none
+}
+
+// readHeldOut reads the columns that the evidence needs.
+func (s *Scoring) readHeldOut(ctx context.Context, input models.EvaluateInput) (heldOut, error) {
+	rows := heldOut{input: input}
+	data := input.Data
+	names := []string{data.Key, data.Time, data.Label}
+	var kept []string
+	for _, c := range dataset.Kept(dataset.Declared(data)) {
+		kept = append(kept, c.Name)
+	}
+	for _, slice := range input.Spec.Slices {
+		if !slices.Contains(kept, slice.Column) {
+			return rows, &models.Error{
+				Kind: models.KindInvalidSpec, Subject: "evaluate.slices",
+				Message: fmt.Sprintf("there is no column %q; the snapshot has %s", slice.Column, strings.Join(kept, ", ")),
+				Hint:    "slice by a feature, the time or the label",
+			}
+		}
+		if !slices.Contains(names, slice.Column) {
+			names = append(names, slice.Column)
+		}
+	}
+	var err error
+	if rows.table, err = readSide(ctx, s.Store, input.Snapshot.Manifest, side{dataset.TestDir, names}); err != nil {
+		return rows, err
+	}
+	if rows.table.Rows() == 0 {
+		return rows, noHeldOutRows(input.Snapshot.Manifest)
+	}
+	rows.times = rows.table.Column(data.Time).Ints
+	return rows, nil
+}
+
+// labelNumbers turns a column of labels into what is measured against: 0 or 1,
+// the number, or the index among as many classes as the model answers with.
+func labelNumbers(data models.DataSpec, column *dataset.Series, classes int) ([]float64, error) {
+	if taskOf(data) == models.TaskMulticlass {
+		return classNumbers(data, column, classes)
+	}
+	out := make([]float64, column.Len())
+	for i := range out {
+		v, ok := column.Number(i)
+		binary := taskOf(data) == models.TaskBinary
+		if !ok || math.IsInf(v, 0) || binary && v != 0 && v != 1 {
+			want := "a number"
+			if binary {
+				want = "0 or 1"
+			}
+			return nil, wrongLabel(data, i, column.Text(i), want)
+		}
+		out[i] = v
+	}
+	return out, nil
+}
+
+// classNumbers finds each label among data.classes, as people write it: the
+// label 3 of an integer column is the class "3".
+func classNumbers(data models.DataSpec, column *dataset.Series, classes int) ([]float64, error) {
+	number := map[string]float64{}
+	for i, class := range data.Classes {
+		number[class] = float64(i)
+	}
+	if len(data.Classes) == 0 {
+		for i := range classes {
+			number[strconv.Itoa(i)] = float64(i)
+		}
+	}
+	out := make([]float64, column.Len())
+	for i := range out {
+		n, known := number[column.Text(i)]
+		if !known {
+			want := "one of data.classes"
+			if len(data.Classes) == 0 {
+				want = fmt.Sprintf("an integer from 0 to %d: the model answers with %d classes and data.classes names none", classes-1, classes)
+			}
+			return nil, wrongLabel(data, i, column.Text(i), want)
+		}
+		out[i] = n
+	}
+	return out, nil
+}
+
+func wrongLabel(data models.DataSpec, row int, got, want string) error {
+	return &models.Error{
+		Kind: models.KindInvalidSpec, Subject: data.Label,
+		Message: fmt.Sprintf("the label %q of row %d is not %s", got, row, want),
+		Hint:    "correct data.task and data.classes, or the data",
+	}
+}
+
+// reference is the candidate's out-of-sample loss by block, as the monitor will
+// see it: out-of-fold blocks, then held-out ones, the newest of them. It is in
+// the task's loss whatever the gate compares.
+func (s *Scoring) reference(ctx context.Context, rows heldOut) ([]float64, error) {
+	task := taskOf(rows.input.Data)
+	times, losses := slices.Clone(rows.times), make([]float64, len(rows.times))
+	for i := range losses {
+		losses[i] = metric.Loss(task, rows.candidate.row(i), rows.labels[i])
+	}
+	if rows.input.OutOfFold != nil {
+		train, err := s.outOfFold(ctx, rows)
+		if err != nil {
+			return nil, err
+		}
+		times = append(train.times, times...)
+		losses = append(train.losses, losses...)
+	}
+	reference := []float64{}
+	for _, day := range dataset.BlockMeans(times, losses, models.Day.Std()) {
+		if day.Rows >= minReferenceRows {
+			reference = append(reference, day.Mean)
+		}
+	}
+	return newest(reference, maxReference), nil
+}
+
+// trainLosses are the losses of training rows that have an out-of-fold
+// prediction.
+type trainLosses struct {
+	times  []int64
+	losses []float64
+}
+
+// outOfFold joins the program's out-of-fold predictions with the training
+// rows. Rows without one are no evidence; a file that fits none is an error.
+func (s *Scoring) outOfFold(ctx context.Context, rows heldOut) (trainLosses, error) {
+	var out trainLosses
+	data, ref := rows.input.Data, *rows.input.OutOfFold
+	f := form{task: taskOf(data), classes: rows.candidate.width}
+	names := f.columns(rows.candidate.width)
+	folds, err := readVerified(ctx, s.Store, ref, append([]string{data.Key}, names...))
+	if errors.Is(err, parquetio.ErrNoColumn) || errors.Is(err, parquetio.ErrNotParquet) {
+		quoted := make([]string, len(names))
+		for i, name := range names {
+			quoted[i] = strconv.Quote(name)
+		}
+		return out, rejectFolds(ref, fmt.Sprintf("the file must be Parquet with the columns %q and %s", data.Key, strings.Join(quoted, ", ")), err)
+	}
+	if err != nil {
+		return out, err
+	}
+	train, err := readSide(ctx, s.Store, rows.input.Snapshot.Manifest, side{dataset.TrainDir, []string{data.Key, data.Time, data.Label}})
+	if err != nil {
+		return out, err
+	}
+	rowOf := make(map[string]int, train.Rows())
+	for row := range train.Rows() {
+		rowOf[train.Column(data.Key).Text(row)] = row
+	}
+	labels, err := labelNumbers(data, train.Column(data.Label), rows.candidate.width)
+	if err != nil {
+		return out, err
+	}
+	answer := make([]float64, len(names))
+	for i := range folds.Rows() {
+		key := folds.Series[0].Text(i)
+		row, known := rowOf[key]
+		if !known {
+			continue
+		}
+		for column := range answer {
+			v, ok := folds.Series[column+1].Number(i)
+			if !ok {
+				v = math.NaN()
+			}
+			answer[column] = v
+		}
+		if fault := f.fault(answer); fault != "" {
+			return out, rejectFolds(ref, fmt.Sprintf("the prediction for %q %s", key, strings.Replace(fault, " for a held-out row", "", 1)), nil)
+		}
+		out.times = append(out.times, train.Column(data.Time).Ints[row])
+		out.losses = append(out.losses, metric.Loss(f.task, answer, labels[row]))
+	}
+	if len(out.times) == 0 {
+		return out, rejectFolds(ref, fmt.Sprintf("none of the %d keys is a training row's", folds.Rows()), nil)
+	}
+	return out, nil
+}
+
+func rejectFolds(ref models.Ref, message string, cause error) error {
+	return &models.Error{
+		Kind: models.KindModelRejected, Subject: ref.URI, Message: "out-of-fold predictions: " + message, Cause: cause,
+		Hint: "write Parquet with the key and the prediction of each training row, or write no file",
+	}
+}
+
+// numberBlocks numbers the blocks that have rows from 0, oldest first, and
+// returns each block's start and each row's block.
+func numberBlocks(times []int64, length time.Duration) (starts []time.Time, blocks []int32) {
+	length = cmp.Or(length, models.Day.Std())
+	number := map[int64]int32{}
+	for _, at := range times {
+		number[dataset.BlockStart(at, length).UnixMicro()] = 0
+	}
+	for start := range number {
+		starts = append(starts, time.UnixMicro(start).UTC())
+	}
+	slices.SortFunc(starts, time.Time.Compare)
+	for i, start := range starts {
+		number[start.UnixMicro()] = int32(i)
+	}
+	blocks = make([]int32, len(times))
+	for i, at := range times {
+		blocks[i] = number[dataset.BlockStart(at, length).UnixMicro()]
+	}
+	return starts, blocks
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mainspring-ml/mainspring/client"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// personFlags are common to what a person tells a model's steward.
+type personFlags struct {
+	by, reason, stateDir string
+	json                 bool
+}
+
+func (f *personFlags) add(command *cobra.Command) {
+	flags := command.Flags()
+	flags.StringVar(&f.reason, "reason", "", "why; kept in the model's audit trail")
+	flags.StringVar(&f.by, "by", operator(), "who decides; kept in the model's audit trail")
+	flags.BoolVar(&f.json, "json", false, "print JSON")
+	flags.StringVar(&f.stateDir, "state-dir", "", stateDirUsage)
+}
+
+// signed refuses what a record would be worth nothing without.
+func (f *personFlags) signed() error {
+	f.by, f.reason = strings.TrimSpace(f.by), strings.TrimSpace(f.reason)
+	switch {
+	case f.reason == "":
+		return &usageError{errors.New("say why with --reason: it is kept in the model's audit trail")}
+	case f.by == "":
+		return &usageError{errors.New("say who with --by: it is kept in the model's audit trail")}
+	default:
+		return nil
+	}
+}
+
+func newApproveCommand() *cobra.Command {
+	return decisionCommand(true, "approve MODEL [VERSION]", "Let a version that waits for approval be released",
+		"Answers the question that a lifecycle with evaluate.approval asks before it releases a version. Shows what is\n"+
+			"approved, then approves it. Without VERSION it is the one that waits, if only one does.")
+}
+
+func newRejectCommand() *cobra.Command {
+	return decisionCommand(false, "reject MODEL [VERSION]", "Refuse a version that waits for approval",
+		"Answers the question that a lifecycle with evaluate.approval asks before it releases a version: it stays\n"+
+			"registered and is not released. Without VERSION it is the one that waits, if only one does.")
+}
+
+func decisionCommand(approve bool, use, short, long string) *cobra.Command {
+	f := &personFlags{}
+	word, _, _ := strings.Cut(use, " ")
+	command := &cobra.Command{
+		Use: use, Short: short, Long: long,
+		Example: fmt.Sprintf("  mainspring %s flight-delay 3 --reason 'read the reliability diagram'", word),
+		Args:    cobra.RangeArgs(1, 2),
+		RunE: func(command *cobra.Command, args []string) error {
+			if err := f.signed(); err != nil {
+				return err
+			}
+			model, version := args[0], ""
+			if len(args) == 2 {
+				version = args[1]
+			}
+			return connect(command.Context(), f.stateDir, func(ctx context.Context, c *client.Client) error {
+				return f.decide(ctx, command, c, model, models.ApprovalDecision{Version: version, Approve: approve, By: f.by, Reason: f.reason})
+			})
+		},
+	}
+	f.add(command)
+	return command
+}
+
+// decide shows what is decided on before it is decided. The decision names the
+// version that was shown, whatever else has come to wait since.
+func (f *personFlags) decide(ctx context.Context, command *cobra.Command, c *client.Client, model string, decision models.ApprovalDecision) error {
+	question, err := c.Question(ctx, model, decision.Version)
+	if err != nil {
+		return err
+	}
+	out := command.OutOrStdout()
+	if !f.json {
+		if err := printQuestion(out, model, question, time.Now()); err != nil {
+			return err
+		}
+	}
+	decision.Version = question.Pending.Request.Version
+	approval, err := c.Decide(ctx, model, decision)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return writeJSON(out, approval)
+	}
+	return printApproval(out, model, approval)
+}

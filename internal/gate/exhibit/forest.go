@@ -1,0 +1,234 @@
+package exhibit
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/mainspring-ml/mainspring/internal/gate"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// maxLines is how many slices a forest has room for.
+const maxLines = 40
+
+// forestLine is one slice with the interval of its figure.
+type forestLine struct {
+	name    string
+	rows    int64
+	figure  models.Estimate  // at the gate's level
+	strict  *models.Estimate // at the level shared by all slices
+	verdict models.Verdict   // empty: not judged
+}
+
+// bound is a limit drawn across a forest.
+type bound struct {
+	at    float64
+	label string
+	class string
+}
+
+// forest draws lines under each other, in their order.
+type forest struct {
+	title   string
+	caption []string
+	label   string // of the axis
+	lines   []forestLine
+	bounds  []bound
+	write   func(models.Estimate) string
+}
+
+// forests are the slices' gains, and one for every slice limit.
+func (e Evidence) forests() []drawing {
+	drawn := []drawing{e.gainForest()}
+	for _, limit := range e.Spec.SliceLimits {
+		drawn = append(drawn, e.limitForest(limit))
+	}
+	return drawn
+}
+
+func (e Evidence) gainForest() drawing {
+	d := drawing{name: "slices", title: "Gain over the champion by slice"}
+	f := forest{
+		title: d.title, label: "gain in " + withUnit(e.metric()), write: signed,
+		bounds: []bound{{0, "no gain", "rule"}},
+	}
+	for _, s := range e.Evaluation.Slices {
+		if s.Judged && s.Gain != nil {
+			f.lines = append(f.lines, forestLine{
+				name: gate.SliceName(s), rows: s.Rows, figure: *s.Gain, strict: s.StrictGain,
+				verdict: e.verdict(gate.SliceName(s), string(e.metric())+" gain over the champion"),
+			})
+		}
+	}
+	if e.Spec.SliceMargin != nil {
+		f.bounds = append(f.bounds, bound{0 - *e.Spec.SliceMargin, "margin", "limit"})
+	}
+	slices.SortStableFunc(f.lines, func(a, b forestLine) int { return cmp.Compare(a.figure.Value, b.figure.Value) })
+	f.caption = e.forestCaption("Right of the dashed line the candidate is better.", len(f.lines))
+	d.svg = f.draw()
+	return d
+}
+
+func (e Evidence) limitForest(limit models.MetricLimit) drawing {
+	d := drawing{name: "slices_" + string(limit.Metric), title: "Slices: " + title(limit.Metric) + " of the candidate"}
+	f := forest{title: d.title, label: withUnit(limit.Metric), write: interval}
+	better := "Lower is better."
+	if limit.Metric.HigherIsBetter() {
+		better = "Higher is better."
+	}
+	for _, s := range e.Evaluation.Slices {
+		figure, ok := s.Candidate[limit.Metric]
+		if !s.Judged || !ok {
+			continue
+		}
+		line := forestLine{
+			name: gate.SliceName(s), rows: s.Rows, figure: figure, verdict: e.verdict(gate.SliceName(s), string(limit.Metric)),
+		}
+		if strict, ok := s.Strict[limit.Metric]; ok {
+			line.strict = &strict
+		}
+		f.lines = append(f.lines, line)
+	}
+	for _, at := range []*float64{limit.Min, limit.Max} {
+		if at != nil {
+			f.bounds = append(f.bounds, bound{*at, "limit", "limit"})
+		}
+	}
+	slices.SortStableFunc(f.lines, func(a, b forestLine) int {
+		if limit.Metric.HigherIsBetter() {
+			return cmp.Compare(a.figure.Value, b.figure.Value)
+		}
+		return cmp.Compare(b.figure.Value, a.figure.Value)
+	})
+	f.caption = e.forestCaption(better, len(f.lines))
+	d.svg = f.draw()
+	return d
+}
+
+// verdict is the gate's on one slice and figure.
+func (e Evidence) verdict(slice, name string) models.Verdict {
+	for _, c := range e.Gate.Checks {
+		if c.Slice == slice && c.Name == name {
+			return c.Verdict
+		}
+	}
+	return ""
+}
+
+func (e Evidence) forestCaption(better string, lines int) []string {
+	text := fmt.Sprintf("Thick: interval at level %.3g on each side. Thin: at the level that all slices share, which decides. Worst first", e.Spec.Champion.Level)
+	if lines > maxLines {
+		text += fmt.Sprintf("; %d more are in evaluation.json", lines-maxLines)
+	}
+	return []string{better + " " + e.support() + ".", text + "."}
+}
+
+func (f forest) draw() string {
+	if len(f.lines) == 0 {
+		return ""
+	}
+	const lineHeight, full = 23.0, 860.0
+	lines := f.lines[:min(len(f.lines), maxLines)]
+	top := 92 + 17*float64(len(f.caption))
+	bottom := top + lineHeight*float64(len(lines))
+	c := newCanvas(full, bottom+62, f.title, f.caption...)
+	x := f.axis(lines)
+	x.begin, x.end = 290, 660
+
+	c.text(24, top-20, "soft", "slice")
+	c.text(270, top-20, "soft end", "rows")
+	c.text(full-24, top-20, "soft end", "figure and interval")
+	for _, t := range x.ticks(5) {
+		c.line(x.at(t.value), top-8, x.at(t.value), bottom, "grid")
+		c.text(x.at(t.value), bottom+20, "soft num middle", t.label)
+	}
+	c.line(x.begin, bottom, x.end, bottom, "axis")
+	c.text((x.begin+x.end)/2, bottom+42, "middle", f.label)
+	f.drawBounds(c, x, top, bottom)
+	for i, line := range lines {
+		f.drawLine(c, x, line, top+lineHeight*(float64(i)+0.5))
+	}
+	drawKey(c, lines, bottom+42)
+	return c.done()
+}
+
+// axis has room for every interval, the strict ones included, and the bounds.
+func (f forest) axis(lines []forestLine) axis {
+	var values []float64
+	for _, line := range lines {
+		values = append(values, line.figure.Low, line.figure.High)
+		if line.strict != nil {
+			values = append(values, line.strict.Low, line.strict.High)
+		}
+	}
+	for _, b := range f.bounds {
+		values = append(values, b.at)
+	}
+	return spanning(values, 0, 0)
+}
+
+func (f forest) drawBounds(c *canvas, x axis, top, bottom float64) {
+	for _, b := range f.bounds {
+		c.line(x.at(b.at), top-8, x.at(b.at), bottom, b.class)
+		class := "middle"
+		if b.class == "limit" {
+			class += " limit"
+		}
+		c.text(x.at(b.at), top-f.lift(b), class, b.label)
+	}
+}
+
+// lift keeps the labels of bounds apart: that of a limit stands higher.
+func (f forest) lift(b bound) float64 {
+	if b.class == "limit" && len(f.bounds) > 1 {
+		return 28
+	}
+	return 13
+}
+
+func (f forest) drawLine(c *canvas, x axis, line forestLine, y float64) {
+	class := colour(line.verdict)
+	c.text(24, y+4, "", shorten(line.name, 32))
+	c.text(270, y+4, "num end", grouped(line.rows))
+	if line.strict != nil {
+		c.line(x.at(line.strict.Low), y, x.at(line.strict.High), y, "strict "+class)
+	}
+	c.line(x.at(line.figure.Low), y, x.at(line.figure.High), y, "interval "+class)
+	note := line.name + ": " + f.write(line.figure)
+	if line.verdict == models.VerdictFail {
+		c.diamond(x.at(line.figure.Value), y, 6, class, note)
+	} else {
+		c.dot(x.at(line.figure.Value), y, 4.5, class, note)
+	}
+	c.text(836, y+4, "num end", f.write(line.figure))
+}
+
+func colour(v models.Verdict) string {
+	switch v {
+	case models.VerdictPass:
+		return "pass"
+	case models.VerdictFail:
+		return "fail"
+	case models.VerdictInconclusive:
+		return "unsure"
+	}
+	return "candidate"
+}
+
+// drawKey explains the colours that occur.
+func drawKey(c *canvas, lines []forestLine, y float64) {
+	x := 24.0
+	for _, v := range []models.Verdict{models.VerdictPass, models.VerdictInconclusive, models.VerdictFail} {
+		if !slices.ContainsFunc(lines, func(l forestLine) bool { return l.verdict == v }) {
+			continue
+		}
+		if v == models.VerdictFail {
+			c.diamond(x+5, y-4, 6, colour(v), "")
+		} else {
+			c.dot(x+5, y-4, 4.5, colour(v), "")
+		}
+		c.text(x+16, y, "soft", string(v))
+		x += 16 + width(string(v)) + 16
+	}
+}

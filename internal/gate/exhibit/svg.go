@@ -1,0 +1,132 @@
+package exhibit
+
+import (
+	"fmt"
+	"html"
+	"strings"
+	"unicode"
+)
+
+// style has two sets of colours. The card behind everything makes a plot
+// readable on any page, whatever the page believes its background to be.
+const style = `
+svg{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;font-size:12px;
+--card:#ffffff;--edge:#d8dee6;--ink:#1b2430;--soft:#596676;--grid:#e9edf2;
+--candidate:#1d5fd1;--champion:#c2620a;--pass:#1a7f4b;--fail:#c62f2f;--unsure:#96690b;--bar:#c9d9f4}
+@media (prefers-color-scheme:dark){svg{--card:#151b23;--edge:#333d4a;--ink:#e8edf3;--soft:#a3b0bf;--grid:#27303b;
+--candidate:#6aa7ff;--champion:#f5a44a;--pass:#4cc38a;--fail:#ff7b72;--unsure:#e3b341;--bar:#2c4468}}
+.card{fill:var(--card);stroke:var(--edge)}
+text{fill:var(--ink)}
+.title{font-size:16px;font-weight:600}
+.soft{fill:var(--soft)}
+.end{text-anchor:end}.middle{text-anchor:middle}
+.grid{stroke:var(--grid)}.axis{stroke:var(--soft)}
+.rule{stroke:var(--soft);stroke-dasharray:5 4;fill:none}
+.limit{stroke:var(--fail);stroke-dasharray:5 4}
+text.limit{fill:var(--fail);stroke:none}
+.line{fill:none;stroke-width:2;stroke-linejoin:round}
+.interval{stroke-width:2.5}.strict{stroke-width:1}
+.candidate{stroke:var(--candidate)}.champion{stroke:var(--champion)}
+.pass{stroke:var(--pass)}.fail{stroke:var(--fail)}.unsure{stroke:var(--unsure)}
+.mark{stroke:var(--card);stroke-width:1.2}
+.mark.candidate,.mark.champion,.mark.pass,.mark.fail,.mark.unsure{stroke:var(--card)}
+.mark.candidate{fill:var(--candidate)}.mark.champion{fill:var(--champion)}
+.mark.pass{fill:var(--pass)}.mark.fail{fill:var(--fail)}.mark.unsure{fill:var(--unsure)}
+.bar{fill:var(--bar)}
+tspan.strong{font-weight:600}
+.num{font-variant-numeric:tabular-nums}
+`
+
+// canvas writes one SVG. All text is escaped; all numbers have one decimal, so
+// that equal evidence gives equal bytes.
+type canvas struct {
+	b strings.Builder
+}
+
+// newCanvas begins a picture with its title, and a caption of several lines.
+func newCanvas(width, height float64, title string, caption ...string) *canvas {
+	c := &canvas{}
+	fmt.Fprintf(&c.b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" role="img">`,
+		width, height, width, height)
+	fmt.Fprintf(&c.b, "<title>%s</title><desc>%s</desc><style>%s</style>\n", escape(title), escape(strings.Join(caption, " ")), style)
+	fmt.Fprintf(&c.b, `<rect class="card" x="0.5" y="0.5" width="%.0f" height="%.0f" rx="8"/>`+"\n", width-1, height-1)
+	c.text(24, 32, "title", title)
+	for i, line := range caption {
+		c.text(24, 53+17*float64(i), "soft", line)
+	}
+	return c
+}
+
+// done ends the picture.
+func (c *canvas) done() string {
+	c.b.WriteString("</svg>\n")
+	return c.b.String()
+}
+
+// escape also drops what XML can't hold.
+func escape(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == unicode.ReplacementChar {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+	return html.EscapeString(text)
+}
+
+func (c *canvas) text(x, y float64, class, text string) {
+	fmt.Fprintf(&c.b, `<text x="%.1f" y="%.1f" class="%s">%s</text>`+"\n", x, y, class, escape(text))
+}
+
+// upright writes along the vertical axis.
+func (c *canvas) upright(x, y float64, class, text string) {
+	fmt.Fprintf(&c.b, `<text x="%.1f" y="%.1f" class="%s" transform="rotate(-90 %.1f %.1f)">%s</text>`+"\n", x, y, class, x, y, escape(text))
+}
+
+func (c *canvas) line(x1, y1, x2, y2 float64, class string) {
+	fmt.Fprintf(&c.b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" class="%s"/>`+"\n", x1, y1, x2, y2, class)
+}
+
+func (c *canvas) bar(x, y, width, height float64, class string) {
+	fmt.Fprintf(&c.b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="1.5" class="%s"/>`+"\n", x, y, max(width, 0), max(height, 0), class)
+}
+
+func (c *canvas) dot(x, y, radius float64, class, note string) {
+	fmt.Fprintf(&c.b, `<circle cx="%.1f" cy="%.1f" r="%.1f" class="mark %s"><title>%s</title></circle>`+"\n", x, y, radius, class, escape(note))
+}
+
+// diamond is a mark that differs from a dot in shape too.
+func (c *canvas) diamond(x, y, radius float64, class, note string) {
+	fmt.Fprintf(&c.b, `<path d="M%.1f %.1fl%.1f %.1fl%.1f %.1fl%.1f %.1fz" class="mark %s"><title>%s</title></path>`+"\n",
+		x, y-radius, radius, radius, -radius, radius, -radius, -radius, class, escape(note))
+}
+
+// path joins points, each an x and a y.
+func (c *canvas) path(points [][2]float64, class string) {
+	if len(points) < 2 {
+		return
+	}
+	c.b.WriteString(`<path d="`)
+	for i, p := range points {
+		letter := "L"
+		if i == 0 {
+			letter = "M"
+		}
+		fmt.Fprintf(&c.b, "%s%.1f %.1f", letter, p[0], p[1])
+	}
+	fmt.Fprintf(&c.b, `" class="%s"/>`+"\n", class)
+}
+
+// letter is about the width of one in the plots' font.
+const letter = 6.4
+
+func width(text string) float64 { return letter * float64(len([]rune(text))) }
+
+// shorten cuts a text to so many letters.
+func shorten(text string, most int) string {
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text
+	}
+	return string(runes[:most-1]) + "…"
+}

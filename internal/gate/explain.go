@@ -1,0 +1,92 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// The reason names so many checks of the whole, and so many of slices; the rest
+// is counted.
+const (
+	namedChecks = 5
+	namedSlices = 3
+)
+
+// explain is one sentence with the figures that decided. A passed gate names
+// the quality checks; that there were blocks enough and that the data was
+// checked goes without saying.
+func explain(verdict models.Verdict, checks []models.GateCheck) string {
+	opening := map[models.Verdict]string{
+		models.VerdictPass: "passed", models.VerdictFail: "refused", models.VerdictInconclusive: "not enough evidence",
+	}[verdict]
+	var whole, parts []models.GateCheck
+	for _, c := range checks {
+		switch {
+		case c.Verdict != verdict || verdict == models.VerdictPass && quiet(c):
+		case c.Slice != "":
+			parts = append(parts, c)
+		default:
+			whole = append(whole, c)
+		}
+	}
+	phrases := named(whole, namedChecks, "more checks")
+	if n := distinct(parts); verdict == models.VerdictPass && n > 0 {
+		phrases = append(phrases, plural(n, "slice", "slices")+" within the limits")
+	} else {
+		phrases = append(phrases, named(parts, namedSlices, "more of slices")...)
+	}
+	return opening + ": " + strings.Join(phrases, "; ")
+}
+
+func quiet(c models.GateCheck) bool {
+	return c.Name == blocksCheck || strings.HasPrefix(c.Name, dataCheck)
+}
+
+func named(checks []models.GateCheck, most int, rest string) []string {
+	var phrases []string
+	for _, c := range checks[:min(most, len(checks))] {
+		phrases = append(phrases, words(c))
+	}
+	if more := len(checks) - most; more > 0 {
+		phrases = append(phrases, fmt.Sprintf("and %d %s", more, rest))
+	}
+	return phrases
+}
+
+func distinct(checks []models.GateCheck) int {
+	var names []string
+	for _, c := range checks {
+		names = append(names, c.Slice)
+	}
+	slices.Sort(names)
+	return len(slices.Compact(names))
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func words(c models.GateCheck) string {
+	name := c.Name
+	if c.Slice != "" {
+		name += " in " + c.Slice
+	}
+	switch {
+	case c.Limit == FirstVersion:
+		return c.Limit
+	case c.Name == blocksCheck:
+		return fmt.Sprintf("%.0f %s (needed: %s)", c.Figure.Value, name, c.Limit)
+	case strings.HasPrefix(c.Name, dataCheck), strings.Contains(c.Limit, notMeasured):
+		return fmt.Sprintf("%s (needed: %s)", name, c.Limit)
+	case c.Figure.Low == c.Figure.High:
+		return fmt.Sprintf("%s %.4g (needed: %s)", name, c.Figure.Value, c.Limit)
+	default:
+		return fmt.Sprintf("%s %.4f [%.4f, %.4f] (needed: %s)", name, c.Figure.Value, c.Figure.Low, c.Figure.High, c.Limit)
+	}
+}
