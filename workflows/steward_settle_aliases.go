@@ -79,10 +79,13 @@ func (s *steward) restore(ctx workflow.Context, order models.AliasOrder) error {
 	}
 	request := models.MoveAliasesRequest{Model: s.state.Model, Owner: s.state.Owner, Aliases: map[string]string{}, Expected: map[string]string{}}
 	for _, d := range s.state.Differences {
-		if d.Deleted {
-			continue // an alias can't point at what does not exist
+		if d.Deleted && d.Alias == models.AliasChampion {
+			continue // only another champion can mend that
 		}
 		request.Aliases[d.Alias], request.Expected[d.Alias] = d.Recorded, d.Found
+		if d.Deleted {
+			request.Aliases[d.Alias] = "" // an alias can't point at what does not exist
+		}
 	}
 	if len(request.Aliases) == 0 {
 		return s.nothingTo("restore")
@@ -90,6 +93,7 @@ func (s *steward) restore(ctx workflow.Context, order models.AliasOrder) error {
 	if err := do(quick(ctx, "Restore: "+inWords(request.Aliases)), models.Registry.MoveAliases, request); err != nil {
 		return err
 	}
+	s.note(request.Aliases)
 	s.record(ctx, models.Record{Action: models.ActionAliasesRestored, By: order.By,
 		Reason: order.Reason + " (" + inWords(request.Aliases) + ")", Aliases: s.recorded()})
 	return s.compareNow(ctx)
