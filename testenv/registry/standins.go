@@ -96,7 +96,7 @@ func evaluate(ctx workflow.Context, input models.EvaluateInput) (models.Evaluate
 		evidence.Champion = map[models.Metric]models.Estimate{models.LogLoss: {Value: 0.32, Low: 0.3, High: 0.34}}
 		evidence.Gain, evidence.Gains = &gain, map[models.Metric]models.Estimate{models.LogLoss: gain}
 	}
-	result := models.EvaluateResult{Evaluation: evidence, Gate: gate.Decide(input.Spec, evidence)}
+	result := models.EvaluateResult{Evaluation: evidence, Gate: gate.Decide(input.Spec, input.Data.Task, evidence)}
 	ctx = asQuick(ctx)
 	return result, workflow.ExecuteActivity(ctx, models.Tracking.FinishRun, models.FinishRunRequest{
 		RunID: input.RunID, Status: "FINISHED", EndTime: workflow.Now(ctx), Metrics: map[string]float64{"test_log_loss": good.Value},
