@@ -14,6 +14,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/devstack"
 	"github.com/mainspring-ml/mainspring/internal/devstack/supervise"
+	"github.com/mainspring-ml/mainspring/internal/runner"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -22,6 +23,7 @@ const (
 	roleWorker   = "worker"
 	roleWatchdog = "watchdog"
 	roleStatus   = "status"
+	roleShim     = "shim"
 )
 
 // Slot is a namespace with a worker of its own behind a front of its own.
@@ -43,7 +45,8 @@ func (s *Stack) Slot(ctx context.Context, name string) (*Slot, error) {
 	if slot.Front, err = NewFront(s.Access().MLflow, Victims{Worker: slot.KillWorker, MLflow: s.KillMLflow}); err != nil {
 		return nil, err
 	}
-	slot.environment = append(s.Env(), "TEMPORAL_NAMESPACE="+name, "MLFLOW_TRACKING_URI="+slot.Front.URL())
+	slot.environment = append(s.Env(), "TEMPORAL_NAMESPACE="+name, "MLFLOW_TRACKING_URI="+slot.Front.URL(),
+		agentDirVariable+"="+filepath.Join(s.StateDir(), "agents", name))
 	if slot.Temporal, err = dial(ctx, variables(slot.environment)); err != nil {
 		return nil, errors.Join(err, slot.Front.Close())
 	}
@@ -131,6 +134,8 @@ func Play(ctx context.Context, arguments []string) (played bool, err error) {
 		return true, RunWorker(ctx)
 	case roleWatchdog:
 		return true, devstack.RunWatchdog(os.Stdin)
+	case roleShim:
+		return true, runner.RunShim(ctx, arguments[2], os.Stdin)
 	case roleStatus:
 		return true, printStatus(ctx, arguments[1])
 	default:

@@ -68,8 +68,8 @@ func train(ctx workflow.Context, input models.TrainInput) (models.TrainResult, e
 	}).Get(ctx, &run); err != nil {
 		return models.TrainResult{}, err
 	}
-	var trained models.ModelArtifact
-	if err := workflow.ExecuteActivity(ctx, storeModelActivity, run).Get(ctx, &trained); err != nil {
+	trained, err := model(ctx, input, run)
+	if err != nil {
 		return models.TrainResult{}, err
 	}
 	if err := workflow.ExecuteActivity(ctx, models.Tracking.AnnotateRun, models.AnnotateRunRequest{
@@ -82,6 +82,19 @@ func train(ctx workflow.Context, input models.TrainInput) (models.TrainResult, e
 		Hosts:    []models.HostFacts{{Node: "nobody", OS: "linux", Devices: []models.DeviceFact{{UUID: "GPU-of-nobody", Model: "virtual"}}}},
 		Attempts: []models.AttemptSummary{{Attempt: 1, Token: 1, Nodes: []string{"nobody"}, Began: began, Ended: workflow.Now(ctx), Reason: models.ExitFinished}},
 	}, nil
+}
+
+// model is what the training's program left, or one that is as good.
+func model(ctx workflow.Context, input models.TrainInput, run models.Run) (trained models.ModelArtifact, err error) {
+	if !runsProgram(input.Train) {
+		err = workflow.ExecuteActivity(ctx, storeModelActivity, run).Get(ctx, &trained)
+		return trained, err
+	}
+	result, err := runProgram(ctx, input, run)
+	if err != nil {
+		return trained, err
+	}
+	return *result.Artifact, nil
 }
 
 // evaluate has the real gate judge figures that a good candidate would have.

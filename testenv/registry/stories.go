@@ -31,6 +31,7 @@ func (s *Stack) stories(outage time.Duration) []story {
 		{"a second steward, of another Temporal namespace, for the same model", s.secondSteward},
 		{"a steward terminated, and a new one of the same namespace", newSteward},
 		{"a metric of the gate that the evaluation does not have", missingMetric},
+		{"a training that reports names which MLflow refuses, NaN and nonsense", oddMetrics},
 		{"the champion deleted in MLflow meanwhile", deletedChampion},
 		{"the champion's alias moved by hand in MLflow", movedAlias},
 		{fmt.Sprintf("MLflow down for %s", outage), func(ctx context.Context, s *Slot) (string, error) { return mlflowDown(ctx, s, outage) }},

@@ -66,10 +66,16 @@ func RunWorker(ctx context.Context) error {
 		w.RegisterActivity(adapter)
 	}
 	w.RegisterActivityWithOptions((&modelStore{store}).storeModel, activity.RegisterOptions{Name: storeModelActivity})
+	w.RegisterActivityWithOptions((&modelStore{store}).storeSnapshot, activity.RegisterOptions{Name: storeSnapshotActivity})
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("worker on queue %s: %w", models.TaskQueue, err)
 	}
 	defer w.Stop()
+	stopAgent, err := startAgent(c, store, tracking)
+	if err != nil {
+		return err
+	}
+	defer stopAgent()
 	<-ctx.Done()
 	return nil
 }
