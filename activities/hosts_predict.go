@@ -1,7 +1,6 @@
 package activities
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -140,15 +139,14 @@ func (p *hostPrediction) start(ctx context.Context) (*runner.Handle, error) {
 }
 
 const (
-	predictTimeout = time.Hour // the default of PredictSpec.Timeout
-	predictGrace   = 10 * time.Second
+	predictGrace = 10 * time.Second
 
 	reasonPredictCancelled = "the prediction was cancelled"
 	reasonPredictTimeout   = "the prediction took longer than evaluate.predict.timeout"
 )
 
 func (p *hostPrediction) timeout() time.Duration {
-	return cmp.Or(p.req.Predict.Timeout.Std(), predictTimeout)
+	return p.req.Predict.WithDefaults().Timeout.Std()
 }
 
 // follow touches the job until it has ended. It stops the job when cancellation

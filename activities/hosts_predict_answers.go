@@ -162,7 +162,7 @@ func (p *hostPrediction) readLatency() (*models.Latency, error) {
 	latency := &models.Latency{}
 	err := readJSONFile(p.path(latencyFile), latency)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilnil // measuring is the program's choice
+		return nil, nil // measuring is the program's choice
 	}
 	if err == nil && (latency.Requests < 1 || !slices.IsSorted([]float64{0, latency.P50Millis, latency.P99Millis})) {
 		err = fmt.Errorf("%d requests, p50 %v ms, p99 %v ms make no sense", latency.Requests, latency.P50Millis, latency.P99Millis)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -106,7 +107,7 @@ func TestPredictionsThatDoNotFit(t *testing.T) {
 		"key twice":      {args: []string{"twice=1"}, says: []string{`has the key "f0" twice`}},
 		"no probability": {args: []string{"value=1.5"}, says: []string{"is 1.5 for a held-out row", "row 0"}},
 		"no number":      {args: []string{"value=NaN"}, says: []string{`the prediction for "f0" is no number`}},
-		"other column":   {args: []string{"column=probabilty"}, says: []string{`no column "probability"`, `did you mean "probabilty"?`, "It has id, probabilty"}},
+		"other column":   {args: []string{"column=probabilities_"}, says: []string{`no column "probability"`, `did you mean "probabilities_"?`, "It has id, probabilities_"}},
 		"wrong latency":  {args: []string{`latency={"requests":0}`}, says: []string{"latencies can't be used", "MAINSPRING_LATENCY"}},
 		"no file":        {change: command("/bin/true"), says: []string{"wrote no predictions", `"id" and "probability"`, "MAINSPRING_PREDICTIONS"}},
 		"no Parquet":     {change: command("/bin/sh", "-c", `echo x > "$MAINSPRING_PREDICTIONS"`), says: []string{"can't be read", "Parquet"}},
@@ -294,13 +295,14 @@ func flightProbability(row int) float64 {
 func pyfuncModel(t *testing.T, answer string) string {
 	t.Helper()
 	dir := t.TempDir()
+	inputs := `[{"name": "carrier", "type": "string"}, {"name": "distance", "type": "integer"}, {"name": "delay", "type": "float", "required": false}]`
 	for name, text := range map[string]string{
 		"MLmodel": `flavors:
   python_function:
     loader_module: flight_loader
     code: code
 signature:
-  inputs: '[{"name": "carrier", "type": "string"}, {"name": "distance", "type": "integer"}, {"name": "delay", "type": "float", "required": false}]'
+  inputs: '` + inputs + `'
 `,
 		"code/flight_loader.py": `
 import numpy, pandas
@@ -335,27 +337,16 @@ func TestPyfuncPredictsWithRealMLflow(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		answer string
-		change func(*models.PredictRowsRequest)
 		fails  []string // nothing: it predicts
 	}{
-		"frame":      {answer: `pandas.DataFrame({"label": p > 0.5, "probability": p})`},
-		"dictionary": {answer: `{"label": p > 0.5, "probability": p.reshape(-1, 1)}`},
-		"array":      {answer: `p`},
-		"classes": {answer: `numpy.stack([p, 1 - p], axis=1)`, change: func(r *models.PredictRowsRequest) {
-			r.Data.Task, r.Data.Classes = models.TaskMulticlass, []string{"late", "early"}
-		}},
-		"two columns":    {answer: `numpy.stack([1 - p, p], axis=1)`, fails: []string{"has the shape [10 2] for 10 rows", "leave only the column of label 1"}},
-		"no such output": {answer: `pandas.DataFrame({"label": p > 0.5, "score": p})`, fails: []string{`no output "probability"; the outputs are label, score`}},
-		"error":          {answer: `1 / 0`, fails: []string{"the prediction failed: ZeroDivisionError"}},
-		"no import":      {answer: "p\n\nimport not_there", fails: []string{"can't load the model", "not_there", "train.environment"}},
+		"frame":       {answer: `pandas.DataFrame({"label": p > 0.5, "probability": p})`},
+		"two columns": {answer: `numpy.stack([1 - p, p], axis=1)`, fails: []string{"has the shape [10 2] for 10 rows", "leave only the column of label 1"}},
+		"no import":   {answer: "p\n\nimport not_there", fails: []string{"can't load the model", "not_there", "train.environment"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHostBench(t)
 			req := b.prediction(pyfuncModel(t, c.answer), models.PredictSpec{Runtime: models.RuntimePyfunc})
 			req.Train.Env, req.Train.Environment.Python = nil, python
-			if c.change != nil {
-				c.change(&req)
-			}
 			got, err := b.PredictOnHost(context.Background(), req)
 			if c.fails != nil {
 				wantKind(t, err, models.KindModelRejected, c.fails...)
@@ -367,14 +358,117 @@ func TestPyfuncPredictsWithRealMLflow(t *testing.T) {
 			if got.Rows != 10 || got.Latency == nil || got.Latency.Requests < 1 || got.Latency.P50Millis <= 0 || got.Seconds <= 0 {
 				t.Errorf("got %+v, latency %+v", got, got.Latency)
 			}
-			columns := []string{"prediction"}
-			if got.Classes == 2 {
-				columns = []string{"p0", "p1"}
-			}
-			table := b.answered(got, columns...)
+			table := b.answered(got, "prediction")
 			wantNumbers(t, &table.Series[1], flightProbability)
 		})
 	}
+}
+
+// pickAnswers is a program that holds what models may return against what is
+// taken out of it.
+const pickAnswers = `
+import numpy, pandas, predict_pyfunc as p
+
+def request(task="binary", classes=None):
+    return {"output": "probability", "task": task, "classes": classes}
+
+half, pair = numpy.array([0.5, 0.25]), numpy.array([[0.5, 0.5], [0.25, 0.75]])
+many = request("multiclass", ["late", "early"])
+for answer, asked, want in [
+    (half, request(), half),
+    ([0.5, 0.25], request(), half),
+    (pandas.Series(half), request(), half),
+    (pandas.DataFrame({"label": [1, 0], "probability": half}), request(), half),
+    (pandas.DataFrame({"score": half}), request(), half.reshape(2, 1)),
+    ({"label": [1, 0], "probability": half.reshape(2, 1)}, request(), half.reshape(2, 1)),
+    ({"score": half}, request(), half),
+    (pair, many, pair),
+    (pandas.DataFrame(pair), many, pair),
+    (pandas.DataFrame({"early": pair[:, 1], "late": pair[:, 0]}), many, pair),
+    (pandas.DataFrame({"p1": pair[:, 1], "p0": pair[:, 0]}), many, pair),
+    (pandas.DataFrame({"probability": list(pair)}), many, pair),
+]:
+    got = p.pick(numpy, answer, asked)
+    assert got.shape == want.shape and (got == want).all() and got.dtype == "float64", (answer, asked, got)
+for answer in [pandas.DataFrame({"label": [1], "score": [0.5]}), {"label": [1], "score": [0.5]}]:
+    try:
+        p.pick(numpy, answer, request())
+        raise AssertionError(answer)
+    except p.Refused as refused:
+        assert 'no output "probability"; the outputs are label, score' in refused.message, refused.message
+
+class Broken:
+    def predict(self, frame):
+        return 1 / 0
+
+class Words:
+    def predict(self, frame):
+        return ["late", "early"]
+
+class Short:
+    def predict(self, frame):
+        return [0.5]
+
+for model, says in [(Broken(), "ZeroDivisionError"), (Words(), "holds no numbers"), (Short(), "has the shape [1] for 2 rows")]:
+    try:
+        p.predict(numpy, model, pandas.DataFrame({"x": [1, 2]}), request())
+        raise AssertionError(says)
+    except p.Refused as refused:
+        assert says in refused.message, refused.message
+`
+
+func TestPyfuncTakesTheNumbersFromWhatModelsReturn(t *testing.T) {
+	python := os.Getenv(mlflowPython)
+	if python == "" {
+		t.Skipf("SKIPPED: %s is not set, so the pyfunc runtime is not tested; testenv/withstack sets it", mlflowPython)
+	}
+	t.Parallel()
+	command := exec.CommandContext(t.Context(), python, "-B", "-c", pickAnswers)
+	command.Dir = "."
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, output)
+	}
+}
+
+// The signature that ONNX models have: tensors of one column each.
+func TestPyfuncFeedsNamedTensors(t *testing.T) {
+	python := os.Getenv(mlflowPython)
+	if python == "" {
+		t.Skipf("SKIPPED: %s is not set, so the pyfunc runtime is not tested; testenv/withstack sets it", mlflowPython)
+	}
+	t.Parallel()
+	b := newHostBench(t)
+	dir := pyfuncModel(t, "")
+	for name, text := range map[string]string{
+		"MLmodel": `flavors:
+  python_function:
+    loader_module: flight_loader
+    code: code
+signature:
+  inputs: '[{"name": "distance", "type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 1]}}, {"name": "delay", "type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 1]}}]'
+`,
+		"code/flight_loader.py": `
+class Model:
+    def predict(self, inputs, params=None):
+        assert str(inputs["distance"].dtype) == "float32", inputs
+        return {"probability": inputs["distance"].reshape(-1, 1) / 1000}
+
+def _load_pyfunc(path):
+    return Model()
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	req := b.prediction(dir, models.PredictSpec{Runtime: models.RuntimePyfunc})
+	req.Train.Env, req.Train.Environment.Python = nil, python
+	got, err := b.PredictOnHost(context.Background(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := b.answered(got, "prediction")
+	wantNumbers(t, &table.Series[1], func(row int) float64 { return float64(row) / 10 })
 }
 
 func TestPyfuncNeedsItsPackages(t *testing.T) {

@@ -1,7 +1,6 @@
 package activities
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -22,12 +21,6 @@ func (a answers) rows() int { return len(a.values) / max(1, a.width) }
 
 func (a answers) row(i int) []float64 { return a.values[i*a.width : (i+1)*a.width] }
 
-// The defaults of EvaluateSpec.Prediction.
-const (
-	defaultPrediction = "probability"
-	defaultNumber     = "prediction"
-)
-
 // predictionColumn is the column of answers with one value for each row, in
 // files of predictions.
 const predictionColumn = "prediction"
@@ -45,11 +38,8 @@ type form struct {
 
 func formOf(req models.PredictRowsRequest) form {
 	task := taskOf(req.Data)
-	name := defaultPrediction
-	if task == models.TaskRegression {
-		name = defaultNumber
-	}
-	return form{task, len(req.Data.Classes), cmp.Or(req.Prediction, name)}
+	spec := models.EvaluateSpec{Prediction: req.Prediction}.WithDefaultsFor(task)
+	return form{task, len(req.Data.Classes), spec.Prediction}
 }
 
 // nameIt tells how to name another output.

@@ -21,7 +21,7 @@ const (
 // spread over all of them, one after the other.
 func timeRows(rows int, now func() time.Time, one func(row int) error) (*models.Latency, error) {
 	if rows == 0 {
-		return nil, nil //nolint:nilnil // no rows, no latency
+		return nil, nil // no rows, no latency
 	}
 	pick := func(i int) int { return int(int64(i) * int64(rows) / timedRows) }
 	began := now()

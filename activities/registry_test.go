@@ -144,7 +144,15 @@ func TestOnlyTheOwnerWrites(t *testing.T) {
 	require.Equal(t, models.ReadAliasesResult{Aliases: map[string]string{}, Deleted: []string{"1"}}, read)
 }
 
-func TestAliasesMovedByHandAreNotOverwritten(t *testing.T) {
+// threeVersions is a registry with a model m that has as many.
+type threeVersions struct {
+	*testing.T
+	*Registry
+	owner string
+}
+
+func newThreeVersions(t *testing.T) threeVersions {
+	t.Helper()
 	registry := registryOf(t, mlflowtest.NewServer("s3://b").Start(t), "ns", nil)
 	claim, err := registry.ClaimModel(t.Context(), models.ClaimModelRequest{Model: "m", Steward: "model/m/run1"})
 	require.NoError(t, err)
@@ -152,48 +160,62 @@ func TestAliasesMovedByHandAreNotOverwritten(t *testing.T) {
 		_, err := registry.CreateModelVersion(t.Context(), candidateOf(claim.Owner, "m", key))
 		require.NoError(t, err)
 	}
-	byHand := func(alias, version string) {
-		t.Helper()
-		require.NoError(t, registry.MLflow.SetAlias(t.Context(), "m", alias, version))
+	return threeVersions{T: t, Registry: registry, owner: claim.Owner}
+}
+
+func (r threeVersions) byHand(alias, version string) {
+	r.Helper()
+	require.NoError(r, r.MLflow.SetAlias(r.Context(), "m", alias, version))
+}
+
+func (r threeVersions) aliases() map[string]string {
+	r.Helper()
+	read, err := r.ReadAliases(r.Context(), models.ReadAliasesRequest{Model: "m"})
+	require.NoError(r, err)
+	return read.Aliases
+}
+
+func (r threeVersions) move(aliases, expected map[string]string) error {
+	return r.MoveAliases(r.Context(), models.MoveAliasesRequest{Model: "m", Owner: r.owner, Aliases: aliases, Expected: expected})
+}
+
+func TestAliasesMovedByHandAreNotOverwritten(t *testing.T) {
+	r := newThreeVersions(t)
+	r.byHand("champion", "1")
+	r.byHand("challenger", "2")
+	promote := func() error {
+		return r.move(map[string]string{"champion": "2", "previous": "1", "challenger": ""}, map[string]string{"champion": "1", "challenger": "2"})
 	}
-	aliases := func() map[string]string {
-		t.Helper()
-		read, err := registry.ReadAliases(t.Context(), models.ReadAliasesRequest{Model: "m"})
-		require.NoError(t, err)
-		return read.Aliases
-	}
-	byHand("champion", "1")
-	byHand("challenger", "2")
-	promote := models.MoveAliasesRequest{
-		Model: "m", Owner: claim.Owner,
-		Aliases:  map[string]string{"champion": "2", "previous": "1", "challenger": ""},
-		Expected: map[string]string{"champion": "1", "challenger": "2"},
-	}
-	byHand("champion", "3")
-	failed := requireKind(t, models.KindAliasMoved, registry.MoveAliases(t.Context(), promote))
+	r.byHand("champion", "3")
+	failed := requireKind(t, models.KindAliasMoved, promote())
 	require.Equal(t, []models.AliasDifference{{Alias: "champion", Recorded: "1", Found: "3"}}, failed.Details)
 	require.Contains(t, failed.Error(), "recorded at version 1 and found at version 3")
-	require.Equal(t, map[string]string{"champion": "3", "challenger": "2"}, aliases(), "nothing is overwritten")
+	require.Equal(t, map[string]string{"champion": "3", "challenger": "2"}, r.aliases(), "nothing is overwritten")
 
-	byHand("champion", "2") // as a call leaves it that died midway
+	r.byHand("champion", "2") // as a call leaves it that died midway
 	for range 2 {
-		require.NoError(t, registry.MoveAliases(t.Context(), promote))
+		require.NoError(t, promote())
 	}
-	require.Equal(t, map[string]string{"champion": "2", "previous": "1"}, aliases())
+	require.Equal(t, map[string]string{"champion": "2", "previous": "1"}, r.aliases())
+	requireKind(t, models.KindNotFound, r.move(map[string]string{"champion": "77"}, nil))
+}
 
-	require.NoError(t, registry.MLflow.DeleteModelVersion(t.Context(), "m", "2"))
-	next := models.MoveAliasesRequest{
-		Model: "m", Owner: claim.Owner, Aliases: map[string]string{"champion": "3"}, Expected: map[string]string{"champion": "2"},
-	}
-	read, err := registry.ReadAliases(t.Context(), models.ReadAliasesRequest{Model: "m", Versions: []string{"3", "2", "2"}})
+func TestAnAliasThatVanishedWithItsVersionBlocksNothing(t *testing.T) {
+	r := newThreeVersions(t)
+	r.byHand("champion", "2")
+	require.NoError(t, r.MLflow.DeleteModelVersion(t.Context(), "m", "2"))
+	read, err := r.ReadAliases(t.Context(), models.ReadAliasesRequest{Model: "m", Versions: []string{"3", "2", "2"}})
 	require.NoError(t, err)
 	require.Equal(t, []string{"2"}, read.Deleted)
-	require.NoError(t, registry.MoveAliases(t.Context(), next), "an alias that vanished with its version blocks nothing")
-	next.Aliases["champion"], next.Expected["champion"] = "2", "3"
-	requireKind(t, models.KindNotFound, registry.MoveAliases(t.Context(), next))
-	byHand("champion", "1")
-	failed = requireKind(t, models.KindAliasMoved, registry.MoveAliases(t.Context(), models.MoveAliasesRequest{
-		Model: "m", Aliases: map[string]string{"champion": "3"}, Expected: map[string]string{"champion": "2"},
-	}))
+	require.NoError(t, r.move(map[string]string{"champion": "3"}, map[string]string{"champion": "2"}))
+	require.Equal(t, map[string]string{"champion": "3"}, r.aliases())
+
+	requireKind(t, models.KindNotFound, r.move(map[string]string{"champion": "2"}, map[string]string{"champion": "3"}))
+	r.byHand("champion", "1")
+	failed := requireKind(t, models.KindAliasMoved, r.move(map[string]string{"champion": "3"}, map[string]string{"champion": "2"}))
 	require.Equal(t, []models.AliasDifference{{Alias: "champion", Recorded: "2", Found: "1", Deleted: true}}, failed.Details)
+	// Removed by hand, with its version still there, is moved as well.
+	require.NoError(t, r.MLflow.DeleteAlias(t.Context(), "m", "champion"))
+	failed = requireKind(t, models.KindAliasMoved, r.move(map[string]string{"champion": "3"}, map[string]string{"champion": "1"}))
+	require.Equal(t, []models.AliasDifference{{Alias: "champion", Recorded: "1"}}, failed.Details)
 }

@@ -46,12 +46,7 @@ func (s *Scoring) PredictRows(ctx context.Context, req models.PredictRowsRequest
 	return storeAnswers(ctx, s.Store, *table.Column(req.Data.Key), p.form, result)
 }
 
-func runtimeOf(predict models.PredictSpec) models.Runtime {
-	if predict.Runtime == "" {
-		return models.RuntimeONNX
-	}
-	return predict.Runtime
-}
+func runtimeOf(predict models.PredictSpec) models.Runtime { return predict.WithDefaults().Runtime }
 
 // columns are the columns that the prediction reads: the key, and what the model
 // is fed.

@@ -1,7 +1,6 @@
 package activities
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 
@@ -9,14 +8,6 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/gate/metric"
 	"github.com/mainspring-ml/mainspring/models"
-)
-
-// The defaults of ChampionGate and EvaluateSpec.
-const (
-	defaultLevel     = 0.1
-	defaultResamples = 2000
-	defaultThreshold = 0.5
-	defaultQuantile  = 0.5
 )
 
 // Bounds of what enters a workflow's history.
@@ -89,8 +80,8 @@ func (s *Scoring) readEvidence(ctx context.Context, request models.MeasureReques
 // measure turns predictions into the evidence that enters the history: all
 // figures, and the newest blocks.
 func measure(rows heldOut, slicings []metric.Slicing) (models.Evaluation, metric.Curves) {
-	spec, task := rows.input.Spec, taskOf(rows.input.Data)
-	compared := cmp.Or(spec.Champion.Metric, task.DefaultMetric())
+	task := taskOf(rows.input.Data)
+	spec := rows.input.Spec.WithDefaultsFor(task)
 	starts, blocks := numberBlocks(rows.times, spec.Champion.Block.Std())
 	sample := metric.Sample{
 		Task: task, Labels: rows.labels, Candidate: metric.Answers{Values: rows.candidate.values, Classes: rows.candidate.width},
@@ -100,19 +91,15 @@ func measure(rows heldOut, slicings []metric.Slicing) (models.Evaluation, metric
 		sample.Champion = &metric.Answers{Values: rows.champion.values, Classes: rows.champion.width}
 	}
 	m := metric.Measure(sample, metric.Settings{
-		Metric:    compared,
-		Level:     cmp.Or(spec.Champion.Level, defaultLevel),
-		Resamples: cmp.Or(spec.Champion.Resamples, defaultResamples),
-		Seed:      rows.input.Seed,
-		Threshold: cmp.Or(spec.Threshold, defaultThreshold),
-		Quantile:  cmp.Or(spec.Quantile, defaultQuantile),
+		Metric: spec.Champion.Metric, Level: spec.Champion.Level, Resamples: spec.Champion.Resamples, Seed: rows.input.Seed,
+		Threshold: spec.Threshold, Quantile: spec.Quantile,
 	})
 	evaluation := models.Evaluation{
 		Rows: int64(len(rows.labels)), Blocks: len(starts),
 		Candidate: m.Candidate, Champion: m.Champion, Gains: m.Gains, Slices: m.Slices, Reliability: m.Curves.Reliability,
 		Days: make([]models.BlockComparison, len(m.Blocks)),
 	}
-	if gain, ok := m.Gains[compared]; ok {
+	if gain, ok := m.Gains[spec.Champion.Metric]; ok {
 		evaluation.Gain = &gain
 	}
 	for i, b := range m.Blocks {

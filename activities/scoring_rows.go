@@ -1,7 +1,6 @@
 package activities
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,58 +61,33 @@ func (s *Scoring) readHeldOut(ctx context.Context, input models.EvaluateInput) (
 // labelNumbers turns a column of labels into what is measured against: 0 or 1,
 // the number, or the index among as many classes as the model answers with.
 func labelNumbers(data models.DataSpec, column *dataset.Series, classes int) ([]float64, error) {
-	if taskOf(data) == models.TaskMulticlass {
-		return classNumbers(data, column, classes)
-	}
-	out := make([]float64, column.Len())
+	labels, out := dataset.NewLabels(data), make([]float64, column.Len())
 	for i := range out {
-		v, ok := column.Number(i)
-		binary := taskOf(data) == models.TaskBinary
-		if !ok || math.IsInf(v, 0) || binary && v != 0 && v != 1 {
-			want := "a number"
-			if binary {
-				want = "0 or 1"
+		v, known := labels.Number(column, i)
+		if !known || taskOf(data) == models.TaskMulticlass && v >= float64(classes) {
+			return nil, &models.Error{
+				Kind: models.KindInvalidSpec, Subject: data.Label,
+				Message: fmt.Sprintf("the label %q of row %d is not %s", column.Text(i), i, wantedLabel(data, classes)),
+				Hint:    "correct data.task and data.classes, or the data",
 			}
-			return nil, wrongLabel(data, i, column.Text(i), want)
 		}
 		out[i] = v
 	}
 	return out, nil
 }
 
-// classNumbers finds each label among data.classes, as people write it: the
-// label 3 of an integer column is the class "3".
-func classNumbers(data models.DataSpec, column *dataset.Series, classes int) ([]float64, error) {
-	number := map[string]float64{}
-	for i, class := range data.Classes {
-		number[class] = float64(i)
-	}
-	if len(data.Classes) == 0 {
-		for i := range classes {
-			number[strconv.Itoa(i)] = float64(i)
+func wantedLabel(data models.DataSpec, classes int) string {
+	switch taskOf(data) {
+	case models.TaskMulticlass:
+		if len(data.Classes) > 0 {
+			return "one of data.classes"
 		}
+		return fmt.Sprintf("an integer from 0 to %d: the model answers with %d classes, and data.classes names none", classes-1, classes)
+	case models.TaskRegression:
+		return "a finite number"
+	case models.TaskBinary:
 	}
-	out := make([]float64, column.Len())
-	for i := range out {
-		n, known := number[column.Text(i)]
-		if !known {
-			want := "one of data.classes"
-			if len(data.Classes) == 0 {
-				want = fmt.Sprintf("an integer from 0 to %d: the model answers with %d classes and data.classes names none", classes-1, classes)
-			}
-			return nil, wrongLabel(data, i, column.Text(i), want)
-		}
-		out[i] = n
-	}
-	return out, nil
-}
-
-func wrongLabel(data models.DataSpec, row int, got, want string) error {
-	return &models.Error{
-		Kind: models.KindInvalidSpec, Subject: data.Label,
-		Message: fmt.Sprintf("the label %q of row %d is not %s", got, row, want),
-		Hint:    "correct data.task and data.classes, or the data",
-	}
+	return "0 or 1"
 }
 
 // reference is the candidate's out-of-sample loss by block, as the monitor will
@@ -215,7 +189,6 @@ func rejectFolds(ref models.Ref, message string, cause error) error {
 // numberBlocks numbers the blocks that have rows from 0, oldest first, and
 // returns each block's start and each row's block.
 func numberBlocks(times []int64, length time.Duration) (starts []time.Time, blocks []int32) {
-	length = cmp.Or(length, models.Day.Std())
 	number := map[int64]int32{}
 	for _, at := range times {
 		number[dataset.BlockStart(at, length).UnixMicro()] = 0

@@ -16,8 +16,6 @@ import (
 )
 
 const (
-	defaultSliceRows   = 200
-	defaultSliceValues = 20
 	// maxSlices bounds the slices of all columns together, because each enters
 	// the history. Columns share it evenly; what has no slice of its own shares
 	// one, so that no row goes unjudged.
@@ -35,12 +33,13 @@ func cutSlices(specs []models.SliceSpec, table dataset.Table) ([]metric.Slicing,
 	}
 	slicings := make([]metric.Slicing, len(specs))
 	for i, spec := range specs {
+		spec = spec.WithDefaults()
 		column := table.Column(spec.Column)
 		limit := maxSlices/len(specs) - 2 // "other" and "null" come on top
-		slicing := metric.Slicing{Column: spec.Column, MinRows: cmp.Or(spec.MinRows, defaultSliceRows)}
+		slicing := metric.Slicing{Column: spec.Column, MinRows: spec.MinRows}
 		switch {
 		case spec.Quantiles == 0:
-			slicing.Names, slicing.Groups = byValue(column, min(limit, cmp.Or(spec.Max, defaultSliceValues)))
+			slicing.Names, slicing.Groups = byValue(column, min(limit, spec.Max))
 		case column.Type == dataset.TypeString:
 			return nil, invalidSlices(fmt.Sprintf("column %q is a string and has no quantiles", spec.Column), "leave quantiles out")
 		default:

@@ -17,6 +17,8 @@ import (
 // Tracking records runs in MLflow.
 type Tracking struct {
 	MLflow *mlflow.Client
+	// WorkflowPage is where a person sees a workflow; nil or empty: nowhere.
+	WorkflowPage func(workflowID, runID string) string
 }
 
 var _ models.Tracking = (*Tracking)(nil)
@@ -28,7 +30,7 @@ func (t *Tracking) CreateRun(ctx context.Context, request models.CreateRunReques
 		return models.Run{}, trackingFailure(err)
 	}
 	run, err := t.MLflow.EnsureRun(ctx, mlflow.EnsureRunRequest{
-		ExperimentID: experiment.ID, Key: request.Key, Name: request.Name, Start: request.StartTime, Tags: pageTags(request),
+		ExperimentID: experiment.ID, Key: request.Key, Name: request.Name, Start: request.StartTime, Tags: t.pageTags(request),
 	})
 	if err != nil {
 		return models.Run{}, trackingFailure(err)
@@ -62,15 +64,20 @@ const (
 
 // pageTags are the request's tags and what MLflow's run page shows of them:
 // who made the run, from which lifecycle, and what it learns from.
-func pageTags(request models.CreateRunRequest) map[string]string {
+func (t *Tracking) pageTags(request models.CreateRunRequest) map[string]string {
 	tags := nonEmpty(request.Tags)
 	snapshot := request.Snapshot
+	lifecycle, page, story := tags["mainspring.lifecycle"], "", ""
+	if t.WorkflowPage != nil && lifecycle != "" {
+		page = t.WorkflowPage(lifecycle, "")
+		story = " Made by the lifecycle [" + lifecycle + "](" + page + ")."
+	}
 	maps.Copy(tags, nonEmpty(map[string]string{
-		userTag: "mainspring", sourceTag: tags["mainspring.lifecycle"], sourceTypeTag: "JOB",
-		commitTag: tags["mainspring.code_commit"],
+		userTag: "mainspring", sourceTag: lifecycle, sourceTypeTag: "JOB",
+		commitTag: tags["mainspring.code_commit"], workflowURLTag: page,
 		noteTag: fmt.Sprintf("Trained on **%d rows** from %s to %s; judged on **%d rows** to %s that it has not seen.",
 			snapshot.Train.Rows, snapshot.Train.From.Format(time.DateOnly), snapshot.Train.To.Format(time.DateOnly),
-			snapshot.Test.Rows, snapshot.Test.To.Format(time.DateOnly)),
+			snapshot.Test.Rows, snapshot.Test.To.Format(time.DateOnly)) + story,
 	}))
 	return tags
 }

@@ -34,7 +34,7 @@ var runRequest = models.CreateRunRequest{
 
 func TestCreateRunIsOneRunHoweverOften(t *testing.T) {
 	c := fakeMLflow(t)
-	tracking := &Tracking{MLflow: c}
+	tracking := &Tracking{MLflow: c, WorkflowPage: func(id, run string) string { return "http://ui/" + id + run }}
 	first, err := tracking.CreateRun(t.Context(), runRequest)
 	require.NoError(t, err)
 	second, err := tracking.CreateRun(t.Context(), runRequest)
@@ -45,6 +45,8 @@ func TestCreateRunIsOneRunHoweverOften(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "60", run.Params["rounds"])
 	require.Equal(t, "l", run.Tags["mainspring.lifecycle"])
+	require.Equal(t, "http://ui/l", run.Tags["mainspring.workflow_url"])
+	require.Contains(t, run.Tags["mlflow.note.content"], "Made by the lifecycle [l](http://ui/l).")
 	require.NotContains(t, run.Tags, "mainspring.code_commit", "an empty tag says nothing")
 	require.Len(t, run.Datasets, 2)
 	require.Contains(t, run.Datasets[0].Source+run.Datasets[1].Source, "s3://bucket/m")

@@ -46,17 +46,18 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 	if err != nil {
 		return nil, err
 	}
+	page := workflowPage(os.Getenv("MAINSPRING_TEMPORAL_UI"))
 	warn(ctx, "MLflow", tracking.Ping)
 	warn(ctx, "S3", store.EnsureBucket)
 	return &adapters{
 		preparation: &activities.Prepare{Store: store},
-		tracking:    &activities.Tracking{MLflow: tracking},
+		tracking:    &activities.Tracking{MLflow: tracking, WorkflowPage: page},
 		checkpoints: &activities.Checkpoints{Store: store},
 		scoring: &activities.Scoring{Store: store, Models: &activities.ServingModels{
 			Store: store, Runtime: sync.OnceValues(func() (*serving.Runtime, error) { return serving.OpenRuntime(serving.RuntimeConfig{}) }),
 		}},
 		registry: &activities.Registry{
-			MLflow: tracking, NamespaceID: namespaceID(c), WorkflowPage: workflowPage(os.Getenv("MAINSPRING_TEMPORAL_UI")),
+			MLflow: tracking, NamespaceID: namespaceID(c), WorkflowPage: page,
 		},
 		routing:  &activities.Routing{Store: store},
 		blocks:   &activities.Blocks{Store: store},

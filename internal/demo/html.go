@@ -59,7 +59,7 @@ func renderHTML(story *Story) ([]byte, error) {
 		"grouped": grouped, "figure": figure, "percent": percent, "date": date, "short": shortDigest,
 		"stopwatch": func(s float64) string { return stopwatch(time.Duration(s * float64(time.Second))) },
 		"clock":     func(t time.Time) string { return t.UTC().Format("15:04:05") },
-		"word":      metricWord, "estimate": estimate, "bytes": readableBytes,
+		"word":      metricWord, "main": mainMetrics, "estimate": estimate, "bytes": readableBytes,
 	}).Parse(reportTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("template: %w", err)

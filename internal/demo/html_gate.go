@@ -32,7 +32,7 @@ func gateOf(l LifecycleStory) *gatePage {
 	page := &gatePage{GateVerdict: *l.Status.Gate}
 	checks := slices.Clone(page.Checks)
 	slices.SortStableFunc(checks, func(a, b models.GateCheck) int {
-		return cmp.Or(verdictRank(a.Verdict)-verdictRank(b.Verdict), isSlice(a)-isSlice(b))
+		return cmp.Or(verdictRank(a.Verdict)-verdictRank(b.Verdict), weight(a)-weight(b))
 	})
 	for _, c := range checks[:min(len(checks), checksShown)] {
 		title := metricWord(c.Name)
@@ -51,7 +51,34 @@ func verdictRank(v models.Verdict) int {
 	return slices.Index([]models.Verdict{models.VerdictFail, models.VerdictInconclusive, models.VerdictPass, ""}, v)
 }
 
-func isSlice(c models.GateCheck) int { return min(len(c.Slice), 1) }
+// weight puts the whole before its parts, and data checks, which have stopped
+// the lifecycle before when they fail, last.
+func weight(c models.GateCheck) int {
+	switch {
+	case strings.HasPrefix(c.Name, "data check"):
+		return 2
+	case c.Slice != "":
+		return 1
+	default:
+		return 0
+	}
+}
+
+// figureOf is one metric in the table of versions.
+type figureOf struct {
+	Name  string
+	Value float64
+}
+
+// mainMetrics are those that a version is known by; report.json has all.
+func mainMetrics(metrics map[string]float64) (shown []figureOf) {
+	for _, m := range []models.Metric{models.LogLoss, models.AUC, models.RMSE, models.R2} {
+		if v, ok := metrics[string(m)]; ok {
+			shown = append(shown, figureOf{metricWord(string(m)), v})
+		}
+	}
+	return shown
+}
 
 // reliabilityPlot holds what was predicted against what happened.
 func reliabilityPlot(l LifecycleStory) template.HTML {

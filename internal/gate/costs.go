@@ -102,9 +102,9 @@ func (j judge) dataCheck(name string) models.GateCheck {
 	case made == 0:
 		check.Verdict, check.Limit = models.VerdictInconclusive, "made and passed; it was not made"
 	case failed > 0:
-		check.Verdict, check.Limit = models.VerdictFail, fmt.Sprintf("0 of %d failed; %s", made, message)
+		check.Verdict, check.Limit = models.VerdictFail, fmt.Sprintf("0 failed (of %d); %s", made, message)
 	default:
-		check.Limit = fmt.Sprintf("0 of %d failed", made)
+		check.Limit = fmt.Sprintf("0 failed (of %d)", made)
 	}
 	return check
 }

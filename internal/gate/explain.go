@@ -36,7 +36,7 @@ func explain(verdict models.Verdict, checks []models.GateCheck) string {
 	if n := distinct(parts); verdict == models.VerdictPass && n > 0 {
 		phrases = append(phrases, plural(n, "slice", "slices")+" within the limits")
 	} else {
-		phrases = append(phrases, named(parts, namedSlices, "more of slices")...)
+		phrases = append(phrases, named(parts, namedSlices, "more checks of slices")...)
 	}
 	return opening + ": " + strings.Join(phrases, "; ")
 }
@@ -89,4 +89,30 @@ func words(c models.GateCheck) string {
 	default:
 		return fmt.Sprintf("%s %.4f [%.4f, %.4f] (needed: %s)", name, c.Figure.Value, c.Figure.Low, c.Figure.High, c.Limit)
 	}
+}
+
+// briefSlices is how many checks of slices a brief verdict keeps.
+const briefSlices = 20
+
+// Brief is a verdict to keep with a version: all checks of the whole and the
+// worst of the slices. The evidence among the run's artifacts has all of them.
+func Brief(v models.GateVerdict) models.GateVerdict {
+	var kept []models.GateCheck
+	parts := 0
+	for _, c := range v.Checks {
+		if c.Slice == "" {
+			kept = append(kept, c)
+			continue
+		}
+		if parts++; parts <= briefSlices {
+			kept = append(kept, c)
+		}
+	}
+	if parts > briefSlices {
+		kept = append(kept, models.GateCheck{
+			Name: "further checks of slices", Verdict: informs, Figure: exactly(float64(parts - briefSlices)), Limit: "in evaluation/gate.md",
+		})
+	}
+	v.Checks = kept
+	return v
 }

@@ -129,11 +129,11 @@ func TestRules(t *testing.T) {
 		"no size":                {serving(0, 0, 2<<20), func(e *models.Evaluation) { e.Serving.SizeBytes = 0 }, "model size (MiB)", unsure, "≤ 2; not measured: nobody looked"},
 		"size unknown":           {serving(0, 0, 2<<20), func(e *models.Evaluation) { e.Serving = nil }, "model size (MiB)", unsure, "≤ 2; not measured: nobody looked"},
 
-		"data check made":      {models.EvaluateSpec{RequireChecks: []string{"rows"}}, nil, "data check rows", pass, "0 of 2 failed"},
+		"data check made":      {models.EvaluateSpec{RequireChecks: []string{"rows"}}, nil, "data check rows", pass, "0 failed (of 2)"},
 		"data check not made":  {models.EvaluateSpec{RequireChecks: []string{"range"}}, nil, "data check range", unsure, "made and passed; it was not made"},
-		"data check failed":    {models.EvaluateSpec{RequireChecks: []string{"rows"}}, func(e *models.Evaluation) { e.Checks[1] = models.CheckResult{Check: "rows", Message: "0 rows"} }, "data check rows", fail, "0 of 2 failed; 0 rows"},
-		"nobody asked, passed": {models.EvaluateSpec{}, nil, "data check nulls", pass, "0 of 1 failed"},
-		"nobody asked, failed": {models.EvaluateSpec{}, func(e *models.Evaluation) { e.Checks[2].Passed = false }, "data check nulls", fail, "0 of 1 failed; "},
+		"data check failed":    {models.EvaluateSpec{RequireChecks: []string{"rows"}}, func(e *models.Evaluation) { e.Checks[1] = models.CheckResult{Check: "rows", Message: "0 rows"} }, "data check rows", fail, "0 failed (of 2); 0 rows"},
+		"nobody asked, passed": {models.EvaluateSpec{}, nil, "data check nulls", pass, "0 failed (of 1)"},
+		"nobody asked, failed": {models.EvaluateSpec{}, func(e *models.Evaluation) { e.Checks[2].Passed = false }, "data check nulls", fail, "0 failed (of 1); "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			evidence := sound()
@@ -209,7 +209,7 @@ func TestReasonIsShort(t *testing.T) {
 	got := Decide(spec, models.TaskBinary, evidence)
 	want := "refused: log_loss in carrier=S1 0.9500 [0.9000, 1.0000] (needed: ≤ 0.6); " +
 		"log_loss in carrier=S4 0.9000 [0.8500, 0.9500] (needed: ≤ 0.6); " +
-		"log_loss in carrier=S3 0.8000 [0.7500, 0.8500] (needed: ≤ 0.6); and 2 more of slices"
+		"log_loss in carrier=S3 0.8000 [0.7500, 0.8500] (needed: ≤ 0.6); and 2 more checks of slices"
 	if got.Verdict != models.VerdictFail || got.Reason != want {
 		t.Errorf("got  %s\nwant %s", got.Reason, want)
 	}
@@ -258,5 +258,27 @@ func TestRegressionIsComparedInItsMetric(t *testing.T) {
 	}
 	if c := find(got.Checks, "log_loss"); !strings.HasSuffix(c.Limit, "log_loss is no metric of task regression") {
 		t.Errorf("check %+v", c)
+	}
+}
+
+func TestBrief(t *testing.T) {
+	evidence := sound()
+	for i := range 30 {
+		evidence.Slices = append(evidence.Slices, slice(fmt.Sprint("S", i), around(0.5+float64(i)/100, 0.01), around(0, 1)))
+	}
+	spec := models.EvaluateSpec{SliceLimits: []models.MetricLimit{{Metric: models.LogLoss, Max: number(0.6)}}}
+	whole := Decide(spec, models.TaskBinary, evidence)
+	brief := Brief(whole)
+	if brief.Verdict != whole.Verdict || brief.Reason != whole.Reason || len(whole.Checks) != 34 {
+		t.Errorf("%d checks, %s, %s", len(whole.Checks), brief.Verdict, brief.Reason)
+	}
+	if last := brief.Checks[len(brief.Checks)-1]; len(brief.Checks) != 25 || last.Figure.Value != 10 || last.Verdict != informs {
+		t.Errorf("%d checks, the last is %+v", len(brief.Checks), last)
+	}
+	if find(brief.Checks, "log_loss carrier=S29") == nil || find(brief.Checks, "log_loss carrier=S0") != nil {
+		t.Error("the worst were not kept")
+	}
+	if again := Brief(brief); len(again.Checks) != len(brief.Checks) {
+		t.Errorf("%d checks the second time", len(again.Checks))
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -71,14 +70,16 @@ func (c *Client) ClaimModel(ctx context.Context, req ClaimRequest) (Claim, error
 	if err != nil {
 		return Claim{}, err
 	}
-	err = c.createModel(ctx, req.Model, req.Description, map[string]string{me.key: me.held()})
-	if err == nil {
-		return Claim{Model: RegisteredModel{Name: req.Model, Aliases: map[string]string{}}}, nil
-	}
-	if !errors.Is(err, ErrAlreadyExists) {
-		return Claim{}, err
-	}
 	seen, err := me.look(ctx)
+	if errors.Is(err, ErrNotFound) {
+		err = c.createModel(ctx, req.Model, req.Description, map[string]string{me.key: me.held()})
+		if err == nil {
+			return Claim{Model: RegisteredModel{Name: req.Model, Aliases: map[string]string{}}}, nil
+		}
+		if errors.Is(err, ErrAlreadyExists) { // somebody was faster
+			seen, err = me.look(ctx)
+		}
+	}
 	if err != nil {
 		return Claim{}, err
 	}
@@ -97,21 +98,6 @@ func (c *Client) ClaimModel(ctx context.Context, req ClaimRequest) (Claim, error
 	before := seen.before(me)
 	model, err := me.claim(ctx)
 	return Claim{Before: before, Model: model}, err
-}
-
-// Owner is who holds the model; empty: nobody, or more than one.
-func (m RegisteredModel) Owner() string {
-	owner := ""
-	for _, found := range claimsOf(m) {
-		if found.state != stateHeld {
-			continue
-		}
-		if owner != "" {
-			return ""
-		}
-		owner = found.owner
-	}
-	return owner
 }
 
 // claimant is one who claims.
@@ -225,88 +211,4 @@ func (m claimant) refused(holder string) error {
 func (m claimant) undecided() error {
 	return &Error{Op: "claim model", Subject: m.req.Model, Class: ErrUnavailable, Message: "others claim it at the same moment",
 		Hint: "try again in a moment"}
-}
-
-// claims are those on a model, seen by one claimant.
-type claims struct {
-	model  RegisteredModel
-	mine   string // the own tag; empty: none
-	others []foundClaim
-}
-
-type foundClaim struct {
-	key, state, owner string
-	at                time.Time // when claiming began
-}
-
-func (m claimant) look(ctx context.Context) (claims, error) {
-	model, err := m.c.GetRegisteredModel(ctx, m.req.Model)
-	if err != nil {
-		return claims{}, err
-	}
-	seen := claims{model: model, mine: model.Tags[m.key]}
-	for _, found := range claimsOf(model) {
-		if found.key != m.key {
-			seen.others = append(seen.others, found)
-		}
-	}
-	return seen, nil
-}
-
-// claimsOf reads the tags. A claim that can't be read is one that is held: it
-// is in the way until a person decides.
-func claimsOf(model RegisteredModel) []foundClaim {
-	var all []foundClaim
-	for key, value := range model.Tags {
-		if !strings.HasPrefix(key, claimPrefix) {
-			continue
-		}
-		found := foundClaim{key: key, state: stateHeld, owner: value}
-		fields := strings.Fields(value)
-		switch {
-		case len(fields) == 2 && fields[0] == stateHeld:
-			found.owner = fields[1]
-		case len(fields) == 3 && fields[0] == stateClaiming:
-			if at, err := time.Parse(time.RFC3339, fields[2]); err == nil {
-				found.state, found.owner, found.at = stateClaiming, fields[1], at
-			}
-		}
-		all = append(all, found)
-	}
-	slices.SortFunc(all, func(a, b foundClaim) int { return cmp.Compare(a.key, b.key) })
-	return all
-}
-
-func (f foundClaim) expired(now time.Time) bool {
-	return f.state == stateClaiming && now.Sub(f.at) > claimExpiry
-}
-
-// holder is another owner who holds the model.
-func (s claims) holder() (owner string, held bool) {
-	for _, other := range s.others {
-		if other.state == stateHeld {
-			return other.owner, true
-		}
-	}
-	return "", false
-}
-
-// yields says that somebody is claiming who would be waited for. Not to write
-// then keeps those who come back at once from hindering each other.
-func (s claims) yields(m claimant) bool {
-	return slices.ContainsFunc(s.others, func(other foundClaim) bool {
-		return other.state == stateClaiming && !other.expired(m.req.Now) && other.key < m.key
-	})
-}
-
-// before is who held the model: an earlier life of m, or another owner.
-func (s claims) before(m claimant) string {
-	if holder, held := s.holder(); held {
-		return holder
-	}
-	state, owner, _ := strings.Cut(s.mine, " ")
-	if state == stateHeld && owner != m.req.Owner {
-		return owner
-	}
-	return ""
 }

@@ -43,7 +43,8 @@ func (a axis) ticks(n int) []tick {
 	}
 	digits := max(0, int(-math.Floor(math.Log10(step)+1e-9)))
 	var ticks []tick
-	for i := math.Ceil(a.from/step - 1e-9); i*step <= a.to+step*1e-9; i++ {
+	// Adding 0 makes a 0 of -0.
+	for i := math.Ceil(a.from/step-1e-9) + 0; i*step <= a.to+step*1e-9; i++ {
 		label := strconv.FormatFloat(i*step, 'f', digits, 64)
 		if digits == 0 {
 			label = grouped(int64(math.Round(i * step)))

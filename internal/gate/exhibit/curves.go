@@ -20,25 +20,25 @@ func (e Evidence) reliability() drawing {
 	}
 	predicted, observed := "predicted probability of label 1 (mean of a bin)", "observed share of label 1"
 	if e.Task == models.TaskMulticlass {
-		predicted, observed = "predicted probability (mean of a bin)", "observed share"
+		predicted, observed = "probability of the predicted class (mean of a bin)", "share predicted right"
+	}
+	entries := []entry{{"line candidate", "candidate, " + e.error(e.Evaluation.Candidate), true}}
+	if len(champion) > 0 {
+		entries = append(entries, entry{"line champion", e.championName() + ", " + e.error(e.Evaluation.Champion), true})
 	}
 	top := reach(candidate, champion)
-	const below = 74.0
+	const below = 84.0
 	f := newFrame(layout{
 		title: d.title, caption: []string{
 			"On the dashed line, predictions come true as often as they say. The area of a mark grows with its bin's rows.", e.support() + ".",
 		},
-		width: 720, height: 560, below: below, x: axis{from: 0, to: top}, y: axis{from: 0, to: top}, xLabel: predicted, yLabel: observed,
+		width: 720, height: 660, below: below, legend: entries,
+		x: axis{from: 0, to: top}, y: axis{from: 0, to: top}, xLabel: predicted, yLabel: observed,
 	})
 	f.path(f.joined([][2]float64{{0, 0}, {top, top}}), "rule")
 	f.bins(champion, "champion")
 	f.bins(candidate, "candidate")
 	f.histogram(candidate, below)
-	entries := []entry{{"line candidate", "candidate, " + e.error(e.Evaluation.Candidate), true}}
-	if len(champion) > 0 {
-		entries = append(entries, entry{"line champion", e.championName() + ", " + e.error(e.Evaluation.Champion), true})
-	}
-	f.legend(entries...)
 	d.svg = f.done()
 	return d
 }
@@ -87,7 +87,7 @@ func (f frame) histogram(bins []models.ReliabilityBin, room float64) {
 	for _, b := range bins {
 		most = max(most, b.Rows)
 	}
-	floor, height := f.y.begin+46+room, room-22
+	floor, height := f.y.begin+36+room, room-26
 	for _, b := range bins {
 		share := float64(b.Rows) / float64(max(most, 1))
 		left, right := f.x.at(b.Low), f.x.at(b.High)
@@ -107,11 +107,11 @@ func (e Evidence) roc() drawing {
 		return d
 	}
 	f := newFrame(layout{
-		title: d.title, caption: []string{"Up and left is better; the dashed line is guessing. " + e.support() + "."},
-		width: 640, height: 600, x: axis{to: 1}, y: axis{to: 1}, xLabel: "false positive rate", yLabel: "true positive rate",
+		title: d.title, caption: []string{"Up and left is better; the dashed line is guessing.", e.support() + "."},
+		width: 640, height: 640, legend: e.areas(models.AUC, e.Curves.ChampionROC), x: axis{to: 1}, y: axis{to: 1}, xLabel: "false positive rate", yLabel: "true positive rate",
 	})
 	f.path(f.joined([][2]float64{{0, 0}, {1, 1}}), "rule")
-	e.curvePair(f, e.Curves.ROC, e.Curves.ChampionROC, models.AUC)
+	f.pair(e.Curves.ROC, e.Curves.ChampionROC)
 	d.svg = f.done()
 	return d
 }
@@ -121,19 +121,19 @@ func (e Evidence) precisionRecall() drawing {
 	if len(e.Curves.PR) < 2 {
 		return d
 	}
-	caption := "Up and right is better. "
+	caption := "Up and right is better."
 	share, known := e.share()
 	if known {
-		caption = fmt.Sprintf("Up and right is better; the dashed line is guessing (label 1 has a share of %.3f). ", share)
+		caption = fmt.Sprintf("Up and right is better; the dashed line is guessing (label 1 has a share of %.3f).", share)
 	}
 	f := newFrame(layout{
 		title: d.title, caption: []string{caption, e.support() + "."},
-		width: 640, height: 600, x: axis{to: 1}, y: axis{to: 1}, xLabel: "recall", yLabel: "precision",
+		width: 640, height: 640, legend: e.areas(models.PRAUC, e.Curves.ChampionPR), x: axis{to: 1}, y: axis{to: 1}, xLabel: "recall", yLabel: "precision",
 	})
 	if known {
 		f.path(f.joined([][2]float64{{0, share}, {1, share}}), "rule")
 	}
-	e.curvePair(f, e.Curves.PR, e.Curves.ChampionPR, models.PRAUC)
+	f.pair(e.Curves.PR, e.Curves.ChampionPR)
 	d.svg = f.done()
 	return d
 }
@@ -152,7 +152,8 @@ func (e Evidence) share() (float64, bool) {
 	return ones / max(rows, 1), rows > 0
 }
 
-func (e Evidence) curvePair(f frame, candidate, champion [][2]float64, area models.Metric) {
+// areas is the legend of two curves, with the areas under them.
+func (e Evidence) areas(area models.Metric, champion [][2]float64) []entry {
 	named := func(name string, figures map[models.Metric]models.Estimate) string {
 		if figure, ok := figures[area]; ok {
 			return fmt.Sprintf("%s, %s %s", name, title(area), interval(figure))
@@ -161,11 +162,15 @@ func (e Evidence) curvePair(f frame, candidate, champion [][2]float64, area mode
 	}
 	entries := []entry{{"line candidate", named("candidate", e.Evaluation.Candidate), false}}
 	if len(champion) > 1 {
-		f.path(f.joined(champion), "line champion")
 		entries = append(entries, entry{"line champion", named(e.championName(), e.Evaluation.Champion), false})
 	}
+	return entries
+}
+
+// pair draws the candidate over the champion.
+func (f frame) pair(candidate, champion [][2]float64) {
+	f.path(f.joined(champion), "line champion")
 	f.path(f.joined(candidate), "line candidate")
-	f.legend(entries...)
 }
 
 // blocks shows the mean loss of each held-out block.
@@ -177,41 +182,36 @@ func (e Evidence) blocks() drawing {
 	}
 	var losses []float64
 	var candidate, champion [][2]float64
-	for _, day := range days {
-		at := float64(day.Start.Unix())
-		losses = append(losses, day.Candidate)
-		candidate = append(candidate, [2]float64{at, day.Candidate})
-		if e.compared() {
-			losses = append(losses, day.Champion)
-			champion = append(champion, [2]float64{at, day.Champion})
-		}
-	}
-	label := "mean log-loss (nats)"
-	if e.Task == models.TaskRegression {
-		label = "mean squared error (the label's unit, squared)"
-	}
 	better := 0
 	for _, day := range days {
+		at := float64(day.Start.Unix())
+		losses, candidate = append(losses, day.Candidate), append(candidate, [2]float64{at, day.Candidate})
+		if e.compared() {
+			losses, champion = append(losses, day.Champion), append(champion, [2]float64{at, day.Champion})
+		}
 		if day.Candidate < day.Champion {
 			better++
 		}
 	}
-	caption := "Lower is better. "
+	caption, entries := "Lower is better.", []entry{{"line candidate", "candidate", true}}
 	if e.compared() {
-		caption += fmt.Sprintf("The candidate's loss is lower in %d of %d blocks. ", better, len(days))
+		caption += fmt.Sprintf(" The candidate's loss is lower in %d of %d blocks.", better, len(days))
+		entries = append(entries, entry{"line champion", e.championName(), true})
+	}
+	if len(days) < e.Evaluation.Blocks {
+		caption += fmt.Sprintf(" Only the newest %d blocks are shown.", len(days))
+	}
+	label := "mean log-loss (nats)"
+	if e.Task == models.TaskRegression {
+		label = "mean squared error (unit²)"
 	}
 	f := newFrame(layout{
-		title: d.title, caption: []string{caption, e.support() + "."}, width: 760, height: 420,
+		title: d.title, caption: []string{caption, e.support() + "."}, width: 760, height: 440, legend: entries,
 		x: spanning([]float64{candidate[0][0], candidate[len(candidate)-1][0]}, 0, 0), y: spanning(losses, 0, 0),
 		xLabel: "start of the block (UTC)", yLabel: label, xDates: true,
 	})
-	entries := []entry{{"line candidate", "candidate", true}}
-	if e.compared() {
-		entries = append(entries, entry{"line champion", e.championName(), true})
-		f.series(champion, days, "champion")
-	}
+	f.series(champion, days, "champion")
 	f.series(candidate, days, "candidate")
-	f.legend(entries...)
 	d.svg = f.done()
 	return d
 }

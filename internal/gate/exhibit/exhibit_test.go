@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/gate"
+	"github.com/mainspring-ml/mainspring/internal/gate/metric"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -71,6 +73,7 @@ func comparison() Evidence {
 		bin.Observed = p*0.8 + 0.03
 		e.Curves.ChampionReliability = append(e.Curves.ChampionReliability, bin)
 	}
+	e.Curves.Reliability = append(e.Curves.Reliability, models.ReliabilityBin{Low: 1, High: 1})
 	for i := range 101 {
 		x := float64(i) / 100
 		e.Curves.ROC = append(e.Curves.ROC, [2]float64{x, math.Pow(x, 0.35)})
@@ -81,7 +84,13 @@ func comparison() Evidence {
 	for i, name := range []string{"UA", "B6", "EV", "DL", "AA", "MQ", "US", "9E", "WN", "VX", "other", "null"} {
 		e.Evaluation.Slices = append(e.Evaluation.Slices, slice(name, int64(6000/(i+1)), 0.06-0.012*float64(i), 0.01+0.004*float64(i)))
 	}
-	e.Evaluation.Slices = append(e.Evaluation.Slices, models.SliceEvidence{Column: "carrier", Slice: "OO", Rows: 31, Blocks: 9})
+	thin := slice("OO", 31, -0.5, 0.1)
+	thin.Judged, thin.Blocks = false, 9
+	e.Evaluation.Slices = append(e.Evaluation.Slices, thin)
+	// The best gain is that of the slice with the worst loss.
+	e.Evaluation.Slices[0].Candidate[models.LogLoss] = around(0.7, 0.01)
+	bad := &e.Evaluation.Slices[9]
+	bad.StrictGain, bad.Gain = ptr(around(-0.05, 0.03)), ptr(around(-0.05, 0.02))
 	e.Gate = gate.Decide(e.Spec, e.Task, e.Evaluation)
 	return e
 }
@@ -242,7 +251,7 @@ func TestPlotsSay(t *testing.T) {
 		"reliability":      {"n = 38,402 held-out rows in 14 blocks of 1d, 15 Feb 2013 to 28 Feb 2013", "candidate, error 0.0123 [0.0092, 0.0154]", "champion (version 3), error", `class="rule"`, "rows"},
 		"roc":              {"candidate, AUC 0.742 [0.731, 0.753]", "false positive rate", "n = 38,402"},
 		"precision_recall": {"the dashed line is guessing (label 1 has a share of 0.", "candidate, PR-AUC", "n = 38,402"},
-		"blocks":           {"mean log-loss (nats)", "The candidate&#39;s loss is lower in 9 of 14 blocks.", "start of the block (UTC)", "15 Feb"},
+		"blocks":           {"mean log-loss (nats)", "The candidate&#39;s loss is lower in 10 of 14 blocks.", "start of the block (UTC)", "15 Feb"},
 		"slices":           {"gain in log-loss (nats)", "carrier=null", "margin", "no gain", "interval fail", "interval unsure", "interval pass", "strict fail"},
 		"slices_brier":     {"Brier score of the candidate", "limit", "Lower is better."},
 	} {
@@ -253,30 +262,106 @@ func TestPlotsSay(t *testing.T) {
 			}
 		}
 	}
+	if strings.Contains(named(t, files, "evaluation/reliability.svg"), ">0 rows") {
+		t.Error("reliability.svg marks a bin without rows")
+	}
 	if text := named(t, files, "evaluation/slices.svg"); strings.Contains(text, "carrier=OO") ||
 		strings.Index(text, ">carrier=null<") > strings.Index(text, ">carrier=UA<") {
 		t.Error("slices.svg shows a slice that was not judged, or the best first")
 	}
 }
 
-// TestLook writes the files where LOOK says, for eyes.
-func TestLook(t *testing.T) {
-	directory := os.Getenv("LOOK")
-	if directory == "" {
-		t.Skip("set LOOK to a directory")
-	}
-	for name, e := range map[string]Evidence{"comparison": comparison(), "first": first()} {
-		for _, f := range Files(e) {
-			path := filepath.Join(directory, name+"_"+filepath.Base(f.Name))
-			if err := os.WriteFile(path, f.Content, 0o600); err != nil {
+// TestMeasured draws what is really measured, for every task; where LOOK says,
+// it leaves the files for eyes.
+func TestMeasured(t *testing.T) {
+	look := os.Getenv("LOOK")
+	for name, e := range map[string]Evidence{
+		"comparison": comparison(), "first": first(), "binary": measured(models.TaskBinary, 1),
+		"multiclass": measured(models.TaskMulticlass, 3), "regression": measured(models.TaskRegression, 1),
+	} {
+		files := Files(e)
+		checkFiles(t, name, files)
+		if len(files) < 4 {
+			t.Errorf("%s: only %q", name, names(files))
+		}
+		if look == "" {
+			continue
+		}
+		for _, f := range files {
+			if err := os.WriteFile(filepath.Join(look, name+"_"+filepath.Base(f.Name)), f.Content, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	page := VersionPage(candidate(), models.ModelVersion{})
-	if err := os.WriteFile(filepath.Join(directory, "page.md"), []byte(page), 0o600); err != nil {
-		t.Fatal(err)
+}
+
+// measured is a champion with more noise than the candidate, on 14 days.
+func measured(task models.Task, classes int) Evidence {
+	const rows, days = 14 * 300, 14
+	random := rand.New(rand.NewPCG(7, uint64(classes)))
+	s := metric.Sample{
+		Task: task, Candidate: metric.Answers{Classes: classes}, Champion: &metric.Answers{Classes: classes},
+		Slicings: []metric.Slicing{{Column: "origin", Names: []string{"EWR", "JFK", "LGA", "other"}, MinRows: 200}},
 	}
+	for i := range rows {
+		s.Blocks = append(s.Blocks, int32(i*days/rows))
+		s.Slicings[0].Groups = append(s.Slicings[0].Groups, int32(min(i%7, 3)))
+		truth := 2 * random.NormFloat64()
+		s.Candidate.Values = append(s.Candidate.Values, answer(task, classes, truth+0.3*random.NormFloat64())...)
+		s.Champion.Values = append(s.Champion.Values, answer(task, classes, truth+0.8*random.NormFloat64())...)
+		s.Labels = append(s.Labels, outcome(task, classes, truth, random))
+	}
+	spec := models.EvaluateSpec{Slices: []models.SliceSpec{{Column: "origin"}}, SliceMargin: ptr(0.0)}.WithDefaultsFor(task)
+	m := metric.Measure(s, metric.Settings{Metric: task.DefaultMetric(), Level: 0.1, Resamples: 200, Seed: 1, Threshold: 0.5, Quantile: 0.5})
+	e := Evidence{Model: "m", Champion: "1", Task: task, Spec: spec, Curves: m.Curves, Evaluation: models.Evaluation{
+		Rows: rows, Blocks: days, Candidate: m.Candidate, Champion: m.Champion, Gains: m.Gains,
+		Gain: ptr(m.Gains[task.DefaultMetric()]), Slices: m.Slices,
+	}}
+	for i, b := range m.Blocks {
+		start := time.Date(2013, 7, 20, 0, 0, 0, 0, time.UTC).AddDate(0, 0, i)
+		e.Evaluation.Days = append(e.Evaluation.Days, models.BlockComparison{Start: start, Rows: b.Rows, Candidate: b.Candidate, Champion: b.Champion})
+	}
+	e.Gate = gate.Decide(spec, task, e.Evaluation)
+	return e
+}
+
+func answer(task models.Task, classes int, score float64) []float64 {
+	switch task {
+	case models.TaskRegression:
+		return []float64{10 + 3*score}
+	case models.TaskMulticlass:
+		p := make([]float64, classes)
+		total := 0.0
+		for k := range p {
+			p[k] = math.Exp(-(score - float64(2*k-2)) * (score - float64(2*k-2)) / 4)
+			total += p[k]
+		}
+		for k := range p {
+			p[k] /= total
+		}
+		return p
+	default:
+		return []float64{1 / (1 + math.Exp(1-score))}
+	}
+}
+
+func outcome(task models.Task, classes int, truth float64, random *rand.Rand) float64 {
+	if task == models.TaskRegression {
+		return 10 + 3*truth + random.NormFloat64()
+	}
+	p, u := answer(task, classes, truth), random.Float64()
+	if task == models.TaskBinary {
+		if u < p[0] {
+			return 1
+		}
+		return 0
+	}
+	for k, share := range p {
+		if u -= share; u < 0 {
+			return float64(k)
+		}
+	}
+	return float64(classes - 1)
 }
 
 func candidate() models.Candidate {
@@ -356,6 +441,9 @@ func TestVersionPageFits(t *testing.T) {
 		c.Summary.Slices[i].Slice = strings.Repeat("ü", 300)
 	}
 	text := VersionPage(c, models.ModelVersion{})
+	if strings.Contains(text, "### Slices") || !strings.Contains(text, "`evaluation/gate.md`") || strings.Contains(text, "file99") || strings.HasSuffix(text, "…") {
+		t.Errorf("left out the wrong things:\n%s", text)
+	}
 	if len(text) > MaxPage || !strings.Contains(text, c.Snapshot) || !strings.Contains(text, "signature: none") || !strings.Contains(text, "and on 93 more hosts") {
 		t.Errorf("%d bytes:\n%s", len(text), text)
 	}
@@ -376,7 +464,7 @@ func TestSummarize(t *testing.T) {
 		t.Errorf("summary %+v", s)
 	}
 	alone := Summarize(models.EvaluateInput{Champion: &models.ChampionModel{Version: "3"}}, first().Evaluation)
-	if alone.ChampionVersion != "" || alone.Slices[0].Slice != "carrier=null" {
+	if alone.ChampionVersion != "" || alone.Slices[0].Slice != "carrier=UA" {
 		t.Errorf("without a champion: %+v", alone)
 	}
 }

@@ -35,7 +35,7 @@ type forest struct {
 	label   string // of the axis
 	lines   []forestLine
 	bounds  []bound
-	write   func(models.Estimate) string
+	format  string // of a figure with its interval
 }
 
 // forests are the slices' gains, and one for every slice limit.
@@ -50,7 +50,7 @@ func (e Evidence) forests() []drawing {
 func (e Evidence) gainForest() drawing {
 	d := drawing{name: "slices", title: "Gain over the champion by slice"}
 	f := forest{
-		title: d.title, label: "gain in " + withUnit(e.metric()), write: signed,
+		title: d.title, label: "gain in " + withUnit(e.metric()), format: "%+.*f [%+.*f, %+.*f]",
 		bounds: []bound{{0, "no gain", "rule"}},
 	}
 	for _, s := range e.Evaluation.Slices {
@@ -65,14 +65,14 @@ func (e Evidence) gainForest() drawing {
 		f.bounds = append(f.bounds, bound{0 - *e.Spec.SliceMargin, "margin", "limit"})
 	}
 	slices.SortStableFunc(f.lines, func(a, b forestLine) int { return cmp.Compare(a.figure.Value, b.figure.Value) })
-	f.caption = e.forestCaption("Right of the dashed line the candidate is better.", len(f.lines))
+	f.caption = e.forestCaption("Right of \"no gain\" the candidate is better.", len(f.lines))
 	d.svg = f.draw()
 	return d
 }
 
 func (e Evidence) limitForest(limit models.MetricLimit) drawing {
 	d := drawing{name: "slices_" + string(limit.Metric), title: "Slices: " + title(limit.Metric) + " of the candidate"}
-	f := forest{title: d.title, label: withUnit(limit.Metric), write: interval}
+	f := forest{title: d.title, label: withUnit(limit.Metric), format: "%.*f [%.*f, %.*f]"}
 	better := "Lower is better."
 	if limit.Metric.HigherIsBetter() {
 		better = "Higher is better."
@@ -121,7 +121,11 @@ func (e Evidence) forestCaption(better string, lines int) []string {
 	if lines > maxLines {
 		text += fmt.Sprintf("; %d more are in evaluation.json", lines-maxLines)
 	}
-	return []string{better + " " + e.support() + ".", text + "."}
+	caption := []string{better + " " + e.support() + ".", text + "."}
+	if thin := len(e.Evaluation.Slices) - lines; thin > 0 {
+		caption = append(caption, fmt.Sprintf("Not shown, for want of rows or figures: %d of %d slices.", thin, len(e.Evaluation.Slices)))
+	}
+	return caption
 }
 
 func (f forest) draw() string {
@@ -139,15 +143,19 @@ func (f forest) draw() string {
 	c.text(24, top-20, "soft", "slice")
 	c.text(270, top-20, "soft end", "rows")
 	c.text(full-24, top-20, "soft end", "figure and interval")
-	for _, t := range x.ticks(5) {
+	for _, t := range x.ticks(7) {
 		c.line(x.at(t.value), top-8, x.at(t.value), bottom, "grid")
 		c.text(x.at(t.value), bottom+20, "soft num middle", t.label)
 	}
 	c.line(x.begin, bottom, x.end, bottom, "axis")
 	c.text((x.begin+x.end)/2, bottom+42, "middle", f.label)
 	f.drawBounds(c, x, top, bottom)
+	digits := 0
+	for _, line := range lines {
+		digits = max(digits, decimals(line.figure))
+	}
 	for i, line := range lines {
-		f.drawLine(c, x, line, top+lineHeight*(float64(i)+0.5))
+		drawLine(c, x, line, top+lineHeight*(float64(i)+0.5), withDigits(f.format, line.figure, digits))
 	}
 	drawKey(c, lines, bottom+42)
 	return c.done()
@@ -187,7 +195,7 @@ func (f forest) lift(b bound) float64 {
 	return 13
 }
 
-func (f forest) drawLine(c *canvas, x axis, line forestLine, y float64) {
+func drawLine(c *canvas, x axis, line forestLine, y float64, figure string) {
 	class := colour(line.verdict)
 	c.text(24, y+4, "", shorten(line.name, 32))
 	c.text(270, y+4, "num end", grouped(line.rows))
@@ -195,13 +203,13 @@ func (f forest) drawLine(c *canvas, x axis, line forestLine, y float64) {
 		c.line(x.at(line.strict.Low), y, x.at(line.strict.High), y, "strict "+class)
 	}
 	c.line(x.at(line.figure.Low), y, x.at(line.figure.High), y, "interval "+class)
-	note := line.name + ": " + f.write(line.figure)
+	note := line.name + ": " + figure
 	if line.verdict == models.VerdictFail {
 		c.diamond(x.at(line.figure.Value), y, 6, class, note)
 	} else {
 		c.dot(x.at(line.figure.Value), y, 4.5, class, note)
 	}
-	c.text(836, y+4, "num end", f.write(line.figure))
+	c.text(836, y+4, "num end", figure)
 }
 
 func colour(v models.Verdict) string {

@@ -3,8 +3,6 @@ package exhibit
 import (
 	"fmt"
 	"strings"
-
-	"github.com/mainspring-ml/mainspring/models"
 )
 
 // frame is a picture with two axes, ready for lines and marks.
@@ -15,27 +13,28 @@ type frame struct {
 
 // layout of a frame. Unset ticks are round numbers.
 type layout struct {
-	title    string
-	caption  []string
-	width    float64
-	height   float64
-	x, y     axis // without positions
-	xLabel   string
-	yLabel   string
-	xDates   bool
-	below    float64 // room under the horizontal axis' label
-	noLegend bool
+	title   string
+	caption []string
+	width   float64
+	height  float64
+	x, y    axis // without positions
+	xLabel  string
+	yLabel  string
+	xDates  bool
+	below   float64 // room under the horizontal axis' label
+	legend  []entry
 }
 
 func newFrame(l layout) frame {
-	const left, right, bottom = 66.0, 28.0, 52.0
-	top := 62 + 17*float64(len(l.caption))
-	if l.noLegend {
-		top -= 16
-	}
+	const left, right, bottom = 66.0, 28.0, 54.0
+	rows := flow(l.legend, l.width-left-right)
+	top := 60 + captionLine*float64(len(l.caption)) + legendRow*float64(len(rows))
 	f := frame{canvas: newCanvas(l.width, l.height, l.title, l.caption...), x: l.x, y: l.y}
 	f.x.begin, f.x.end = left, l.width-right
 	f.y.begin, f.y.end = l.height-bottom-l.below, top
+	for i, row := range rows {
+		f.drawLegend(row, top-14-legendRow*float64(len(rows)-1-i))
+	}
 	for _, t := range f.y.ticks(6) {
 		y := f.y.at(t.value)
 		f.line(left, y, f.x.end, y, "grid")
@@ -58,21 +57,43 @@ func newFrame(l layout) frame {
 
 // entry is one line of a legend.
 type entry struct {
-	class string // of the line; empty: no line
+	class string // of the line
 	text  string
 	mark  bool
 }
 
-// legend stands above the plot, in one row.
-func (f frame) legend(entries ...entry) {
-	x, y := f.x.begin, f.y.end-14
+const (
+	legendRow   = 20.0
+	captionLine = 17.0 // as newCanvas writes it
+	swatch      = 29.0 // the line of an entry with the space after it
+	entryGap    = 24.0
+)
+
+// flow puts entries into rows that are not wider than the plot.
+func flow(entries []entry, room float64) [][]entry {
+	var rows [][]entry
+	used := 0.0
+	for _, e := range entries {
+		wide := swatch + width(e.text)
+		if len(rows) == 0 || used+entryGap+wide > room {
+			rows, used = append(rows, nil), -entryGap
+		}
+		last := len(rows) - 1
+		rows[last] = append(rows[last], e)
+		used += entryGap + wide
+	}
+	return rows
+}
+
+func (f frame) drawLegend(entries []entry, y float64) {
+	x := f.x.begin
 	for _, e := range entries {
 		f.line(x, y, x+22, y, e.class)
 		if e.mark {
 			f.dot(x+11, y, 4, strings.TrimPrefix(e.class, "line "), "")
 		}
-		f.text(x+29, y+4, "", e.text)
-		x += 29 + width(e.text) + 20
+		f.text(x+swatch, y+4, "", e.text)
+		x += swatch + width(e.text) + entryGap
 	}
 }
 
@@ -88,15 +109,9 @@ func (f frame) joined(points [][2]float64) [][2]float64 {
 // support says how many rows, blocks and days are behind a plot.
 func (e Evidence) support() string {
 	text := fmt.Sprintf("n = %s held-out rows in %d blocks of %s", grouped(e.Evaluation.Rows), e.Evaluation.Blocks, e.Spec.Champion.Block)
-	if days := e.Evaluation.Days; len(days) > 0 {
+	if days := e.Evaluation.Days; len(days) > 0 && len(days) == e.Evaluation.Blocks { // else older ones were left out
 		first, last := days[0].Start.UTC(), days[len(days)-1].Start.UTC()
 		text += fmt.Sprintf(", %s to %s", first.Format("2 Jan 2006"), last.Format("2 Jan 2006"))
 	}
 	return text
-}
-
-// interval writes a figure: 0.512 [0.498, 0.526].
-func interval(e models.Estimate) string {
-	digits := decimals(e)
-	return fmt.Sprintf("%.*f [%.*f, %.*f]", digits, zeroed(e.Value, digits), digits, zeroed(e.Low, digits), digits, zeroed(e.High, digits))
 }

@@ -30,10 +30,14 @@ func zeroed(v float64, digits int) float64 {
 	return v
 }
 
+// interval writes a figure: 0.512 [0.498, 0.526].
+func interval(e models.Estimate) string { return withDigits("%.*f [%.*f, %.*f]", e, decimals(e)) }
+
 // signed writes a gain with its sign.
-func signed(e models.Estimate) string {
-	digits := decimals(e)
-	return fmt.Sprintf("%+.*f [%+.*f, %+.*f]", digits, zeroed(e.Value, digits), digits, zeroed(e.Low, digits), digits, zeroed(e.High, digits))
+func signed(e models.Estimate) string { return withDigits("%+.*f [%+.*f, %+.*f]", e, decimals(e)) }
+
+func withDigits(format string, e models.Estimate, digits int) string {
+	return fmt.Sprintf(format, digits, zeroed(e.Value, digits), digits, zeroed(e.Low, digits), digits, zeroed(e.High, digits))
 }
 
 // unit is what a metric is measured in; empty: a pure number.

@@ -7,35 +7,42 @@ import (
 	"unicode"
 )
 
-// style has two sets of colours. The card behind everything makes a plot
-// readable on any page, whatever the page believes its background to be.
-const style = `
-svg{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;font-size:12px;
---card:#ffffff;--edge:#d8dee6;--ink:#1b2430;--soft:#596676;--grid:#e9edf2;
---candidate:#1d5fd1;--champion:#c2620a;--pass:#1a7f4b;--fail:#c62f2f;--unsure:#96690b;--bar:#c9d9f4}
-@media (prefers-color-scheme:dark){svg{--card:#151b23;--edge:#333d4a;--ink:#e8edf3;--soft:#a3b0bf;--grid:#27303b;
---candidate:#6aa7ff;--champion:#f5a44a;--pass:#4cc38a;--fail:#ff7b72;--unsure:#e3b341;--bar:#2c4468}}
-.card{fill:var(--card);stroke:var(--edge)}
-text{fill:var(--ink)}
-.title{font-size:16px;font-weight:600}
-.soft{fill:var(--soft)}
+// The card behind everything makes a plot readable on any page, whatever the
+// page's own background. Colours are written out twice, not as variables, which
+// only browsers know.
+const (
+	shapes = `
+svg{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;font-size:12px}
+.title{font-size:16px;font-weight:600}.num{font-variant-numeric:tabular-nums}
 .end{text-anchor:end}.middle{text-anchor:middle}
-.grid{stroke:var(--grid)}.axis{stroke:var(--soft)}
-.rule{stroke:var(--soft);stroke-dasharray:5 4;fill:none}
-.limit{stroke:var(--fail);stroke-dasharray:5 4}
-text.limit{fill:var(--fail);stroke:none}
+.rule,line.limit{stroke-dasharray:5 4;fill:none}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}
-.interval{stroke-width:2.5}.strict{stroke-width:1}
-.candidate{stroke:var(--candidate)}.champion{stroke:var(--champion)}
-.pass{stroke:var(--pass)}.fail{stroke:var(--fail)}.unsure{stroke:var(--unsure)}
-.mark{stroke:var(--card);stroke-width:1.2}
-.mark.candidate,.mark.champion,.mark.pass,.mark.fail,.mark.unsure{stroke:var(--card)}
-.mark.candidate{fill:var(--candidate)}.mark.champion{fill:var(--champion)}
-.mark.pass{fill:var(--pass)}.mark.fail{fill:var(--fail)}.mark.unsure{fill:var(--unsure)}
-.bar{fill:var(--bar)}
-tspan.strong{font-weight:600}
-.num{font-variant-numeric:tabular-nums}
+.interval{stroke-width:2.5}.strict{stroke-width:1}.mark{stroke-width:1.2}
 `
+	light = "#ffffff #d8dee6 #1b2430 #596676 #e9edf2 #1d5fd1 #c2620a #1a7f4b #c62f2f #96690b #c9d9f4"
+	dark  = "#151b23 #333d4a #e8edf3 #a3b0bf #27303b #6aa7ff #f5a44a #4cc38a #ff7b72 #e3b341 #2c4468"
+	inks  = `
+.card{fill:CARD;stroke:EDGE}text{fill:INK}text.soft{fill:SOFT}text.limit{fill:FAIL}
+.grid{stroke:GRID}.axis,.rule{stroke:SOFT}line.limit{stroke:FAIL}.bar{fill:BAR}
+.candidate{stroke:CANDIDATE}.champion{stroke:CHAMPION}.pass{stroke:PASS}.fail{stroke:FAIL}.unsure{stroke:UNSURE}
+.mark.candidate{fill:CANDIDATE;stroke:CARD}.mark.champion{fill:CHAMPION;stroke:CARD}
+.mark.pass{fill:PASS;stroke:CARD}.mark.fail{fill:FAIL;stroke:CARD}.mark.unsure{fill:UNSURE;stroke:CARD}
+`
+)
+
+// palette fills colours in, which are in this order.
+func palette(colours string) string {
+	names := strings.Fields("CARD EDGE INK SOFT GRID CANDIDATE CHAMPION PASS FAIL UNSURE BAR")
+	var pairs []string
+	for i, colour := range strings.Fields(colours) {
+		pairs = append(pairs, names[i], colour)
+	}
+	return strings.NewReplacer(pairs...).Replace(inks)
+}
+
+func style() string {
+	return shapes + palette(light) + "@media (prefers-color-scheme:dark){" + palette(dark) + "}\n"
+}
 
 // canvas writes one SVG. All text is escaped; all numbers have one decimal, so
 // that equal evidence gives equal bytes.
@@ -48,7 +55,7 @@ func newCanvas(width, height float64, title string, caption ...string) *canvas {
 	c := &canvas{}
 	fmt.Fprintf(&c.b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" role="img">`,
 		width, height, width, height)
-	fmt.Fprintf(&c.b, "<title>%s</title><desc>%s</desc><style>%s</style>\n", escape(title), escape(strings.Join(caption, " ")), style)
+	fmt.Fprintf(&c.b, "<title>%s</title><desc>%s</desc><style>%s</style>\n", escape(title), escape(strings.Join(caption, " ")), style())
 	fmt.Fprintf(&c.b, `<rect class="card" x="0.5" y="0.5" width="%.0f" height="%.0f" rx="8"/>`+"\n", width-1, height-1)
 	c.text(24, 32, "title", title)
 	for i, line := range caption {
@@ -118,7 +125,7 @@ func (c *canvas) path(points [][2]float64, class string) {
 }
 
 // letter is about the width of one in the plots' font.
-const letter = 6.4
+const letter = 6.9
 
 func width(text string) float64 { return letter * float64(len([]rune(text))) }
 

@@ -24,7 +24,7 @@ func (p *page) row(cells ...string) { p.linef("| %s |", strings.Join(cells, " | 
 
 // plain keeps text from data and people from meaning anything in Markdown.
 func plain(text string) string {
-	return strings.NewReplacer("\r", " ", "\n", " ", "|", `\|`, "<", `\<`, ">", `\>`, "`", "\\`", "*", `\*`, "](", `]\(`).Replace(text)
+	return strings.NewReplacer("\r", " ", "\n", " ", "|", `\|`, "<", "&lt;", "`", "\\`", "*", `\*`, "](", `]\(`).Replace(text)
 }
 
 // table is the gate's page among the artifacts.
@@ -32,7 +32,7 @@ func (e Evidence) table(plots []drawing) string {
 	p := &page{}
 	p.linef("# Gate of %s: %s\n", plain(e.Model), e.Gate.Verdict)
 	p.linef("%s\n", plain(e.Gate.Reason))
-	p.linef("%s. Intervals are at error level %.3g on each side.\n", capital(e.support()), e.Spec.Champion.Level)
+	p.linef("%s. Intervals are at error level %.3g on each side.\n", strings.TrimPrefix(e.support(), "n = "), e.Spec.Champion.Level)
 	p.linef("## Checks\n")
 	p.header("check", "slice", "verdict", "figure", "needed", "champion")
 	for _, c := range e.Gate.Checks {
@@ -98,8 +98,6 @@ func better(m models.Metric) string {
 	}
 	return "↓"
 }
-
-func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
 func (e Evidence) metricsTable(p *page) {
 	p.linef("## Metrics\n")

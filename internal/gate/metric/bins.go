@@ -17,9 +17,6 @@ func binOf(p float64) int {
 	if p <= edge(k) && k > 0 {
 		return k - 1
 	}
-	if p > edge(k+1) {
-		return k + 1
-	}
 	return k
 }
 

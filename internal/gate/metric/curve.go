@@ -4,9 +4,8 @@ package metric
 const points = 200
 
 // curves reads ROC and precision-recall off the ends of cells, which lie evenly
-// along the ROC curve and closer where both begin. That is at the
-// highest score: ROC at (0, 0), precision-recall, as usual, at recall 0 with
-// precision 1.
+// along the ROC curve and closer where both begin: at the highest score, ROC at
+// (0, 0) and precision-recall, as usual, at recall 0 with precision 1.
 func (g *grid) curves(p plan) rankCurves {
 	total := make([]float64, 2*g.cells)
 	for b := range p.blocks {

@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -72,5 +73,20 @@ func TestReliabilityAddsUpToTheCalibrationError(t *testing.T) {
 			rows += bin.Rows
 		}
 		near(t, string(task), sum/float64(rows), m.Candidate[models.CalibrationError].Value, 1e-12)
+	}
+}
+
+// TestBinOf against its definition, around every edge.
+func TestBinOf(t *testing.T) {
+	for k := range bins + 1 {
+		for _, p := range []float64{math.Nextafter(edge(k), 0), edge(k), math.Nextafter(edge(k), 1)} {
+			want := 0
+			for want < bins-1 && p > edge(want+1) {
+				want++
+			}
+			if got := binOf(p); got != want {
+				t.Errorf("%.17g lies in bin %d, want %d", p, got, want)
+			}
+		}
 	}
 }

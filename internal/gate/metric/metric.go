@@ -71,13 +71,14 @@
 // resamples, which makes gains paired.
 //
 // Sums by block make a resample's figure exact for all metrics but auc and
-// pr_auc. Those are exact on the sample; on resamples of segments with more rows
-// than the score grid has cells, scores in one cell count as mixed evenly (see
-// ranking.go), which moves an interval's bounds by about 1 % of its width.
+// pr_auc. Those are exact on the sample, and on resamples of segments with no
+// more rows than the score grid has cells. In larger ones the rows within a cell
+// count as arranged as the sample's are (see ranking.go), which moves the bounds
+// of an interval by at most 1 % of its width in tests.
 //
 // A slice is judged when it has MinRows rows and 2 blocks. The figures in Strict
-// and StrictGain have the level divided by the number of judged slices: the
-// chance that any of them errs stays below Level (Bonferroni).
+// and StrictGain have the level divided by the number of judged slices: of one
+// metric, the chance that any slice's bound errs stays below Level (Bonferroni).
 package metric
 
 import (

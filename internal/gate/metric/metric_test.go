@@ -108,6 +108,25 @@ func TestWhatRowsDoNotGive(t *testing.T) {
 	}
 }
 
+// TestEqualLabelsHaveNoR2, though their variance is a rounding error and not 0.
+func TestEqualLabelsHaveNoR2(t *testing.T) {
+	for _, equal := range []float64{0.1, 0.2, 0.3, 1e6 + 0.1} {
+		s := Sample{Task: models.TaskRegression, Slicings: []Slicing{{Names: []string{"equal"}}}}
+		for i := range 120 {
+			group, label := int32(0), equal
+			if i%4 == 0 {
+				group, label = -1, 0.7+float64(i)
+			}
+			s.Labels, s.Blocks = append(s.Labels, label), append(s.Blocks, int32(i/10))
+			s.Candidate.Values, s.Slicings[0].Groups = append(s.Candidate.Values, float64(i)), append(s.Slicings[0].Groups, group)
+		}
+		m := Measure(s, Settings{Level: 0.1, Resamples: 50})
+		if r2, ok := m.Slices[0].Candidate[models.R2]; ok || len(m.Slices[0].Candidate) != 3 || len(m.Candidate) != 4 {
+			t.Errorf("slice of equal labels %v: %v; all rows: %v", equal, r2, m.Candidate)
+		}
+	}
+}
+
 func measured(figures map[models.Metric]models.Estimate) []models.Metric {
 	return slices.Sorted(maps.Keys(figures))
 }

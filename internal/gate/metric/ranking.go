@@ -10,8 +10,9 @@ import (
 )
 
 // Ranking metrics don't follow from sums over rows. One walk down the rows,
-// sorted by score, gives them exactly for the sample, and cuts each segment
-// into cells of neighbouring scores (see filled). Counts by block and cell are then all that a resample needs.
+// sorted by score, gives them exactly for the sample, and cuts each segment into
+// cells of neighbouring scores (see filled). Counts by block and cell are then
+// all that a resample needs.
 //
 // A segment with no more rows than cells has a cell for every distinct score
 // and exact resamples. Otherwise the rows within a cell count as arranged as the
@@ -28,6 +29,7 @@ const (
 	sliceBudget = 1 << 15
 )
 
+// cellsOf is how many cells a segment may have.
 func cellsOf(segment, blocks int) int {
 	budget := sliceBudget
 	if segment == 0 {
@@ -50,14 +52,16 @@ type rankCurves struct{ roc, pr [][2]float64 }
 func (m *side) rank(class int, s Sample, p plan, draws resamples) {
 	grids := m.walk(class, s, p)
 	found := make(ranks, len(grids))
-	for i := range grids {
-		found[i] = grids[i].resample(p, draws)
-	}
+	each(len(grids), func(i int) { found[i] = grids[i].resample(p, draws) })
 	m.ranks[class] = found
-	if s.Task == models.TaskBinary {
+	if s.Task != models.TaskMulticlass {
 		m.curves = grids[0].curves(p)
 	}
 }
+
+// gathered is how many rows' places are fetched at once, so that the processor
+// waits for many of them at the same time.
+const gathered = 512
 
 // walk goes down the rows and builds the grids of all segments.
 func (m *side) walk(class int, s Sample, p plan) []walker {
@@ -78,11 +82,20 @@ func (m *side) walk(class int, s Sample, p plan) []walker {
 		walkers[i].ready()
 	}
 	rows = sortByKey(rows, make([]scored, len(rows)))
-	for _, row := range slices.Backward(rows) {
-		walkers[0].visit(row)
-		for _, segment := range p.of(int(row.row)) {
-			if segment >= 0 {
-				walkers[segment].visit(row)
+	places := make([]int32, 0, gathered*p.cuts)
+	for to := len(rows); to > 0; to -= gathered {
+		places = places[:0]
+		part := rows[max(to-gathered, 0):to]
+		for _, row := range slices.Backward(part) {
+			places = append(places, p.of(int(row.row))...)
+		}
+		for i, row := range slices.Backward(part) {
+			walkers[0].visit(row)
+			from := (len(part) - 1 - i) * p.cuts
+			for _, segment := range places[from : from+p.cuts] {
+				if segment >= 0 {
+					walkers[segment].visit(row)
+				}
 			}
 		}
 	}

@@ -225,3 +225,10 @@ func TestAreaAgainstDeLong(t *testing.T) {
 	near(t, "low", e.Low, e.Value-z*error, 0.1*error)
 	near(t, "high", e.High, e.Value+z*error, 0.1*error)
 }
+
+// TestZeroHasNoSign: -0 and 0 are one score.
+func TestZeroHasNoSign(t *testing.T) {
+	s := Sample{Task: models.TaskBinary, Labels: []float64{1, 0, 0}, Blocks: []int32{0, 1, 1}}
+	s.Candidate.Values = []float64{0, math.Copysign(0, -1), 0.5}
+	near(t, "auc", Measure(s, Settings{Level: 0.1, Resamples: 50}).Candidate[models.AUC].Value, 0.25, 0)
+}
