@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/mainspring-ml/mainspring/models"
@@ -128,16 +129,18 @@ func (h *house) moveAliases(r models.MoveAliasesRequest) error {
 		return fail(models.KindNotOwner, "the model is held by "+h.registry.owner)
 	}
 	for alias, expected := range r.Expected {
-		if found := h.aliases[alias]; found != expected && found != r.Aliases[alias] {
+		found := h.aliases[alias]
+		vanished := found == "" && slices.Contains(h.registry.deleted, expected)
+		if found != expected && found != r.Aliases[alias] && !vanished {
 			return fail(models.KindAliasMoved, alias+" is at "+found)
 		}
 	}
-	for _, version := range r.Aliases {
+	// One call for each alias, so that what precedes a refusal has been done.
+	for _, alias := range slices.Sorted(maps.Keys(r.Aliases)) {
+		version := r.Aliases[alias]
 		if slices.Contains(h.registry.deleted, version) {
 			return fail(models.KindNotFound, "version "+version+" does not exist")
 		}
-	}
-	for alias, version := range r.Aliases {
 		if h.aliases[alias] = version; version == "" {
 			delete(h.aliases, alias)
 		}

@@ -49,6 +49,7 @@ type steward struct {
 	releases map[string]func(why string) // ends the rollout of a lifecycle, by lifecycle ID
 	served   map[string]servedNews       // what Serve workflows said, by version
 	aliases  workflow.Mutex              // held while the record or MLflow's aliases move
+	moving   map[string]string           // aliases that are being moved now → version
 	busy     int                         // quick requests, and what runs behind
 }
 

@@ -29,6 +29,8 @@ func (s *steward) point(ctx workflow.Context, wanted map[string]string) error {
 	if err := s.ownLocked(ctx); err != nil {
 		return err
 	}
+	s.moving = wanted
+	defer func() { s.moving = nil }()
 	request := models.MoveAliasesRequest{Model: s.state.Model, Aliases: map[string]string{}, Expected: map[string]string{}}
 	for _, alias := range stewardAliases() {
 		if version, ok := wanted[alias]; ok {
@@ -156,6 +158,14 @@ func (s *steward) compare(ctx workflow.Context, found models.ReadAliasesResult) 
 			continue
 		}
 		d.Deleted = d.Recorded != "" && s.deleted(d.Recorded)
+		if to, moves := s.moving[d.Alias]; moves && to == d.Found {
+			// The steward's own move, of which the rest was refused. Somebody else
+			// has deleted the version at most.
+			if !d.Deleted {
+				continue
+			}
+			d.Found = ""
+		}
 		known := slices.IndexFunc(s.state.Differences, func(old models.AliasDifference) bool {
 			return old.Alias == d.Alias && old.Found == d.Found
 		})

@@ -175,7 +175,16 @@ func TestAChampionAndItsPredecessorDeletedLeaveNoPrevious(t *testing.T) {
 	h.runSteward(h.holding(threeVersions()), time.Hour)
 	require.True(t, replies[models.RollOutReply](h, models.SignalRolledOut)[0].Promoted)
 	require.Equal(t, map[string]string{"champion": "3"}, h.aliases)
-	require.Empty(t, status[models.StewardStatus](t, h).Previous)
+	s := status[models.StewardStatus](t, h)
+	require.Empty(t, s.Previous)
+	told := ""
+	for _, r := range s.Records {
+		if r.Action == models.ActionAliasMoved {
+			told += r.Reason + "\n"
+		}
+	}
+	require.Contains(t, told, "alias champion is gone: version 2 was deleted in MLflow")
+	require.NotContains(t, told, "at version 3", "the steward's own move, half done, is nobody else's")
 }
 
 func TestAPreviousMovedByHandStaysWhereItIs(t *testing.T) {
