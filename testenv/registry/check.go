@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/devstack"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -26,6 +27,9 @@ type Expected struct {
 
 // Verify looks at MLflow past all fronts, at the steward and at the route.
 func (s *Slot) Verify(ctx context.Context, model string, want Expected) error {
+	if err := s.stack.AwaitReady(ctx, devstack.ServerMLflow); err != nil {
+		return err // another seed has killed it
+	}
 	var broken []error
 	for _, id := range slices.Sorted(maps.Keys(want.Results)) {
 		broken = append(broken, s.oneRun(ctx, model, id, want.Results[id]))

@@ -60,7 +60,7 @@ func (f SeedsFigures) Check(complete bool) error {
 }
 
 // seedLimit is for one seed, on a machine that does other work as well.
-const seedLimit = 4 * time.Minute
+const seedLimit = 10 * time.Minute
 
 // Seeds lives through an undisturbed seed, which says what the boundaries are,
 // and then through all others.
@@ -109,10 +109,12 @@ func (s *Stack) live(ctx context.Context, slots []*Slot, plans [][]Strike, figur
 				figures.add(seed, plans[seed], slot.Front.Struck(), err)
 				figures.Calls += len(calls)
 				figures.Longest = max(figures.Longest, time.Since(began).Seconds())
-				mu.Unlock()
 				if err != nil {
 					s.config.Log("seed %d %v: %v", seed, plans[seed], err)
+				} else if figures.Right%20 == 0 {
+					s.config.Log("%d seeds ended as they must", figures.Right)
 				}
+				mu.Unlock()
 			}
 		})
 	}

@@ -119,36 +119,6 @@ func (s *Stack) secondSteward(ctx context.Context, slot *Slot) (string, error) {
 	return refusal, slot.Verify(ctx, model, want)
 }
 
-// newSteward: the new steward takes the claim over and goes on from what MLflow
-// and the route say.
-func newSteward(ctx context.Context, slot *Slot) (string, error) {
-	const model = "new-steward"
-	want, _, err := slot.release(ctx, model, 2)
-	if err != nil {
-		return "", err
-	}
-	if err := slot.Temporal.TerminateWorkflow(ctx, models.StewardID(model), "", "the story wants it"); err != nil {
-		return "", err
-	}
-	result, err := slot.promoted(ctx, model, 3)
-	if err != nil {
-		return "", err
-	}
-	want.promote(model, 3, result)
-	status, err := slot.Steward(ctx, model)
-	if err != nil {
-		return "", err
-	}
-	said := "the new steward says nothing of its predecessor"
-	for _, r := range status.Records {
-		if r.Action == models.ActionClaimed {
-			said = r.Reason
-			break
-		}
-	}
-	return said, slot.Verify(ctx, model, want)
-}
-
 // missingMetric: no evidence is inconclusive, and nothing is registered.
 func missingMetric(ctx context.Context, slot *Slot) (string, error) {
 	const model = "missing-metric"

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,40 +25,75 @@ func movedAlias(ctx context.Context, slot *Slot) (string, error) {
 	if err := slot.stack.MLflow.SetAlias(ctx, model, models.AliasChampion, byHand); err != nil {
 		return "", err
 	}
-	run, err := slot.Begin(ctx, "3", specOf(model, 3, true))
+	said, result, err := slot.promotedAfterRestoration(ctx, model, 3, byHand)
 	if err != nil {
 		return "", err
 	}
+	want.promote(model, 3, result)
+	return said, slot.Verify(ctx, model, want)
+}
+
+// newSteward: the new steward takes the claim over. It knows no champion, so it
+// overwrites none until a person decides.
+func newSteward(ctx context.Context, slot *Slot) (string, error) {
+	const model = "new-steward"
+	want, last, err := slot.release(ctx, model, 2)
+	if err != nil {
+		return "", err
+	}
+	if err := slot.Temporal.TerminateWorkflow(ctx, models.StewardID(model), "", "the story wants it"); err != nil {
+		return "", err
+	}
+	said, result, err := slot.promotedAfterRestoration(ctx, model, 3, last.Version)
+	if err != nil {
+		return "", err
+	}
+	want.promote(model, 3, result)
+	want.Aliases = map[string]string{models.AliasChampion: result.Version}
+	status, err := slot.Steward(ctx, model)
+	if err != nil {
+		return "", err
+	}
+	if !slices.ContainsFunc(status.Records, func(r models.Record) bool {
+		return r.Action == models.ActionClaimed && strings.Contains(r.Reason, "taken over from")
+	}) {
+		return "", fmt.Errorf("the record does not tell of the predecessor: %v", told(status.Records))
+	}
+	return said, slot.Verify(ctx, model, want)
+}
+
+// promotedAfterRestoration starts a lifecycle whose promotion has to wait, with
+// the champion's alias where it is, and lets a person restore the record.
+func (s *Slot) promotedAfterRestoration(ctx context.Context, model string, day int, champion string) (said string, result models.LifecycleResult, err error) {
+	run, err := s.Begin(ctx, strconv.Itoa(day), specOf(model, day, true))
+	if err != nil {
+		return "", result, err
+	}
 	var waiting models.StewardStatus
-	if err := eventually(ctx, time.Minute, func() error {
-		waiting, err = slot.Steward(ctx, model)
+	if err := eventually(ctx, 2*time.Minute, func() error {
+		waiting, err = s.Steward(ctx, model)
 		if err == nil && (len(waiting.Differences) == 0 || waiting.Waiting == "") {
 			err = fmt.Errorf("it does not say that it waits: %q, %+v", waiting.Waiting, waiting.Differences)
 		}
 		return err
 	}); err != nil {
-		return "", err
+		return "", result, err
 	}
 	time.Sleep(2 * time.Second) // in which nothing must happen
-	found, err := slot.stack.MLflow.GetRegisteredModel(ctx, model)
-	if err == nil && found.Aliases[models.AliasChampion] != byHand {
-		err = fmt.Errorf("the alias that a person moved to version %s was overwritten: %v", byHand, found.Aliases)
+	found, err := s.stack.MLflow.GetRegisteredModel(ctx, model)
+	if err == nil && found.Aliases[models.AliasChampion] != champion {
+		err = fmt.Errorf("the champion's alias, at version %s, was overwritten: %v", champion, found.Aliases)
 	}
-	if err != nil {
-		return "", err
+	if err == nil {
+		err = s.restore(ctx, model)
 	}
-	if err := slot.restore(ctx, model); err != nil {
-		return "", err
+	if err == nil {
+		err = run.Get(ctx, &result)
 	}
-	var result models.LifecycleResult
-	if err := run.Get(ctx, &result); err != nil {
-		return "", err
+	if err == nil && !result.Promoted {
+		err = fmt.Errorf("it was not promoted after the restoration: %s", result.Reason)
 	}
-	if !result.Promoted {
-		return "", fmt.Errorf("it was not promoted after the restoration: %s", result.Reason)
-	}
-	want.promote(model, 3, result)
-	return waiting.Waiting, slot.Verify(ctx, model, want)
+	return waiting.Waiting, result, err
 }
 
 // restore decides as a person would with `mainspring aliases --restore`.
