@@ -158,19 +158,10 @@ func (s *steward) carried() models.StewardState {
 	return next
 }
 
-// versionsNeeded are the newest, those that an alias, a question or a task
-// names, and those whose lifecycle may still ask for something.
+// versionsNeeded are the newest, those that something depends on, and those
+// whose lifecycle may still ask for something.
 func (s *steward) versionsNeeded() (kept []models.ModelVersion) {
-	named := map[string]bool{s.state.Champion: true, s.state.Previous: true, s.state.Challenger: true}
-	for _, d := range s.state.Differences {
-		named[d.Found] = true
-	}
-	for _, p := range s.state.Approvals {
-		named[p.Request.Version] = true
-	}
-	for _, task := range s.state.Queue {
-		named[versionOf(task)] = true
-	}
+	named := s.named()
 	for i, v := range s.state.Versions {
 		age := len(s.state.Versions) - i
 		if named[v.Version] || age <= versionsKept || age <= openKept && !v.Closed {

@@ -123,23 +123,41 @@ func (s *steward) afterMove(ctx workflow.Context, request models.MoveAliasesRequ
 	return s.compareNow(ctx)
 }
 
-// compareNow waits until MLflow answers.
-func (s *steward) compareNow(ctx workflow.Context) error {
-	found, err := call(quick(ctx, "Read the aliases"), models.Registry.ReadAliases, s.question())
+// compareNow waits until MLflow answers. Versions are further ones to ask about.
+func (s *steward) compareNow(ctx workflow.Context, versions ...string) error {
+	found, err := call(quick(ctx, "Read the aliases"), models.Registry.ReadAliases, s.question(versions...))
 	if err == nil {
 		s.compare(ctx, found)
 	}
 	return err
 }
 
-func (s *steward) question() models.ReadAliasesRequest {
+// question asks about the versions that something depends on: each costs a
+// round trip.
+func (s *steward) question(versions ...string) models.ReadAliasesRequest {
 	request := models.ReadAliasesRequest{Model: s.state.Model}
+	named := s.named()
 	for _, v := range s.state.Versions {
-		if !v.Deleted {
+		if !v.Deleted && (named[v.Version] || slices.Contains(versions, v.Version)) {
 			request.Versions = append(request.Versions, v.Version)
 		}
 	}
 	return request
+}
+
+// named are the versions that an alias, a question or a task names.
+func (s *steward) named() map[string]bool {
+	named := map[string]bool{s.state.Champion: true, s.state.Previous: true, s.state.Challenger: true}
+	for _, d := range s.state.Differences {
+		named[d.Found] = true
+	}
+	for _, p := range s.state.Approvals {
+		named[p.Request.Version] = true
+	}
+	for _, task := range s.state.Queue {
+		named[versionOf(task)] = true
+	}
+	return named
 }
 
 // compare holds the record against what MLflow has. A difference is recorded

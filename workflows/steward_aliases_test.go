@@ -219,3 +219,30 @@ func TestAStewardThatBeganAnewNeverOverwritesAChampionItDoesNotKnow(t *testing.T
 	require.True(t, replies[models.RollOutReply](h, models.SignalRolledOut)[0].Promoted, "an operator let it pass")
 	require.Equal(t, map[string]string{"champion": "1"}, h.aliases)
 }
+
+func TestARollBackDoesNotOverwriteAnAliasMovedByHand(t *testing.T) {
+	h := newHouse(t)
+	started := h.servers("ready")
+	h.byHand("champion", "3")
+	back := order[models.RollBackResult](h, time.Second, models.UpdateRollBack, goBack)
+	meant := order[models.RollBackResult](h, time.Minute, models.UpdateRollBack, models.RollBackOrder{To: "3", By: "ada", Reason: "it was me"})
+	state := threeVersions()
+	h.aliases["previous"], h.aliases["challenger"] = "1", "3"
+	h.runSteward(state, time.Hour)
+	require.ErrorContains(t, back.err, "alias champion is at version 3 in MLflow and at 2 in the record")
+	require.NoError(t, meant.err, "the alias is where the order wants it")
+	require.Len(t, *started, 1)
+	require.Equal(t, map[string]string{"champion": "3", "previous": "2"}, h.aliases)
+}
+
+func TestARollBackToADeletedVersionStartsNoServers(t *testing.T) {
+	h := newHouse(t)
+	started := h.servers("ready")
+	state := threeVersions()
+	state.Versions = append(state.Versions, version("4"))
+	h.deleteVersion("4")
+	back := order[models.RollBackResult](h, time.Second, models.UpdateRollBack, models.RollBackOrder{To: "4", By: "ada", Reason: "r"})
+	h.runSteward(h.holding(state), time.Hour)
+	require.ErrorContains(t, back.err, "version 4 was deleted in MLflow")
+	require.Empty(t, *started)
+}

@@ -35,17 +35,12 @@ type coronation struct {
 func (s *steward) crown(ctx workflow.Context, c coronation) (models.RollBackResult, error) {
 	ctx, done := workflow.NewDisconnectedContext(ctx)
 	defer done()
-	old := s.state.Champion
-	to := s.version(c.to)
-	if to == nil || to.Spec.Deploy == nil || to.Deleted || c.to == old {
-		return models.RollBackResult{}, s.mayCrown(c.to)
-	}
-	champion := *to
 	s.doing = "making version " + c.to + " the champion again"
 	s.show(ctx)
-	if err := s.claim(ctx); err != nil {
+	if err := s.readyToCrown(ctx, c.to); err != nil {
 		return models.RollBackResult{}, err
 	}
+	old, champion := s.state.Champion, *s.version(c.to)
 	if err := s.serve(ctx, champion); err != nil {
 		s.endCandidate(ctx, champion, "it does not become champion: "+reason(err))
 		return models.RollBackResult{}, fmt.Errorf("version %s is not served, nothing was changed: %w", c.to, err)
@@ -73,6 +68,28 @@ func (s *steward) crown(ctx workflow.Context, c coronation) (models.RollBackResu
 	number := s.record(ctx, models.Record{Action: c.action, Version: c.to, By: c.by, Reason: c.why,
 		Aliases: s.recorded(), Evidence: evidenceOf(champion, champion.Candidate.Gate.Verdict)})
 	return models.RollBackResult{From: old, To: c.to, Record: number}, nil
+}
+
+// readyToCrown looks at everything that can be known before servers start.
+func (s *steward) readyToCrown(ctx workflow.Context, version string) error {
+	if err := s.mayCrown(version); err != nil {
+		return err
+	}
+	if err := s.aliases.Lock(ctx); err != nil {
+		return err
+	}
+	defer s.aliases.Unlock()
+	if err := s.ownLocked(ctx); err != nil {
+		return err
+	}
+	if err := s.compareNow(ctx, version); err != nil {
+		return err
+	}
+	if d := s.championMoved(); d != nil && d.Found != version {
+		return failure(&models.Error{Kind: models.KindAliasMoved, Subject: "model " + s.state.Model, Message: explain(*d),
+			Hint: "`mainspring aliases --restore` or `--adopt` first"})
+	}
+	return s.mayCrown(version)
 }
 
 // recordedAll has the three aliases, those that are nowhere as empty.

@@ -211,10 +211,13 @@ func (w *town) judge(s models.StewardStatus) {
 	all = append(all, s.Records...)
 
 	var last map[string]string
-	promoted := map[string]bool{}
+	promoted, registered := map[string]bool{}, map[string]int{}
 	for _, r := range all {
 		if r.Aliases != nil && r.Action != models.ActionAliasMoved {
 			last = r.Aliases
+		}
+		if r.Action == models.ActionRegistered {
+			registered[r.Version]++
 		}
 		promoted[r.Version] = promoted[r.Version] || r.Action == models.ActionPromoted || r.Action == models.ActionAliasesAdopted
 	}
@@ -231,6 +234,9 @@ func (w *town) judge(s models.StewardStatus) {
 		require.Equal(t, []models.Arm{{Version: s.Champion, Role: models.RoleChampion, Weight: 1}}, h.route.Arms, "traffic follows the record")
 	}
 
+	for version, times := range registered {
+		require.Equal(t, 1, times, "version %s was registered more than once", version)
+	}
 	made := map[string]int{}
 	for _, r := range h.registered {
 		made[r.Lifecycle]++
