@@ -34,7 +34,7 @@ func (s *Slot) Verify(ctx context.Context, model string, want Expected) error {
 	for _, id := range slices.Sorted(maps.Keys(want.Results)) {
 		broken = append(broken, s.oneRun(ctx, model, id, want.Results[id]))
 	}
-	broken = append(broken, s.versions(ctx, model, want), s.aliases(ctx, model, want.Aliases) /*TMP s.record(ctx, model, want)*/, nil)
+	broken = append(broken, s.versions(ctx, model, want), s.aliases(ctx, model, want.Aliases), s.record(ctx, model, want))
 	if champion := want.Aliases[models.AliasChampion]; champion != "" {
 		broken = append(broken, s.route(ctx, model, champion))
 	}
