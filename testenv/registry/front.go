@@ -78,7 +78,7 @@ func (f *Front) Expect(strikes []Strike) {
 	f.strikes, f.seen, f.calls, f.struck = strikes, map[Boundary]int{}, nil, nil
 }
 
-// Calls are those since the last Expect; Struck what was carried out of it.
+// Calls are those since the last Expect, in order of their arrival.
 func (f *Front) Calls() []Boundary {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -161,15 +161,13 @@ func (f *Front) end(w http.ResponseWriter, r *http.Request, fault Fault, answer 
 
 // answer is what MLflow said.
 type answer struct {
-	status int
-	header http.Header
-	body   []byte
+	status      int
+	contentType string
+	body        []byte
 }
 
 func (a *answer) write(w http.ResponseWriter) {
-	for _, name := range []string{"Content-Type"} {
-		w.Header().Set(name, a.header.Get(name))
-	}
+	w.Header().Set("Content-Type", a.contentType)
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body) // a caller that went away needs no answer
 }
@@ -190,7 +188,7 @@ func (f *Front) forward(ctx context.Context, r *http.Request, body []byte) (*ans
 	}
 	defer func() { _ = response.Body.Close() }() // it is read to its end
 	read, err := io.ReadAll(response.Body)
-	return &answer{status: response.StatusCode, header: response.Header, body: read}, err
+	return &answer{status: response.StatusCode, contentType: response.Header.Get("Content-Type"), body: read}, err
 }
 
 func refuse(w http.ResponseWriter, status int, code string) {
