@@ -15,7 +15,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
-	"github.com/mainspring-ml/mainspring/internal/gate"
+	"github.com/mainspring-ml/mainspring/internal/gate/metric"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -83,7 +83,7 @@ func (b *Blocks) joiner(request models.ScoreBlocksRequest) (dataset.Joiner, erro
 	joiner := dataset.Joiner{
 		Block:    cmp.Or(request.Spec.Block, models.Day).Std(),
 		Maturity: cmp.Or(request.Spec.Maturity, models.Day).Std(),
-		Loss:     gate.LogLoss, // as the monitor's reference
+		Loss:     logLoss, // as the monitor's reference
 	}
 	if joiner.Block < time.Minute || joiner.Maturity < 0 || request.Max < 0 {
 		return joiner, &models.Error{
@@ -93,6 +93,11 @@ func (b *Blocks) joiner(request models.ScoreBlocksRequest) (dataset.Joiner, erro
 		}
 	}
 	return joiner, nil
+}
+
+// logLoss is that of one answer: dataset.Joiner asks only for labels 0 and 1.
+func logLoss(p, label float64) float64 {
+	return metric.Loss(models.TaskBinary, []float64{p}, label)
 }
 
 // watermark is how far the gateways say that the log is complete; see

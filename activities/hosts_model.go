@@ -20,7 +20,7 @@ import (
 // storeModel checks what rank 0 left and stores it under the run's artifacts.
 func (g *gang) storeModel(ctx context.Context, result *models.RanksResult) error {
 	dir := g.path(modelDir)
-	inputs, outputs, err := inspectModel(ctx, g.h.Inspector, dir)
+	inputs, outputs, err := inspectModel(ctx, g.inspector(), dir)
 	if err != nil {
 		return err
 	}
@@ -41,6 +41,16 @@ func (g *gang) storeModel(ctx context.Context, result *models.RanksResult) error
 	}
 	result.Artifact = &models.ModelArtifact{Manifest: manifest, Source: source, Inputs: inputs, Outputs: outputs}
 	return g.storeOutOfFold(ctx, result)
+}
+
+// inspector is that of the runtime which the model is for.
+func (g *gang) inspector() ModelInspector {
+	switch g.req.Runtime {
+	case models.RuntimePyfunc, models.RuntimeCommand:
+		return programInspector{}
+	case models.RuntimeONNX:
+	}
+	return g.h.Inspector
 }
 
 // storeOutOfFold stores the training rows' out-of-fold predictions, if the
@@ -101,30 +111,60 @@ var _ ModelInspector = SignatureInspector{}
 
 // Inspect implements ModelInspector.
 func (SignatureInspector) Inspect(_ context.Context, dir string) (inputs, outputs []models.ModelPort, err error) {
-	path := filepath.Join(dir, "MLmodel")
-	text, err := os.ReadFile(path)
+	signature, err := readSignature(dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	var file struct {
-		Signature struct {
-			Inputs  string `yaml:"inputs"`
-			Outputs string `yaml:"outputs"`
-		} `yaml:"signature"`
-	}
-	if err := yaml.Unmarshal(text, &file); err != nil {
-		return nil, nil, &models.Error{Kind: models.KindModelRejected, Subject: path, Message: "the MLmodel file is not valid YAML", Cause: err}
-	}
-	if inputs, err = signaturePorts(file.Signature.Inputs); err == nil {
-		outputs, err = signaturePorts(file.Signature.Outputs)
+	if inputs, err = signaturePorts(signature.Inputs); err == nil {
+		outputs, err = signaturePorts(signature.Outputs)
 	}
 	if err != nil || len(inputs) == 0 {
 		return nil, nil, &models.Error{
-			Kind: models.KindModelRejected, Subject: path, Message: "the MLmodel file has no usable signature", Cause: err,
+			Kind: models.KindModelRejected, Subject: filepath.Join(dir, "MLmodel"), Message: "the MLmodel file has no usable signature", Cause: err,
 			Hint: "save the model with a signature whose inputs are named as the data's features",
 		}
 	}
 	return inputs, outputs, nil
+}
+
+// programInspector is for models that a program predicts with: what they take is
+// between the two, and a signature is only read as far as it can be.
+type programInspector struct{}
+
+// Inspect implements ModelInspector.
+func (programInspector) Inspect(_ context.Context, dir string) (inputs, outputs []models.ModelPort, err error) {
+	signature, err := readSignature(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if ports, err := signaturePorts(signature.Inputs); err == nil {
+		inputs = ports
+	}
+	if ports, err := signaturePorts(signature.Outputs); err == nil {
+		outputs = ports
+	}
+	return inputs, outputs, nil
+}
+
+// modelSignature is JSON in YAML.
+type modelSignature struct {
+	Inputs  string `yaml:"inputs"`
+	Outputs string `yaml:"outputs"`
+}
+
+func readSignature(dir string) (modelSignature, error) {
+	path := filepath.Join(dir, "MLmodel")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return modelSignature{}, err
+	}
+	var file struct {
+		Signature modelSignature `yaml:"signature"`
+	}
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		return modelSignature{}, &models.Error{Kind: models.KindModelRejected, Subject: path, Message: "the MLmodel file is not valid YAML", Cause: err}
+	}
+	return file.Signature, nil
 }
 
 // signatureField is a column ("type": "long") or a tensor ("tensor-spec").

@@ -2,13 +2,12 @@ package activities
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-
-	"maps"
 
 	"github.com/mainspring-ml/mainspring/internal/accel"
 	"github.com/mainspring-ml/mainspring/internal/artifact"

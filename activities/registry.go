@@ -110,7 +110,7 @@ func (r *Registry) MoveAliases(ctx context.Context, request models.MoveAliasesRe
 		if err != nil {
 			return err
 		}
-		if err := r.unmoved(ctx, request, found.Aliases); err != nil {
+		if err := r.unmoved(ctx, request, found); err != nil {
 			return err
 		}
 		maps.DeleteFunc(todo, func(alias, version string) bool { return found.Aliases[alias] == version })
@@ -136,19 +136,19 @@ func (r *Registry) MoveAliases(ctx context.Context, request models.MoveAliasesRe
 
 // unmoved fails with KindAliasMoved when somebody else moved one of the
 // aliases. One that vanished together with its version is in nobody's way.
-func (r *Registry) unmoved(ctx context.Context, request models.MoveAliasesRequest, found map[string]string) error {
+func (r *Registry) unmoved(ctx context.Context, request models.MoveAliasesRequest, found mlflow.RegisteredModel) error {
 	if request.Expected == nil {
 		return nil
 	}
 	var moved []models.AliasDifference
 	for _, alias := range slices.Sorted(maps.Keys(request.Aliases)) {
-		recorded, is := request.Expected[alias], found[alias]
+		recorded, is := request.Expected[alias], found.Aliases[alias]
 		if is == recorded || is == request.Aliases[alias] {
 			continue
 		}
 		difference := models.AliasDifference{Alias: alias, Recorded: recorded, Found: is}
 		if recorded != "" {
-			gone, err := r.deleted(ctx, request.Model, []string{recorded})
+			gone, err := r.deleted(ctx, found, recorded)
 			if err != nil {
 				return err
 			}
@@ -173,10 +173,15 @@ func versionText(version string) string {
 	return "version " + version
 }
 
-// deleted are those of the versions that MLflow does not have.
-func (r *Registry) deleted(ctx context.Context, model string, versions []string) (gone []string, err error) {
+// deleted are those of the versions that MLflow does not have. One with an
+// alias is there, and not asked for: aliases go with their version.
+func (r *Registry) deleted(ctx context.Context, model mlflow.RegisteredModel, versions ...string) (gone []string, err error) {
+	there := slices.Collect(maps.Values(model.Aliases))
 	for _, version := range slices.Compact(slices.Sorted(slices.Values(versions))) {
-		_, err := r.MLflow.GetModelVersion(ctx, model, version)
+		if slices.Contains(there, version) {
+			continue
+		}
+		_, err := r.MLflow.GetModelVersion(ctx, model.Name, version)
 		switch {
 		case errors.Is(err, mlflow.ErrNotFound):
 			gone = append(gone, version)
@@ -197,7 +202,7 @@ func (r *Registry) ReadAliases(ctx context.Context, request models.ReadAliasesRe
 		return models.ReadAliasesResult{}, trackingFailure(err)
 	}
 	result := models.ReadAliasesResult{Exists: true, Aliases: model.Aliases, Owner: model.Owner()}
-	result.Deleted, err = r.deleted(ctx, request.Model, request.Versions)
+	result.Deleted, err = r.deleted(ctx, model, request.Versions...)
 	return result, err
 }
 

@@ -195,6 +195,11 @@ func TestMulticlassAndRegressionAreMeasured(t *testing.T) {
 	_, err = s.MeasurePredictions(t.Context(), request)
 	wantFailure(t, err, models.KindInvalidSpec, `the label "1" of row 1 is not one of data.classes`)
 
+	request.Input.Data.Classes, request.Input.Data.Label = nil, "weight" // days of the year
+	_, err = s.MeasurePredictions(t.Context(), request)
+	wantFailure(t, err, models.KindInvalidSpec, `the label "46" of row 0 is not an integer from 0 to 2`)
+	request.Input.Data.Label = input.Data.Label
+
 	fewer := *request.Champion
 	fewer.Classes = 2
 	request.Input.Data.Classes, request.Champion = nil, &fewer

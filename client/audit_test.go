@@ -232,6 +232,23 @@ func TestAnotherHandMovesNoRecordedAlias(t *testing.T) {
 	require.True(t, trail.Verify().Holds(), trail.Verify())
 }
 
+// TestNoAliasLeft: a first version that is rolled back leaves none, which is
+// something else than a record that moves none.
+func TestNoAliasLeft(t *testing.T) {
+	own := history(2)
+	back := models.Record{Action: models.ActionRolledBack, Aliases: map[string]string{}}.Follow(2, own[1].Hash)
+	line, err := RecordLine(back)
+	require.NoError(t, err)
+	require.Contains(t, string(line), `"aliases":{}`)
+	read, err := readLine(line)
+	require.NoError(t, err)
+	require.Equal(t, back, *read.record)
+	require.True(t, Trail{Own: append(own, *read.record)}.Verify().Holds())
+
+	asked := models.Record{Action: models.ActionApprovalAsked}.Follow(2, own[1].Hash)
+	require.False(t, Trail{Own: append(own, asked)}.Verify().Holds())
+}
+
 func TestVerifyExport(t *testing.T) {
 	all := history(4)
 	export := func(records []models.Record) []byte {

@@ -17,6 +17,12 @@ type Question struct {
 	Champion string `json:"champion,omitempty"`
 }
 
+// Answer is the decision about this version and no other, whatever else has come
+// to wait since the question was read.
+func (q Question) Answer(approve bool, by, reason string) models.ApprovalDecision {
+	return models.ApprovalDecision{Version: q.Pending.Request.Version, Approve: approve, By: by, Reason: reason}
+}
+
 // Question returns the version that waits for approval, or the named one. When
 // it does not wait, the error says what became of it.
 func (c *Client) Question(ctx context.Context, model, version string) (Question, error) {
@@ -63,16 +69,16 @@ func knownVersion(status models.StewardStatus, version string) *models.ModelVers
 	return nil
 }
 
-// standing is one clause on where a model stands; told is a version of which
-// everything has been said.
+// standing is one clause on where a model stands; told is the version that was
+// asked about, of which everything has been said. Empty: none was.
 func standing(status models.StewardStatus, told string) string {
 	text := "its champion is version " + status.Champion
 	if status.Champion == "" {
 		text = "it has no champion"
 	}
-	if n := len(status.Versions); n > 0 {
+	if n := len(status.Versions); n > 0 && told == "" {
 		newest := status.Versions[n-1].Version
-		if newest != status.Champion && newest != told {
+		if newest != status.Champion {
 			text += ", and version " + newest + ", the newest, " + fate(status, newest)
 		}
 	}
@@ -94,7 +100,7 @@ func fate(status models.StewardStatus, version string) string {
 	}
 	for i := len(status.Records) - 1; i >= 0; i-- {
 		if r := status.Records[i]; r.Version == version {
-			return fmt.Sprintf("has as its last record %q (%s, %s)", r.Action, r.At.UTC().Format(time.DateTime), r.Reason)
+			return fmt.Sprintf("has as its last record %q, %s", r.Action, r.At.UTC().Format(time.DateTime))
 		}
 	}
 	if known == nil {

@@ -105,6 +105,7 @@ func TestQuestion(t *testing.T) {
 		q, err := newTestClient(t, withSteward(models.StewardStatus{StewardState: state})).Question(t.Context(), "delay", version)
 		require.NoError(t, err)
 		require.Equal(t, Question{Pending: pending("3"), Version: state.Versions[1], Champion: "2"}, q)
+		require.Equal(t, models.ApprovalDecision{Version: "3", Approve: true, By: "kim", Reason: "ok"}, q.Answer(true, "kim", "ok"))
 	}
 	state.Approvals = append(state.Approvals, pending("4"))
 	c := newTestClient(t, withSteward(models.StewardStatus{StewardState: state}))
@@ -130,7 +131,7 @@ func TestNothingWaits(t *testing.T) {
 			"no version of delay waits for approval; its champion is version 2, and version 3, the newest, was rejected by kim on 2026-11-25 12:00:00: JFK; the steward is rolling out version 4; the promotion of version 4 waits"},
 		"empty":    {"", models.StewardStatus{}, "no version of delay waits for approval; it has no champion"},
 		"decided":  {"3", models.StewardStatus{StewardState: state}, "version 3 of delay does not wait for approval: it was rejected by kim on 2026-11-25 12:00:00: JFK; its champion is version 2"},
-		"recorded": {"1", models.StewardStatus{StewardState: state}, `it has as its last record "promoted" (2026-11-25 12:00:00, better)`},
+		"recorded": {"1", models.StewardStatus{StewardState: state}, `it has as its last record "promoted", 2026-11-25 12:00:00`},
 		"silent":   {"2", models.StewardStatus{StewardState: state}, "it is registered, and nobody was asked about it"},
 		"unknown":  {"9", models.StewardStatus{StewardState: state}, "it is not known to the steward"},
 	} {

@@ -19,8 +19,9 @@ type Record struct {
 	Version  string    `json:"version,omitempty"`
 	By       string    `json:"by"` // who asked: a workflow ID, or a person's identity
 	Reason   string    `json:"reason"`
-	// Aliases are the model's aliases after an action that moved them.
-	Aliases map[string]string `json:"aliases,omitempty"`
+	// Aliases are the model's aliases after an action that moved them; empty, and
+	// not nil, when none is left.
+	Aliases map[string]string `json:"aliases,omitzero"`
 	// Evidence says what the action was decided on.
 	Evidence *RecordEvidence `json:"evidence,omitempty"`
 	Previous string          `json:"previous"` // hash of the record before; empty: the first

@@ -218,6 +218,8 @@ type SliceSummary struct {
 type EvaluateResult struct {
 	Evaluation Evaluation  `json:"evaluation"`
 	Gate       GateVerdict `json:"gate"`
+	// Summary is what a version carries along.
+	Summary EvaluationSummary `json:"summary,omitzero"`
 }
 
 // EvaluateStatus answers StatusQuery on an Evaluate workflow.

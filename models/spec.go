@@ -13,7 +13,7 @@ type LifecycleSpec struct {
 	Data     DataSpec     `json:"data" jsonschema_description:"Where the rows come from, which of them are used, and what must hold for them."`
 	Train    TrainSpec    `json:"train" jsonschema_description:"The training command, its code and environment, and the devices it needs."`
 	Evaluate EvaluateSpec `json:"evaluate,omitzero" jsonschema_description:"What a candidate must prove before it is registered as promotable."`
-	Deploy   *DeploySpec  `json:"deploy,omitempty" jsonschema_description:"The endpoint and the canary. Absent: the version is registered and not released."`
+	Deploy   *DeploySpec  `json:"deploy,omitempty" jsonschema_description:"The endpoint and the canary. Absent: nothing is served; a version that passes becomes champion in the registry."`
 	Monitor  *MonitorSpec `json:"monitor,omitempty" jsonschema_description:"How live quality is watched, and when to retrain. Absent: nobody watches."`
 	// Trigger says why this lifecycle runs. The engine sets it on retraining.
 	Trigger *Trigger `json:"trigger,omitempty" jsonschema_description:"Why this lifecycle runs; set by the engine on retraining."`

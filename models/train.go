@@ -14,6 +14,8 @@ type TrainInput struct {
 	Data     DataSpec  `json:"data"`
 	// Tags go to the MLflow run.
 	Tags map[string]string `json:"tags,omitempty"`
+	// Runtime is what will predict with the model for the gate; empty: onnx.
+	Runtime Runtime `json:"runtime,omitempty"`
 }
 
 // TrainResult is what a training leaves.
@@ -307,6 +309,9 @@ type RunRanksRequest struct {
 	// Features are the model inputs the data can feed; a model with others is
 	// rejected.
 	Features []Column `json:"features"`
+	// Runtime is what will predict with the model. Only one for onnx, which is
+	// also the default, has to be one that the built-in server loads.
+	Runtime Runtime `json:"runtime,omitempty"`
 }
 
 // RanksResult is what one host's ranks left. Only the host of rank 0 fills

@@ -56,7 +56,9 @@ func TestValidateEvaluate(t *testing.T) {
 			"evaluate.champion.metric: is \"pr_auc\"; a metric of task multiclass is log_loss, brier, auc, accuracy, f1 or calibration_error" +
 				" (pr_auc is a metric of task binary; set data.task if that is meant)\n" +
 				"monitor: watches models of task binary only, and data.task is multiclass (drop monitor)"},
-		"unknown task": {func(s *LifecycleSpec) { s.Data.Task = "ranking" },
+		"unknown task": {func(s *LifecycleSpec) {
+			s.Data.Task, s.Evaluate.Champion.Metric = "ranking", "ndcg"
+		},
 			"data.task: is \"ranking\"; it must be binary, multiclass or regression"},
 		"classes": {func(s *LifecycleSpec) {
 			s.Data.Task, s.Data.Classes, s.Monitor = TaskMulticlass, []string{"cat", "", "cat"}, nil
@@ -89,6 +91,24 @@ func TestValidateEvaluate(t *testing.T) {
 				"evaluate.predict.resources.nodes: is 2; predictions are made on one host (write gpus_per_node)"},
 		"devices anywhere": {func(s *LifecycleSpec) { s.Evaluate.Predict.Resources = &Resources{GPUs: 2} },
 			"evaluate.predict.resources.gpus: is 2; they may span hosts, and predictions are made on one (write gpus_per_node)"},
+		"devices by name": {func(s *LifecycleSpec) {
+			s.Evaluate.Predict.Resources = &Resources{UUIDs: []string{"GPU-1", "GPU-2"}, Pool: "a b"}
+		},
+			"evaluate.predict.resources.pool: is \"a b\"; a name has letters, digits, '-', '_' and '.', starts with a letter or digit, and is at most 100 long\n" +
+				"evaluate.predict.resources.uuids: names 2 devices, which may be on several hosts; predictions are made on one (write gpus_per_node)"},
+		"one device by name": {func(s *LifecycleSpec) { s.Evaluate.Predict.Resources = &Resources{UUIDs: []string{"GPU-1"}} }, ""},
+		"too many of a column": {func(s *LifecycleSpec) {
+			s.Evaluate.Slices = []SliceSpec{{Column: "hour", Quantiles: 21}, {Column: "carrier", Max: 101}}
+		},
+			"evaluate.slices[0].quantiles: is 21; it must be between 2 and 20 (drop it for one slice per value)\n" +
+				"evaluate.slices[1].max: is 101; it must be between 1 and 100"},
+		"slices without a column": {func(s *LifecycleSpec) { s.Evaluate.Slices = []SliceSpec{{}, {}} },
+			"evaluate.slices[0].column: is missing (the column to cut the rows by)\n" +
+				"evaluate.slices[1].column: is missing (the column to cut the rows by)"},
+		"numbers as slices": {func(s *LifecycleSpec) {
+			s.Data.Task, s.Monitor, s.Evaluate.Slices = TaskRegression, nil, []SliceSpec{{Column: "late"}}
+		},
+			"evaluate.slices[0].quantiles: is missing: nearly every row has its own \"late\" (such as 5)"},
 		"slices": {func(s *LifecycleSpec) {
 			s.Evaluate.Slices = []SliceSpec{
 				{Column: "carier"}, {Column: "hour", Quantiles: 1, MinRows: -1, Max: -1}, {Column: "hour"},

@@ -41,6 +41,7 @@ func TestEndToEnd(t *testing.T) {
 	t.Run("BadTraining", func(t *testing.T) { badTraining(ctx, t, l) })
 	t.Run("StockCLI", func(t *testing.T) { stockCLI(ctx, t, l) })
 	t.Run("StartFromGo", func(t *testing.T) { startFromGo(ctx, t, l) })
+	t.Run("Gates", func(t *testing.T) { gates(ctx, t, l) })
 }
 
 // survivesKills kills everything that can be killed under a training of two

@@ -312,19 +312,11 @@ func newInspector() (activities.ModelInspector, func(), error) {
 	return loadingInspector{runtime}, func() { runtime.Close() }, nil
 }
 
-// loadingInspector asks the model itself where the built-in runtime can load
-// it, and believes the signature of any other.
+// loadingInspector asks the model itself.
 type loadingInspector struct{ runtime *serving.Runtime }
 
 // Inspect implements activities.ModelInspector.
-func (i loadingInspector) Inspect(ctx context.Context, dir string) (inputs, outputs []models.ModelPort, err error) {
-	loads, err := serving.HasONNX(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !loads {
-		return activities.SignatureInspector{}.Inspect(ctx, dir)
-	}
+func (i loadingInspector) Inspect(_ context.Context, dir string) (inputs, outputs []models.ModelPort, err error) {
 	model, err := i.runtime.Load(dir)
 	if err != nil {
 		return nil, nil, err

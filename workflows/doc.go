@@ -7,7 +7,7 @@
 // Who talks to whom:
 //
 //	Lifecycle ── children ──▶ PrepareData, Train, Evaluate
-//	Lifecycle ── register, roll-out ──▶ ModelSteward ── child ──▶ Rollout ── child ──▶ Serve
+//	Lifecycle ── register, request-approval, roll-out ──▶ ModelSteward ── child ──▶ Rollout ── child ──▶ Serve
 //	Train, Serve ── request-lease, release-lease ──▶ GPUPool ◀── node-up, node-down ── Node
 //	Monitor ── retrain ──▶ ModelSteward ── child ──▶ Lifecycle
 //	ModelSteward ── watch, retrain-settled ──▶ Monitor

@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/mainspring-ml/mainspring/internal/gate"
+	"github.com/mainspring-ml/mainspring/internal/gate/exhibit"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -61,7 +62,10 @@ func (e *evaluating) run(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	e.result = models.EvaluateResult{Evaluation: evidence, Gate: gate.Decide(e.input.Spec, e.input.Data.Task, evidence)}
+	e.result = models.EvaluateResult{
+		Evaluation: evidence, Gate: gate.Decide(e.input.Spec, e.input.Data.Task, evidence),
+		Summary: exhibit.Summarize(e.input, evidence),
+	}
 	e.judged = true
 	return nil
 }

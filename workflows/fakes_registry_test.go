@@ -22,6 +22,8 @@ type fakeRegistry struct {
 	tags     map[string]map[string]string // by version
 	moves    []models.MoveAliasesRequest
 	reads    int
+	after    func(alias, version string) // each alias that a move sets; nil: nothing
+	refuse   error                       // what remains of a move
 	signing  func() (models.SignModelResult, error)
 	archived []models.ArchiveRecordsRequest
 }
@@ -143,6 +145,13 @@ func (h *house) moveAliases(r models.MoveAliasesRequest) error {
 		}
 		if h.aliases[alias] = version; version == "" {
 			delete(h.aliases, alias)
+		}
+		if h.registry.after != nil {
+			h.registry.after(alias, version)
+		}
+		if refused := h.registry.refuse; refused != nil {
+			h.registry.refuse = nil
+			return refused
 		}
 	}
 	return nil

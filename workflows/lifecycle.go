@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/mainspring-ml/mainspring/internal/gate"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -96,9 +97,6 @@ func (l *lifecycle) run(ctx workflow.Context) (models.LifecycleResult, error) {
 			return result, nil
 		}
 	}
-	if l.status.Spec.Deploy == nil {
-		return result, nil
-	}
 
 	reply, err := l.rollOut(ctx, result.Version)
 	if err != nil {
@@ -184,9 +182,9 @@ func (l *lifecycle) register(ctx workflow.Context, snapshot models.Snapshot, tra
 		Candidate: models.Candidate{
 			Lifecycle: l.id, LifecycleRun: workflow.GetInfo(ctx).WorkflowExecution.RunID, RunID: trained.RunID,
 			Snapshot: snapshot.SHA256(), SnapshotManifest: snapshot.Manifest, Artifact: trained.Artifact,
-			Metrics: judged.Evaluation.Candidate, Gate: judged.Gate, Evidence: judged.Evaluation.Files,
+			Metrics: judged.Evaluation.Candidate, Gate: gate.Brief(judged.Gate), Summary: judged.Summary, Evidence: judged.Evaluation.Files,
 			Reference: judged.Evaluation.Reference, Devices: trained.Devices, Hosts: trained.Hosts,
-			CodeSHA256: spec.Train.Code.SHA256, SpecSHA256: digest(spec),
+			CodeSHA256: spec.Train.Code.SHA256, CodeCommit: spec.Train.Code.Commit, SpecSHA256: digest(spec),
 			Trained: models.TimeSpan{Began: l.status.Started[models.StageTrain], Ended: l.status.Ended[models.StageTrain]},
 		},
 	}
@@ -236,7 +234,11 @@ func notApproved(a models.Approval) string {
 }
 
 func (l *lifecycle) rollOut(ctx workflow.Context, version string) (models.RollOutReply, error) {
-	l.enter(ctx, models.StageRollout, "the canary's evidence; see "+models.RolloutID(l.status.Spec.Model.Name, version))
+	what := "the canary's evidence; see " + models.RolloutID(l.status.Spec.Model.Name, version)
+	if l.status.Spec.Deploy == nil {
+		what = "the model's steward to make it the champion"
+	}
+	l.enter(ctx, models.StageRollout, what)
 	defer l.leave(ctx, models.StageRollout)
 	request := models.RollOutRequest{RequestID: l.id + "/roll-out", ReplyTo: l.id, Version: version}
 	reply, err := ask[models.RollOutReply](ctx, models.SignalRolledOut,

@@ -133,8 +133,15 @@ func TestLifecycleRepeatsAnUnansweredRequest(t *testing.T) {
 	h.RegisterDelayedCallback(func() {
 		h.SignalWorkflow(models.SignalRegistered, models.RegisterReply{RequestID: testWorkflowID + "/register", Version: "7"})
 	}, 11*time.Minute)
+	h.RegisterDelayedCallback(func() {
+		h.SignalWorkflow(models.SignalRolledOut, models.RollOutReply{RequestID: testWorkflowID + "/roll-out", Version: "7",
+			Verdict: models.VerdictPass, Promoted: true, Reason: "it passed the gate"})
+	}, 12*time.Minute)
 	h.ExecuteWorkflow(models.LifecycleWorkflow, spec)
 	require.NoError(t, h.GetWorkflowError())
+	var result models.LifecycleResult
+	require.NoError(t, h.GetWorkflowResult(&result))
+	require.True(t, result.Promoted, "champion in the registry, without an endpoint")
 	asked := 0
 	for _, s := range h.steward {
 		if s.Register != nil {

@@ -46,6 +46,7 @@ func (s *steward) point(ctx workflow.Context, wanted map[string]string) error {
 			return s.afterMove(ctx, request, wanted)
 		}
 		if err := s.makeWay(ctx, &request, wanted, err); err != nil {
+			s.takeBack(ctx, request)
 			return err
 		}
 		if err := workflow.Sleep(ctx, time.Duration(attempt)*time.Second); err != nil {
@@ -73,7 +74,8 @@ func (s *steward) makeWay(ctx workflow.Context, request *models.MoveAliasesReque
 		if previous == "" || !s.deleted(previous) {
 			return refused
 		}
-		wanted[models.AliasPrevious], request.Aliases[models.AliasPrevious] = "", ""
+		wanted[models.AliasPrevious] = s.successorOf(previous)
+		request.Aliases[models.AliasPrevious] = wanted[models.AliasPrevious]
 		return nil
 	default:
 		return refused
@@ -96,6 +98,25 @@ func (s *steward) makeWay(ctx workflow.Context, request *models.MoveAliasesReque
 		}
 	}
 	return nil
+}
+
+// takeBack undoes the half of a refused move that was done: an alias that is
+// where it was to go, or went with the version that it was given.
+func (s *steward) takeBack(ctx workflow.Context, refused models.MoveAliasesRequest) {
+	back := models.MoveAliasesRequest{Model: s.state.Model, Owner: s.state.Owner, Aliases: map[string]string{}, Expected: map[string]string{}}
+	found, err := call(quick(ctx, "Read the aliases"), models.Registry.ReadAliases, s.question())
+	for _, alias := range stewardAliases() {
+		to, moves := refused.Aliases[alias]
+		recorded, is := s.recorded()[alias], found.Aliases[alias]
+		half := is == to || is == "" && to != "" && s.deleted(to)
+		if err == nil && moves && half && is != recorded && !s.deleted(recorded) {
+			back.Aliases[alias], back.Expected[alias] = recorded, is
+		}
+	}
+	if err == nil && len(back.Aliases) > 0 {
+		err = do(quick(ctx, "Take back: "+inWords(back.Aliases)), models.Registry.MoveAliases, back)
+	}
+	s.must(ctx, err)
 }
 
 // note makes the record say what is wanted.
@@ -150,6 +171,9 @@ func (s *steward) named() map[string]bool {
 	named := map[string]bool{s.state.Champion: true, s.state.Previous: true, s.state.Challenger: true}
 	for _, d := range s.state.Differences {
 		named[d.Found] = true
+	}
+	for _, alias := range stewardAliases() {
+		named[s.moving[alias]] = true
 	}
 	for _, p := range s.state.Approvals {
 		named[p.Request.Version] = true

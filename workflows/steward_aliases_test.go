@@ -246,3 +246,25 @@ func TestARollBackToADeletedVersionStartsNoServers(t *testing.T) {
 	require.ErrorContains(t, back.err, "version 4 was deleted in MLflow")
 	require.Empty(t, *started)
 }
+
+func TestAMoveThatIsRefusedHalfWayIsTakenBack(t *testing.T) {
+	h := newHouse(t)
+	h.registry.after = func(alias, version string) { // the candidate is deleted the moment it is champion
+		if alias == "champion" && version == "3" {
+			h.registry.after = nil
+			h.registry.deleted = append(h.registry.deleted, "3")
+			delete(h.aliases, "champion")
+			delete(h.aliases, "challenger")
+			h.registry.refuse = fail(models.KindNotFound, "version 3 does not exist")
+		}
+	}
+	h.releaseThree(time.Second)
+	h.runSteward(h.holding(threeVersions()), time.Hour)
+	released := replies[models.RollOutReply](h, models.SignalRolledOut)
+	require.Len(t, released, 1)
+	require.False(t, released[0].Promoted)
+	require.Equal(t, map[string]string{"champion": "2", "previous": "1"}, h.aliases)
+	s := status[models.StewardStatus](t, h)
+	require.Equal(t, "2", s.Champion)
+	require.Empty(t, s.Differences)
+}

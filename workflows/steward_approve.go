@@ -156,7 +156,7 @@ func (s *steward) tagApproval(ctx workflow.Context, a models.Approval) {
 			"mainspring.approval_reason": a.Reason, "mainspring.approval_at": a.At.UTC().Format(time.RFC3339),
 		},
 	})
-	if s.noteDeleted(a.Version, err); kindOf(err) != models.KindNotFound {
+	if err := s.noteDeleted(a.Version, err); kindOf(err) != models.KindNotFound {
 		s.must(ctx, err)
 	}
 }

@@ -60,6 +60,8 @@ func TestAPersonRejects(t *testing.T) {
 	require.NoError(t, no.err)
 	require.Equal(t, models.VerdictFail, replies[models.ApprovalReply](h, models.SignalApproved)[0].Approval.Verdict)
 	require.Equal(t, map[string]string{"champion": "2", "previous": "1"}, h.aliases, "a rejected version is no challenger")
+	s := status[models.StewardStatus](t, h)
+	require.Equal(t, h.aliases, s.Records[len(s.Records)-1].Aliases, "a record says what the aliases are after each move")
 }
 
 func TestAQuestionThatNobodyAnswersIsInconclusive(t *testing.T) {

@@ -59,7 +59,7 @@ func (s *steward) crown(ctx workflow.Context, c coronation) (models.RollBackResu
 		s.endCandidate(ctx, champion, "it does not become champion: "+reason(err))
 		return models.RollBackResult{}, err
 	}
-	if err := s.routeTo(ctx, champion.Spec.Deploy.Endpoint, c.to, fmt.Sprintf("version %s by %s: %s", c.to, c.by, c.why)); err != nil {
+	if err := s.routeTo(ctx, endpointOf(champion.Spec), c.to, fmt.Sprintf("version %s by %s: %s", c.to, c.by, c.why)); err != nil {
 		s.must(ctx, s.point(ctx, before))
 		s.endCandidate(ctx, champion, "it does not become champion: "+reason(err))
 		return models.RollBackResult{}, fmt.Errorf("the route can't be published, the aliases are back: %w", err)
@@ -113,7 +113,7 @@ func (s *steward) successorOf(champion string) string {
 // serve starts a version's servers and waits until they answer, but not for
 // ever.
 func (s *steward) serve(ctx workflow.Context, v models.ModelVersion) error {
-	if s.serves(v.Version) {
+	if v.Spec.Deploy == nil || s.serves(v.Version) {
 		return nil
 	}
 	delete(s.served, v.Version)
@@ -167,24 +167,47 @@ func (s *steward) serves(version string) bool {
 // unless they were there before.
 func (s *steward) endCandidate(ctx workflow.Context, v models.ModelVersion, why string) {
 	if !s.serves(v.Version) {
-		s.stopServing(ctx, v.Spec.Deploy.Endpoint, v.Version, why)
+		s.stopServing(ctx, endpointOf(v.Spec), v.Version, why)
 	}
 }
 
 // succeed ends the old champion's servers and tells the monitor whom to watch.
 func (s *steward) succeed(ctx workflow.Context, champion models.ModelVersion, old string) {
-	endpoint := champion.Spec.Deploy.Endpoint
+	endpoint := endpointOf(champion.Spec)
 	before := s.version(old)
-	elsewhere := before != nil && before.Spec.Deploy != nil && before.Spec.Deploy.Endpoint != endpoint
+	elsewhere := before != nil && endpointOf(before.Spec) != endpoint
 	if old != "" && old != champion.Version && !elsewhere {
 		s.stopServing(ctx, endpoint, old, "version "+champion.Version+" took over")
 	}
 	s.watchChampion(ctx, champion)
 }
 
+// endpointOf is where the spec's versions are served; empty: nowhere. Such a
+// model is champion in the registry only.
+func endpointOf(spec models.LifecycleSpec) string {
+	if spec.Deploy == nil {
+		return ""
+	}
+	return spec.Deploy.Endpoint
+}
+
+// withoutEndpoint says why a version that is served nowhere can't replace a
+// champion that is; empty: it can.
+func (s *steward) withoutEndpoint(v models.ModelVersion) string {
+	champion := s.version(s.state.Champion)
+	if v.Spec.Deploy != nil || champion == nil || champion.Spec.Deploy == nil {
+		return ""
+	}
+	return fmt.Sprintf("its spec has no deploy section, and the champion answers on endpoint %s: the alias would name one version and the traffic get another",
+		champion.Spec.Deploy.Endpoint)
+}
+
 // routeTo gives all traffic to a version, after whichever route is in place: a
 // rollout that ended early may have published more than it could report.
 func (s *steward) routeTo(ctx workflow.Context, endpoint, version, why string) error {
+	if endpoint == "" {
+		return nil
+	}
 	for {
 		current, err := call(quick(ctx, "Read the route"), models.Routing.ReadRoute, endpoint)
 		if err == nil {
@@ -201,13 +224,16 @@ func (s *steward) routeTo(ctx workflow.Context, endpoint, version, why string) e
 }
 
 func (s *steward) stopServing(ctx workflow.Context, endpoint, version, why string) {
+	if endpoint == "" {
+		return
+	}
 	s.reply(ctx, models.ServeID(endpoint, version), models.SignalStop, models.StopServe{Reason: why})
 }
 
 // watchChampion tells the monitor. The request's ID is new for each succession:
 // a version may be champion more than once.
 func (s *steward) watchChampion(ctx workflow.Context, champion models.ModelVersion) {
-	if champion.Spec.Monitor == nil {
+	if champion.Spec.Monitor == nil || champion.Spec.Deploy == nil {
 		return
 	}
 	sequence, _ := s.head()

@@ -87,6 +87,7 @@ func (w *town) ask(l *resident) {
 			Spec: models.ApprovalSpec{Timeout: models.Duration(time.Hour)}})
 	case models.StageRollout:
 		w.h.SignalWorkflow(models.SignalRollOut, models.RollOutRequest{RequestID: l.id + "/roll-out", ReplyTo: l.id, Version: l.version})
+	case models.StagePrepare, models.StageTrain, models.StageEvaluate, models.StageDone:
 	}
 	if l.stage != models.StageDone && w.chance(0.01) {
 		l.stage = models.StageDone

@@ -130,6 +130,9 @@ func (s *steward) withdraw(ctx workflow.Context, w models.Withdrawal) {
 		end(w.Reason)
 	}
 	s.forget(ctx, w.LifecycleID, w.Reason)
+	if v := s.version(s.state.Challenger); v != nil && v.Candidate.Lifecycle == w.LifecycleID {
+		s.enqueue(models.StewardTask{Retire: v.Version})
+	}
 	s.close(w.LifecycleID)
 }
 

@@ -163,3 +163,15 @@ func TestOpenLifecyclesKeepTheirVersionsInTheNextRun(t *testing.T) {
 	require.Len(t, second.registered, 12)
 	require.True(t, replies[models.RollOutReply](second, models.SignalRolledOut)[0].Promoted)
 }
+
+func TestAWithdrawnLifecyclesVersionIsNoChallenger(t *testing.T) {
+	h := newHouse(t)
+	h.at(time.Second, models.SignalRegister, candidate("lifecycle/m/a"))
+	h.at(time.Minute, models.SignalWithdraw, models.Withdrawal{LifecycleID: "lifecycle/m/a", Reason: "the lifecycle was cancelled"})
+	h.runSteward(models.StewardState{Model: "m"}, time.Hour)
+	require.Empty(t, h.aliases)
+	s := status[models.StewardStatus](t, h)
+	require.Empty(t, s.Challenger)
+	require.True(t, s.Versions[0].Closed)
+	require.NotNil(t, s.Records[len(s.Records)-1].Aliases, "none is left, which is something to record")
+}

@@ -9,7 +9,7 @@ import (
 )
 
 // rollOut releases a registered version behind a canary and carries out the
-// verdict.
+// verdict. One without an endpoint becomes champion in the registry at once.
 func (s *steward) rollOut(ctx workflow.Context, request models.RollOutRequest) {
 	for _, done := range s.state.RolledOut {
 		if done.RequestID == request.RequestID && done.Version == request.Version {
@@ -35,8 +35,8 @@ func (s *steward) notReleasable(version string) string {
 		return fmt.Sprintf("version %s of %s is not known here; register it first", version, s.state.Model)
 	case v.Deleted:
 		return fmt.Sprintf("version %s was deleted in MLflow", version)
-	case v.Spec.Deploy == nil:
-		return "the spec has no deploy section"
+	case s.withoutEndpoint(*v) != "":
+		return s.withoutEndpoint(*v)
 	case v.Spec.Evaluate.Approval != nil && (v.Approval == nil || v.Approval.Verdict != models.VerdictPass):
 		return "the spec asks for a person's approval, and there is none"
 	default:
@@ -47,6 +47,9 @@ func (s *steward) notReleasable(version string) string {
 // runRollout runs the child. A rollout that failed, was cancelled or was
 // terminated is a failed canary: its traffic goes back to the champion.
 func (s *steward) runRollout(ctx workflow.Context, candidate models.ModelVersion) models.RolloutResult {
+	if candidate.Spec.Deploy == nil {
+		return models.RolloutResult{Verdict: models.VerdictPass, Reason: "it passed the gate, and the spec has no deploy section: there is no traffic to try it on"}
+	}
 	lifecycle := candidate.Candidate.Lifecycle
 	s.doing = "rolling out version " + candidate.Version
 	s.record(ctx, models.Record{Action: models.ActionRolloutStarted, Version: candidate.Version, By: lifecycle, Reason: candidate.Candidate.Gate.Reason})
@@ -130,7 +133,7 @@ func (s *steward) promote(ctx workflow.Context, candidate models.ModelVersion, w
 	if err := s.point(ctx, wanted); err != nil {
 		return err
 	}
-	if err := s.routeTo(ctx, candidate.Spec.Deploy.Endpoint, candidate.Version, "version "+candidate.Version+" promoted: "+why); err != nil {
+	if err := s.routeTo(ctx, endpointOf(candidate.Spec), candidate.Version, "version "+candidate.Version+" promoted: "+why); err != nil {
 		s.must(ctx, s.point(ctx, before))
 		return err
 	}
@@ -143,7 +146,7 @@ func (s *steward) promote(ctx workflow.Context, candidate models.ModelVersion, w
 // rollBack gives all traffic back to the champion, then ends the candidate.
 func (s *steward) rollBack(ctx workflow.Context, candidate models.ModelVersion, p models.Promotion) {
 	s.doing = "rolling back version " + candidate.Version
-	endpoint := candidate.Spec.Deploy.Endpoint
+	endpoint := endpointOf(candidate.Spec)
 	s.must(ctx, s.routeTo(ctx, endpoint, s.state.Champion, "version "+candidate.Version+" rolled back: "+p.Reason))
 	s.dropChallenger(ctx, candidate.Version)
 	if err := s.tagRollout(ctx, candidate.Version, p.Verdict, p.Reason); kindOf(err) != models.KindNotFound {
@@ -158,8 +161,13 @@ func (s *steward) rollBack(ctx workflow.Context, candidate models.ModelVersion, 
 
 // retire takes the alias from a version that will not be released.
 func (s *steward) retire(ctx workflow.Context, version string) {
+	if s.state.Challenger != version {
+		return
+	}
 	s.doing = "taking back version " + version
 	s.dropChallenger(ctx, version)
+	s.record(ctx, models.Record{Action: models.ActionRefused, Version: version, By: s.workflowID(ctx),
+		Reason: "it will not be released, and is no challenger any more", Aliases: s.recorded()})
 }
 
 func (s *steward) dropChallenger(ctx workflow.Context, version string) {

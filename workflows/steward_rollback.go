@@ -42,8 +42,8 @@ func (s *steward) mayCrown(version string) error {
 		return refuse("version "+version+" is not known to the steward", "`mainspring audit` lists what it registered; it keeps the newest")
 	case v.Deleted:
 		return refuse("version "+version+" was deleted in MLflow", "name another one with --to")
-	case v.Spec.Deploy == nil:
-		return refuse("version "+version+" has no deploy section in its spec, so it can't be served", "name another one with --to")
+	case s.withoutEndpoint(*v) != "":
+		return refuse("version "+version+" can't take over: "+s.withoutEndpoint(*v), "name another one with --to")
 	default:
 		return nil
 	}

@@ -153,8 +153,8 @@ func (s *steward) adoptable(d models.AliasDifference) error {
 		return nil
 	case v == nil:
 		return refuse("version " + d.Found + " was not registered by this steward, so it can't be served or rolled back to")
-	case d.Alias == models.AliasChampion && v.Spec.Deploy == nil:
-		return refuse("version " + d.Found + " has no deploy section in its spec, so it can't be served")
+	case d.Alias == models.AliasChampion && s.withoutEndpoint(*v) != "":
+		return refuse("version " + d.Found + " can't take over: " + s.withoutEndpoint(*v))
 	default:
 		return nil
 	}

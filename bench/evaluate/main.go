@@ -99,9 +99,10 @@ type report struct {
 // share is what a metric costs when it is measured alone. Passes over the rows
 // count in each, so shares add up to more than 1.
 type share struct {
-	Metric  models.Metric `json:"metric"`
-	Seconds float64       `json:"alone_seconds"`
-	Share   float64       `json:"alone_share"` // of the time of all metrics
+	Metric     models.Metric `json:"metric"`
+	Seconds    float64       `json:"alone_seconds"`
+	CPUSeconds float64       `json:"alone_cpu_seconds"`
+	Share      float64       `json:"alone_share"` // of the processor time of all metrics
 }
 
 // plain compares with the plain implementation on the same rows.
@@ -112,5 +113,6 @@ type plain struct {
 	SecondsScaled    float64 `json:"seconds_scaled"` // to as many resamples as ours
 	OurSeconds       float64 `json:"our_seconds"`
 	Ratio            float64 `json:"ratio"`
+	CPURatio         float64 `json:"cpu_ratio"`         // of processor time, which other load hardly moves
 	LargestDeviation float64 `json:"largest_deviation"` // of a figure on the sample
 }

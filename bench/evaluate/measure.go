@@ -23,8 +23,8 @@ func measure(o options) (report, error) {
 	}
 	for _, m := range sample.Task.Metrics() {
 		set.Only = []models.Metric{m}
-		alone := best(o.repeat, func() { metric.Measure(sample, set) }).wall
-		r.Metrics = append(r.Metrics, share{Metric: m, Seconds: alone, Share: alone / took.wall})
+		alone := best(o.repeat, func() { metric.Measure(sample, set) })
+		r.Metrics = append(r.Metrics, share{Metric: m, Seconds: alone.wall, CPUSeconds: alone.cpu, Share: alone.cpu / took.cpu})
 	}
 	if o.plainRows > 0 {
 		compared, err := compare(o)
@@ -47,11 +47,11 @@ func compare(o options) (plain, error) {
 	took := best(o.repeat, func() { ours = metric.Measure(sample, set) })
 	var theirs [][]figures
 	made := best(1, func() { theirs = plainly(sample, o.plainResamples, o.seed) })
+	scale := float64(o.resamples+1) / float64(o.plainResamples+1) // the sample itself is one more
 	p := plain{
-		Rows: o.plainRows, Resamples: o.plainResamples, SecondsMade: made.wall,
-		SecondsScaled: made.wall / float64(o.plainResamples+1) * float64(o.resamples+1), OurSeconds: took.wall,
+		Rows: o.plainRows, Resamples: o.plainResamples, SecondsMade: made.wall, SecondsScaled: scale * made.wall,
+		OurSeconds: took.wall, Ratio: scale * made.wall / took.wall, CPURatio: scale * made.cpu / took.cpu,
 	}
-	p.Ratio = p.SecondsScaled / p.OurSeconds
 	for i, m := range sample.Task.Metrics() {
 		p.deviate(ours.Candidate[m].Value - theirs[0][0].candidate[i])
 		p.deviate(ours.Champion[m].Value - theirs[0][0].champion[i])
@@ -70,19 +70,18 @@ func compare(o options) (plain, error) {
 
 func (p *plain) deviate(by float64) { p.LargestDeviation = math.Max(p.LargestDeviation, math.Abs(by)) }
 
-// duration is in seconds.
+// duration is in seconds; cpu is the processor time of all cores.
 type duration struct{ wall, cpu float64 }
 
-// best is the fastest of so many calls.
+// best is the least of so many calls.
 func best(calls int, call func()) duration {
-	found := duration{wall: math.Inf(1)}
+	found := duration{wall: math.Inf(1), cpu: math.Inf(1)}
 	for range calls {
 		runtime.GC()
 		cpu, started := cpuSeconds(), time.Now()
 		call()
-		if wall := time.Since(started).Seconds(); wall < found.wall {
-			found = duration{wall: wall, cpu: cpuSeconds() - cpu}
-		}
+		found.wall = min(found.wall, time.Since(started).Seconds())
+		found.cpu = min(found.cpu, cpuSeconds()-cpu)
 	}
 	return found
 }

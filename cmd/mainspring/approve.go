@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mainspring-ml/mainspring/client"
-	"github.com/mainspring-ml/mainspring/models"
 )
 
 // personFlags are common to what a person tells a model's steward.
@@ -68,7 +67,7 @@ func decisionCommand(approve bool, use, short, long string) *cobra.Command {
 				version = args[1]
 			}
 			return connect(command.Context(), f.stateDir, func(ctx context.Context, c *client.Client) error {
-				return f.decide(ctx, command, c, model, models.ApprovalDecision{Version: version, Approve: approve, By: f.by, Reason: f.reason})
+				return f.decide(ctx, command, c, decision{model: model, version: version, approve: approve})
 			})
 		},
 	}
@@ -76,26 +75,30 @@ func decisionCommand(approve bool, use, short, long string) *cobra.Command {
 	return command
 }
 
-// decide shows what is decided on before it is decided. The decision names the
-// version that was shown, whatever else has come to wait since.
-func (f *personFlags) decide(ctx context.Context, command *cobra.Command, c *client.Client, model string, decision models.ApprovalDecision) error {
-	question, err := c.Question(ctx, model, decision.Version)
+// decision is what was typed; an empty version is the one that waits.
+type decision struct {
+	model, version string
+	approve        bool
+}
+
+// decide shows what is decided on before it is decided.
+func (f *personFlags) decide(ctx context.Context, command *cobra.Command, c *client.Client, d decision) error {
+	question, err := c.Question(ctx, d.model, d.version)
 	if err != nil {
 		return err
 	}
 	out := command.OutOrStdout()
 	if !f.json {
-		if err := printQuestion(out, model, question, time.Now()); err != nil {
+		if err := printQuestion(out, d.model, question, time.Now()); err != nil {
 			return err
 		}
 	}
-	decision.Version = question.Pending.Request.Version
-	approval, err := c.Decide(ctx, model, decision)
+	approval, err := c.Decide(ctx, d.model, question.Answer(d.approve, f.by, f.reason))
 	if err != nil {
 		return err
 	}
 	if f.json {
 		return writeJSON(out, approval)
 	}
-	return printApproval(out, model, approval)
+	return printApproval(out, d.model, approval)
 }

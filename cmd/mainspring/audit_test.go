@@ -26,9 +26,9 @@ func TestTrailIsPrinted(t *testing.T) {
 	trail := client.Trail{Model: "delay", Own: twoRecords()}
 	var out strings.Builder
 	require.NoError(t, (&auditFlags{}).print(&out, trail))
-	require.Equal(t, `WHEN                  #  ACTION      VERSION  BY                 REASON          ALIASES AFTER
-2026-11-25 12:00:00Z  1  registered  3        lifecycle/delay/1  passed: better  
-2026-11-25 13:00:00Z  2  promoted    3        kim                                champion 3, previous 2
+	require.Equal(t, `WHEN                  #  ACTION      VERSION  BY                 ALIASES AFTER           REASON
+2026-11-25 12:00:00Z  1  registered  3        lifecycle/delay/1  -                       passed: better
+2026-11-25 13:00:00Z  2  promoted    3        kim                champion 3, previous 2  
 `, out.String())
 
 	out.Reset()

@@ -98,12 +98,14 @@ func printAliases(w io.Writer, model string, r models.AliasReport) error {
 	for alias := range differ {
 		names[alias] = true
 	}
+	maps.DeleteFunc(names, func(_ string, set bool) bool { return !set })
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ALIAS\tRECORDED\tMLFLOW\t")
+	if len(names) == 0 {
+		fmt.Fprintln(table, model+" has no aliases, neither recorded nor in MLflow")
+	} else {
+		fmt.Fprintln(table, "ALIAS\tRECORDED\tMLFLOW\t")
+	}
 	for _, alias := range slices.Sorted(maps.Keys(names)) {
-		if !names[alias] {
-			continue
-		}
 		d, moved := differ[alias]
 		recorded, found := r.Recorded[alias], r.Found[alias]
 		if moved {
@@ -118,8 +120,9 @@ func printAliases(w io.Writer, model string, r models.AliasReport) error {
 	if len(r.Differences) == 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(w, "%d differ from the record. Set them back:  mainspring aliases %s --restore --reason …\n"+
-		"Keep what MLflow has; traffic follows the champion:  mainspring aliases %s --adopt --reason …\n", len(r.Differences), model, model)
+	_, err := fmt.Fprintf(w, "not as recorded: %s\n  to set it back:            mainspring aliases %s --restore --reason …\n"+
+		"  to keep what MLflow has:   mainspring aliases %s --adopt --reason …   (traffic follows the champion)\n",
+		strings.Join(slices.Sorted(maps.Keys(differ)), ", "), model, model)
 	return err
 }
 
@@ -140,16 +143,16 @@ func difference(d models.AliasDifference, moved bool, recorded string) string {
 	return text
 }
 
-// printRecords writes an audit trail as a table.
+// printRecords writes an audit trail as a table; what can be long comes last.
 func printRecords(w io.Writer, records []models.Record) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "WHEN\t#\tACTION\tVERSION\tBY\tREASON\tALIASES AFTER")
+	fmt.Fprintln(table, "WHEN\t#\tACTION\tVERSION\tBY\tALIASES AFTER\tREASON")
 	for _, r := range records {
-		aliases := ""
+		aliases := "-"
 		if r.Aliases != nil {
 			aliases = client.AliasText(r.Aliases)
 		}
-		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", moment(r.At), r.Sequence, r.Action, cmp.Or(r.Version, "-"), r.By, oneLine(r.Reason), aliases)
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", moment(r.At), r.Sequence, r.Action, cmp.Or(r.Version, "-"), r.By, aliases, oneLine(r.Reason))
 	}
 	return table.Flush()
 }

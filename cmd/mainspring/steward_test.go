@@ -119,13 +119,18 @@ previous  1         -       version 1 was deleted in MLflow, seen since 2026-11-
 staging   -         7       not the steward's
 
 compared 2026-11-25 13:00:00Z
-2 differ from the record. Set them back:  mainspring aliases delay --restore --reason …
-Keep what MLflow has; traffic follows the champion:  mainspring aliases delay --adopt --reason …
+not as recorded: champion, previous
+  to set it back:            mainspring aliases delay --restore --reason …
+  to keep what MLflow has:   mainspring aliases delay --adopt --reason …   (traffic follows the champion)
 `, out.String())
 
 	out.Reset()
 	require.NoError(t, printAliases(&out, "delay", models.AliasReport{Recorded: map[string]string{"champion": "2"}, Found: map[string]string{"champion": "2"}, CheckedAt: noon}))
-	require.NotContains(t, out.String(), "differ")
+	require.NotContains(t, out.String(), "not as recorded")
+
+	out.Reset()
+	require.NoError(t, printAliases(&out, "delay", models.AliasReport{CheckedAt: noon}))
+	require.Equal(t, "delay has no aliases, neither recorded nor in MLflow\n\ncompared 2026-11-25 12:00:00Z\n", out.String())
 }
 
 func TestRollBackIsAnnounced(t *testing.T) {

@@ -1,3 +1,16 @@
+// Package gate decides whether a candidate may be registered. It is arithmetic on
+// the evidence, without clock, I/O or randomness; package metric below it makes
+// the figures.
+//
+// # Vocabulary
+//
+//   - A metric is a figure over many held-out rows, such as log-loss or AUC.
+//   - A block is a span of event time. Rows of one block resemble each other, so
+//     blocks, not rows, are resampled.
+//   - The gain is the difference of the two models' metric on the same rows, its
+//     sign turned so that above 0 the candidate is better.
+//   - A verdict is pass, fail or inconclusive; missing evidence is inconclusive.
+//   - A check holds one figure against one limit. A ruling is a check of a slice.
 package gate
 
 import (

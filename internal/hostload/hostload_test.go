@@ -80,3 +80,19 @@ func TestReadThisHost(t *testing.T) {
 	require.Greater(t, got["system_memory_usage_percentage"], 0.0)
 	require.LessOrEqual(t, got["system_memory_usage_percentage"], 100.0)
 }
+
+// TestReadRealDevices runs where there are some.
+func TestReadRealDevices(t *testing.T) {
+	inventory := accel.Detect("here")
+	devices, err := inventory.Devices(t.Context())
+	measurer, ok := inventory.(accel.Measurer)
+	if err != nil || len(devices) == 0 || devices[0].Parent != "" || !ok {
+		t.Skipf("NOT TESTED with a whole accelerator: %d devices, error %v", len(devices), err)
+	}
+	got, err := NewMeter(Config{Disk: t.TempDir(), Devices: devices, Measurer: measurer}).Read(t.Context())
+	require.NoError(t, err)
+	t.Log(got)
+	for _, name := range []string{"gpu_0_utilization_percentage", "gpu_0_memory_usage_megabytes", "gpu_0_memory_usage_percentage", "gpu_0_power_usage_watts"} {
+		require.Contains(t, got, name)
+	}
+}

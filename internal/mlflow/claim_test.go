@@ -71,11 +71,17 @@ func disorderly(t *testing.T, seed uint64) (holders []string) {
 }
 
 // unreliable is a server whose requests are late, and one in eight of which is
-// lost. A claimant has one request at a time.
+// lost.
 func unreliable(server http.Handler, random *rand.Rand) http.HandlerFunc {
+	var lock sync.Mutex
+	draw := func(n int) int {
+		lock.Lock()
+		defer lock.Unlock()
+		return random.IntN(n)
+	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(time.Duration(random.IntN(600)) * time.Microsecond)
-		switch random.IntN(16) {
+		time.Sleep(time.Duration(draw(600)) * time.Microsecond)
+		switch draw(16) {
 		case 0:
 			panic(http.ErrAbortHandler)
 		case 1:

@@ -11,46 +11,30 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// HasONNX reports whether the directory's MLmodel names an ONNX file, which is
-// what the built-in runtime loads.
-func HasONNX(modelDir string) (bool, error) {
-	file, err := readMLmodel(filepath.Join(modelDir, "MLmodel"))
-	return file.Flavors["onnx"].Data != "", err
-}
-
-type mlmodel struct {
-	Flavors map[string]struct {
-		Data string `yaml:"data"`
-	} `yaml:"flavors"`
-}
-
-func readMLmodel(path string) (file mlmodel, err error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return file, rejected(path, "the model directory has no MLmodel file",
-			"write the model with mlflow.onnx.save_model, or add an MLmodel file whose flavors.onnx.data names the ONNX file", nil)
-	}
-	if err != nil {
-		return file, fmt.Errorf("read %s: %w", path, err)
-	}
-	if err := yaml.Unmarshal(text, &file); err != nil {
-		return file, rejected(path, "the MLmodel file is not valid YAML", "", err)
-	}
-	return file, nil
-}
-
 // findONNX returns the path of the ONNX file that the directory's MLmodel
 // names.
 func findONNX(modelDir string) (string, error) {
 	path := filepath.Join(modelDir, "MLmodel")
-	file, err := readMLmodel(path)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", rejected(path, "the model directory has no MLmodel file",
+			"write the model with mlflow.onnx.save_model, or add an MLmodel file whose flavors.onnx.data names the ONNX file", nil)
+	}
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	var file struct {
+		Flavors map[string]struct {
+			Data string `yaml:"data"`
+		} `yaml:"flavors"`
+	}
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		return "", rejected(path, "the MLmodel file is not valid YAML", "", err)
 	}
 	flavour, ok := file.Flavors["onnx"]
 	if !ok || flavour.Data == "" {
 		return "", rejected(path, "the model has no onnx flavour, which built-in serving needs",
-			"save the model with mlflow.onnx.save_model, or set evaluate.predict.runtime to pyfunc", nil)
+			"save the model with mlflow.onnx.save_model", nil)
 	}
 	if !filepath.IsLocal(flavour.Data) {
 		return "", rejected(path, fmt.Sprintf("flavors.onnx.data is %q, which is outside the model directory", flavour.Data), "", nil)
