@@ -169,8 +169,10 @@ func (g *gang) note(record progressRecord) {
 			metrics = map[string]float64{}
 		}
 		maps.Copy(metrics, record.metrics)
+		// Neither heartbeats nor results can hold what is no finite number; MLflow can.
+		maps.DeleteFunc(metrics, func(_ string, v float64) bool { return !isFinite(v) })
 		p.Metrics = metrics // the old map may be on its way to the server
-		if loss, ok := lossOf(record.metrics); ok {
+		if loss, ok := lossOf(record.metrics); ok && isFinite(loss) {
 			g.curve.add(record.step, loss)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -23,29 +24,57 @@ type progressRecord struct {
 }
 
 // parseProgress refuses a line that is no JSON object; members that are no
-// numbers are left out.
+// numbers are left out. NaN and Infinity, which are no JSON, count as numbers:
+// Python writes them, and a training that has diverged is not silent.
 func parseProgress(line []byte) (progressRecord, bool) {
 	var members map[string]any
-	if json.Unmarshal(line, &members) != nil || members == nil {
+	err := json.Unmarshal(line, &members)
+	if err != nil {
+		err = json.Unmarshal(notFinite.ReplaceAll(line, []byte(`$1"$2"`)), &members)
+	}
+	if err != nil || members == nil {
 		return progressRecord{}, false
 	}
 	record := progressRecord{metrics: map[string]float64{}}
 	for name, value := range members {
-		number, isNumber := value.(float64)
+		number, isNumber := numberOf(value)
 		switch {
 		case name == "time":
 			record.at = progressTime(value)
 		case !isNumber:
-		case name == "step":
+		case name == "step" && isFinite(number):
 			record.step = int64(number)
-		case name == "of":
+		case name == "of" && isFinite(number):
 			record.of = int64(number)
+		case name == "step", name == "of":
 		default:
 			record.metrics[name] = number
 		}
 	}
 	return record, true
 }
+
+// notFinite finds bare words of Python's json in the place of a value.
+var notFinite = regexp.MustCompile(`(:\s*)(NaN|-?Infinity)\b`)
+
+func numberOf(value any) (float64, bool) {
+	switch v := value.(type) {
+	case float64:
+		return v, true
+	case string:
+		switch v {
+		case "NaN":
+			return math.NaN(), true
+		case "Infinity":
+			return math.Inf(1), true
+		case "-Infinity":
+			return math.Inf(-1), true
+		}
+	}
+	return 0, false
+}
+
+func isFinite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 func progressTime(value any) time.Time {
 	switch v := value.(type) {

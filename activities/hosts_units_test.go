@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
@@ -90,9 +92,10 @@ func TestParseProgress(t *testing.T) {
 		`{"step":3,"of":9,"loss":0.5,"auc":1,"note":"x","time":"2013-08-01T12:00:00.005Z"}`: {step: 3, of: 9, at: noon, metrics: map[string]float64{"loss": 0.5, "auc": 1}},
 		`{"step":3,"time":1375358400.005}`:                                                  {step: 3, at: noon, metrics: map[string]float64{}},
 		`{"step":3,"time":"yesterday"}`:                                                     {step: 3, metrics: map[string]float64{}},
-		`[1]`:                                                                               nil,
-		`null`:                                                                              nil,
-		`Epoch 3 of 9`:                                                                      nil,
+		`{"step":4,"loss":NaN,"best": -Infinity,"worst":Infinity,"of":NaN}`:                 {step: 4, metrics: map[string]float64{"loss": math.NaN(), "best": math.Inf(-1), "worst": math.Inf(1)}},
+		`[1]`:          nil,
+		`null`:         nil,
+		`Epoch 3 of 9`: nil,
 	} {
 		got, ok := parseProgress([]byte(line))
 		if ok != (want != nil) {
@@ -100,7 +103,7 @@ func TestParseProgress(t *testing.T) {
 			continue
 		}
 		if want != nil {
-			if diff := cmp.Diff(*want, got, cmp.AllowUnexported(progressRecord{})); diff != "" {
+			if diff := cmp.Diff(*want, got, cmp.AllowUnexported(progressRecord{}), cmpopts.EquateNaNs()); diff != "" {
 				t.Errorf("%s: %s", line, diff)
 			}
 		}

@@ -1,0 +1,175 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/mainspring-ml/mainspring/activities"
+	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/devstack"
+	"github.com/mainspring-ml/mainspring/internal/devstack/supervise"
+	"github.com/mainspring-ml/mainspring/internal/mlflow"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// Config says where a stack lives.
+type Config struct {
+	Dir string // an empty directory for its state
+	// Self is this program's own argument list, to which a role is appended:
+	// worker, watchdog or status; see Play.
+	Self []string
+	// Command is named to whoever asks what holds the stack.
+	Command string
+	// Log hears what goes on. nil: nobody does.
+	Log func(format string, arguments ...any)
+}
+
+// Stack is Temporal, S3 and MLflow, with slots to work in. End it.
+type Stack struct {
+	*devstack.Stack
+	MLflow  *mlflow.Client // past all fronts
+	Routing *activities.Routing
+	Store   artifact.Store
+	config  Config
+	workers *supervise.Supervisor
+
+	mu    sync.Mutex
+	slots []*Slot
+}
+
+// Start returns when everything is up.
+func Start(ctx context.Context, config Config) (*Stack, error) {
+	if config.Log == nil {
+		config.Log = func(string, ...any) {}
+	}
+	tools, err := devstack.Setup(ctx, devstack.ReporterFunc(func(devstack.Progress) {}))
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{config: config, workers: supervise.New(supervise.Options{})}
+	s.Stack, err = devstack.Start(ctx, devstack.Config{
+		StateDir: filepath.Join(config.Dir, "stack"), Tools: tools, OnlyFreePorts: true,
+		Watchdog: slices.Concat(config.Self, []string{roleWatchdog}), Command: config.Command,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.open(); err != nil {
+		s.End()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Stack) open() (err error) {
+	// It has to wait when another seed has killed the server.
+	if s.MLflow, err = mlflow.New(mlflow.Config{BaseURL: s.Access().MLflow, ReadRetries: 8, RetryPause: 250 * time.Millisecond}); err != nil {
+		return err
+	}
+	store, err := artifact.NewS3(artifact.ConfigFromEnv(variables(s.Access().Env())))
+	if err != nil {
+		return err
+	}
+	s.Store, s.Routing = store, &activities.Routing{Store: store}
+	return nil
+}
+
+// End stops everything.
+func (s *Stack) End() {
+	for _, slot := range s.slots {
+		slot.close()
+	}
+	s.workers.Stop(context.Background())
+	s.Stop(context.Background())
+}
+
+// KillMLflow returns when the server has ended; it is started again.
+func (s *Stack) KillMLflow() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.Kill(ctx, devstack.ServerMLflow); err != nil {
+		s.config.Log("MLflow not killed: %v", err)
+	}
+}
+
+// namespace makes a Temporal namespace with the search attributes of the
+// engine, and returns when workflows can be started in it.
+func (s *Stack) namespace(ctx context.Context, name string) error {
+	admin, err := client.NewNamespaceClient(client.Options{HostPort: s.Access().TemporalAddress, Logger: quiet()})
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	var exists *serviceerror.NamespaceAlreadyExists
+	err = admin.Register(ctx, &workflowservice.RegisterNamespaceRequest{
+		Namespace: name, WorkflowExecutionRetentionPeriod: durationpb.New(72 * time.Hour),
+	})
+	if err != nil && !errors.As(err, &exists) {
+		return fmt.Errorf("register namespace %s: %w", name, err)
+	}
+	c, err := client.NewLazyClient(client.Options{HostPort: s.Access().TemporalAddress, Namespace: name, Logger: quiet()})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	attributes := map[string]enums.IndexedValueType{}
+	for _, attribute := range []string{
+		models.AttributeModel, models.AttributeStage, models.AttributeVersion, models.AttributeVerdict, models.AttributeEndpoint,
+	} {
+		attributes[attribute] = enums.INDEXED_VALUE_TYPE_KEYWORD
+	}
+	return eventually(ctx, time.Minute, func() error { // a new namespace takes a while to be known everywhere
+		_, err := c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{Namespace: name, SearchAttributes: attributes})
+		var there *serviceerror.AlreadyExists
+		if errors.As(err, &there) {
+			err = nil
+		}
+		return err
+	})
+}
+
+// variables reads "NAME=value" pairs.
+func variables(environment []string) func(string) string {
+	return func(name string) string {
+		for _, pair := range slices.Backward(environment) {
+			if value, ok := strings.CutPrefix(pair, name+"="); ok {
+				return value
+			}
+		}
+		return ""
+	}
+}
+
+func quiet() log.Logger { return log.NewStructuredLogger(slog.New(slog.DiscardHandler)) }
+
+// eventually asks again until there is no error, and fails with the last.
+func eventually(ctx context.Context, limit time.Duration, ask func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		err := ask()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not within %s: %w", limit, err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
