@@ -35,7 +35,8 @@ func gateOf(l LifecycleStory) *gatePage {
 		return cmp.Or(verdictRank(a.Verdict)-verdictRank(b.Verdict), weight(a)-weight(b))
 	})
 	for _, c := range checks[:min(len(checks), checksShown)] {
-		title := metricWord(c.Name)
+		name, rest, _ := strings.Cut(c.Name, " ") // "log_loss gain over the champion"
+		title := strings.TrimSpace(metricWord(name) + " " + rest)
 		if c.Slice != "" {
 			title += ", " + c.Slice
 		}
@@ -80,6 +81,9 @@ func mainMetrics(metrics map[string]float64) (shown []figureOf) {
 	return shown
 }
 
+// fewRows is how many rows of a bin say little about it.
+const fewRows = 20
+
 // reliabilityPlot holds what was predicted against what happened.
 func reliabilityPlot(l LifecycleStory) template.HTML {
 	e := l.Status.Evaluation
@@ -88,13 +92,19 @@ func reliabilityPlot(l LifecycleStory) template.HTML {
 	}
 	observed := series{name: "candidate", class: "c1", line: true, dots: true}
 	ideal := series{name: "perfectly calibrated", class: "reference", line: true, points: []point{{x: 0, y: 0}, {x: 1, y: 1}}}
+	few := series{name: fmt.Sprintf("fewer than %d rows", fewRows), class: "c1", dots: true}
 	for _, b := range e.Reliability {
-		if b.Rows > 0 {
-			observed.points = append(observed.points, point{x: b.Predicted, y: b.Observed, note: fmt.Sprintf(
-				"of %s rows predicted about %s, %s had the outcome", grouped(b.Rows), percent(b.Predicted), percent(b.Observed))})
+		p := point{x: b.Predicted, y: b.Observed, note: fmt.Sprintf("of %s rows predicted about %s, %s had the outcome",
+			grouped(b.Rows), percent(b.Predicted), percent(b.Observed))}
+		switch {
+		case b.Rows >= fewRows:
+			observed.points = append(observed.points, p)
+		case b.Rows > 0:
+			p.open = true
+			few.points = append(few.points, p)
 		}
 	}
-	p := plot{title: "Reliability diagram", width: 470, height: 240, series: []series{ideal, observed}}
+	p := plot{title: "Reliability diagram", width: 470, height: 240, series: []series{ideal, observed, few}}
 	p.x, p.y = axis{label: "mean predicted probability", to: 1}, axis{label: "share with the outcome", to: 1}
 	return p.render()
 }

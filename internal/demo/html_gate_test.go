@@ -42,7 +42,7 @@ func TestReportShowsTheGatesEvidence(t *testing.T) {
 	story.ModelVersions = []Version{{Version: "1", SigningKey: "0123456789abcdef"}, {Version: "2"}}
 	page := rendered(t, story)
 	for _, text := range []string{
-		"carrier = &lt;b&gt;", "0.5100 [0.4100, 0.6100]", "Calibration", "of 12 rows predicted about 4 %, 6 % had the outcome",
+		"carrier = &lt;b&gt;", "0.5100 [0.4100, 0.6100]", "Calibration", "of 12 rows predicted about 4 %, 6 % had the outcome", "fewer than 20 rows",
 		"2.0 MiB of model files", "0.21 ms in the median", "by ada: odd slices", "0123456789ab", "not signed",
 	} {
 		require.Contains(t, page, text)

@@ -141,6 +141,10 @@ func TestReportEscapes(t *testing.T) {
 	require.Contains(t, page, "&lt;script&gt;")
 }
 
+func TestTicksKnowNoNegativeZero(t *testing.T) {
+	require.Equal(t, "0.0", axis{to: 1}.ticks(5)[0].label)
+}
+
 func TestTicks(t *testing.T) {
 	labels := func(a axis, n int) (all []string) {
 		for _, tick := range a.ticks(n) {

@@ -52,7 +52,11 @@ func (a axis) roundTicks(n int) []tick {
 	}
 	digits := max(0, int(-math.Floor(math.Log10(step)+1e-9)))
 	var ticks []tick
-	for i := math.Ceil(a.from/step - 1e-9); i*step <= a.to+step*1e-9; i++ {
+	first := math.Ceil(a.from/step - 1e-9)
+	if first == 0 {
+		first = 0 // and not the negative one, which would be written so
+	}
+	for i := first; i*step <= a.to+step*1e-9; i++ {
 		label := strconv.FormatFloat(i*step, 'f', digits, 64)
 		if step >= 1 {
 			label = grouped(int64(math.Round(i * step)))
