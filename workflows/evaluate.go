@@ -40,6 +40,8 @@ type evaluating struct {
 	waiting string
 	asking  string // the pool request that waits; empty: none
 	judged  bool
+
+	requests int // made to pools
 }
 
 // run lets one model answer after the other: side by side they would slow each

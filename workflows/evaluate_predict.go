@@ -49,7 +49,7 @@ func elsewhere(err error) bool {
 
 func (e *evaluating) predictOnHost(ctx workflow.Context, request models.PredictRowsRequest, try int) (models.Predictions, error) {
 	if request.Predict.Resources != nil {
-		return e.predictOnLease(ctx, request, try)
+		return e.predictOnLease(ctx, request)
 	}
 	host, err := e.anyHost(ctx, request, try)
 	if err != nil {
@@ -60,12 +60,18 @@ func (e *evaluating) predictOnHost(ctx workflow.Context, request models.PredictR
 	return call(predicting(ctx, request, host), models.Hosts.PredictOnHost, request)
 }
 
+// nextRequest numbers what this run asks of pools.
+func (e *evaluating) nextRequest(ctx workflow.Context) string {
+	e.requests++
+	return fmt.Sprintf("%s#%d", workflow.GetInfo(ctx).WorkflowExecution.RunID, e.requests)
+}
+
 // anyHost names a host that the training could have had, a different one for
 // each try if there are several.
 func (e *evaluating) anyHost(ctx workflow.Context, request models.PredictRowsRequest, try int) (string, error) {
 	info := workflow.GetInfo(ctx)
 	ask := models.HostsRequest{
-		RequestID: fmt.Sprintf("%s#hosts-%s-%d", info.WorkflowExecution.RunID, request.Key[:8], try),
+		RequestID: e.nextRequest(ctx),
 		Holder:    info.WorkflowExecution.ID,
 		Resources: models.Resources{Pool: request.Train.Resources.Pool, NodeLabels: request.Train.Resources.NodeLabels}.WithDefaults(),
 	}
@@ -83,10 +89,10 @@ func (e *evaluating) anyHost(ctx workflow.Context, request models.PredictRowsReq
 
 // predictOnLease holds devices for as long as the answers take. A lease that is
 // lost or wanted back ends the program; the caller tries again.
-func (e *evaluating) predictOnLease(ctx workflow.Context, request models.PredictRowsRequest, try int) (models.Predictions, error) {
+func (e *evaluating) predictOnLease(ctx workflow.Context, request models.PredictRowsRequest) (models.Predictions, error) {
 	info := workflow.GetInfo(ctx)
 	lease := models.LeaseRequest{
-		RequestID: fmt.Sprintf("%s#%s-%d", info.WorkflowExecution.RunID, request.Key[:8], try),
+		RequestID: e.nextRequest(ctx),
 		Holder:    info.WorkflowExecution.ID, HolderRun: info.FirstRunID,
 		Purpose: fmt.Sprintf("evaluate %s: %s", e.input.Model, request.Who), Resources: *request.Predict.Resources,
 		Grace: models.Duration(10 * time.Second),
