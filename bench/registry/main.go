@@ -58,15 +58,15 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	figures, err := prove(ctx, dir, *logs, size)
-	if err != nil {
-		return err
-	}
+	figures, failed := prove(ctx, dir, *logs, size)
 	text, err := json.MarshalIndent(figures, "", "  ")
 	if err != nil {
 		return err
 	}
-	fmt.Println(string(text))
+	fmt.Println(string(text)) // also what was lived through before a failure
+	if failed != nil {
+		return failed
+	}
 	if *write {
 		if err := figures.WriteInto(filepath.Join("docs", "registry-faults.md")); err != nil {
 			return err

@@ -49,7 +49,7 @@ func (s *Stack) Trips(ctx context.Context) (figures TripsFigures) {
 }
 
 // registration returns the calls after the one that ended the run, which is the
-// evaluation's last.
+// evaluation's last, up to the one that makes the version the challenger.
 func (s *Slot) registration(ctx context.Context, day int) ([]Boundary, error) {
 	s.Front.Expect(nil)
 	result, err := s.Live(ctx, strconv.Itoa(day), specOf("trips", day, false))
@@ -60,8 +60,8 @@ func (s *Slot) registration(ctx context.Context, day int) ([]Boundary, error) {
 		return nil, err
 	}
 	calls := s.Front.Calls()
-	ended := slices.Index(calls, "POST runs/update")
-	return calls[ended+1:], nil
+	calls = calls[slices.Index(calls, "POST runs/update")+1:]
+	return calls[:slices.Index(calls, "POST registered-models/alias")+1], nil
 }
 
 func aliasesOf(status models.StewardStatus) map[string]string {
