@@ -37,6 +37,7 @@ func TestEndToEnd(t *testing.T) {
 	// First, while no model server has a device: a preemption wants all of them.
 	t.Run("KillMatrix", func(t *testing.T) { killMatrix(ctx, t, l) })
 	t.Run("LifecycleSurvivesKills", func(t *testing.T) { survivesKills(ctx, t, l) })
+	t.Run("PythonLoadsTheChampion", func(t *testing.T) { loadsInPython(ctx, t, flights(t).Model.Name, l.Env()) })
 	t.Run("CancelFreesDevices", func(t *testing.T) { cancelFreesDevices(ctx, t, l) })
 	t.Run("BadTraining", func(t *testing.T) { badTraining(ctx, t, l) })
 	t.Run("StockCLI", func(t *testing.T) { stockCLI(ctx, t, l) })
