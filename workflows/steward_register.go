@@ -78,9 +78,9 @@ func (s *steward) enroll(ctx workflow.Context, request models.RegisterRequest) (
 func (s *steward) createVersion(ctx workflow.Context, request models.RegisterRequest, made models.ModelVersion) (models.RegisteredVersion, error) {
 	c := request.Candidate
 	create := models.CreateModelVersionRequest{
-		Key: digest(s.state.Model, c.Lifecycle, c.RunID), Model: s.state.Model, ModelNote: request.Spec.Model.Description,
+		Key: digest(s.state.Model, c.Lifecycle, c.RunID), Model: s.state.Model,
 		Source: c.Artifact.Source, RunID: c.RunID, Description: exhibit.VersionPage(c, made), Tags: s.versionTags(made),
-		Lifecycle: c.Lifecycle, LifecycleRun: c.LifecycleRun, Owner: s.state.Owner,
+		Lifecycle: c.Lifecycle, LifecycleRun: c.LifecycleRun,
 	}
 	created, err := s.asOwner(ctx, func() (models.RegisteredVersion, error) {
 		create.Owner = s.state.Owner
@@ -94,8 +94,12 @@ func (s *steward) createVersion(ctx workflow.Context, request models.RegisterReq
 }
 
 // asOwner repeats a write once when the claim was lost, which a model that was
-// deleted and made anew does as well.
+// deleted and made anew does as well. It may have been lost since enroll began:
+// to sign takes its time.
 func (s *steward) asOwner(ctx workflow.Context, write func() (models.RegisteredVersion, error)) (models.RegisteredVersion, error) {
+	if err := s.claim(ctx); err != nil {
+		return models.RegisteredVersion{}, err
+	}
 	result, err := write()
 	if kindOf(err) != models.KindNotOwner {
 		return result, err
