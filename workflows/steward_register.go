@@ -23,6 +23,7 @@ func (s *steward) register(ctx workflow.Context, request models.RegisterRequest)
 	s.show(ctx)
 	made, err := s.enroll(ctx, request)
 	if err != nil {
+		reply.Kind = kindOf(err)
 		why := "registration failed: " + reason(err)
 		s.record(ctx, models.Record{Action: models.ActionRefused, By: request.Candidate.Lifecycle, Reason: why})
 		reply.Error = why

@@ -217,3 +217,32 @@ func TestAWithdrawnLifecyclesVersionIsNoChallenger(t *testing.T) {
 	require.True(t, s.Versions[0].Closed)
 	require.NotNil(t, s.Records[len(s.Records)-1].Aliases, "none is left, which is something to record")
 }
+
+func TestALifecycleThatLeavesWhileItsVersionIsMadeLeavesNoChallenger(t *testing.T) {
+	h := newHouse(t)
+	h.registry.signing = func() (models.SignModelResult, error) {
+		h.SignalWorkflow(models.SignalWithdraw, models.Withdrawal{LifecycleID: "lifecycle/m/a", Reason: "the lifecycle was cancelled"})
+		h.SignalWorkflow(models.SignalLifecycleClosed, models.LifecycleClosed{LifecycleID: "lifecycle/m/a"})
+		return models.SignModelResult{}, nil
+	}
+	h.at(time.Second, models.SignalRegister, candidate("lifecycle/m/a"))
+	h.runSteward(models.StewardState{Model: "m"}, time.Minute)
+	require.Empty(t, h.aliases)
+	require.True(t, status[models.StewardStatus](t, h).Versions[0].Closed)
+}
+
+func TestALifecycleThatFailedLeavesNoChallenger(t *testing.T) {
+	h := newHouse(t)
+	h.at(time.Second, models.SignalRegister, candidate("lifecycle/m/a"))
+	h.at(time.Minute, models.SignalLifecycleClosed, models.LifecycleClosed{LifecycleID: "lifecycle/m/a", Error: "it failed"})
+	h.runSteward(models.StewardState{Model: "m"}, time.Hour)
+	require.Empty(t, h.aliases)
+}
+
+func TestARegistrationThatFailsSaysOfWhatKind(t *testing.T) {
+	h := newHouse(t)
+	h.registry.owner = "other/model/m/run"
+	h.at(time.Second, models.SignalRegister, candidate("lifecycle/m/a"))
+	h.runSteward(models.StewardState{Model: "m"}, time.Minute)
+	require.Equal(t, models.KindNotOwner, replies[models.RegisterReply](h, models.SignalRegistered)[0].Kind)
+}
