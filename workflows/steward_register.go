@@ -112,13 +112,18 @@ func (s *steward) asOwner(ctx workflow.Context, write func() (models.RegisteredV
 	return write()
 }
 
-// keep adds a version, replacing what was known of it.
+// keep adds a version, replacing what was known of it. Its page has the summary;
+// here it would only take up room.
 func (s *steward) keep(v models.ModelVersion) {
+	v.Candidate.Summary = models.EvaluationSummary{}
 	if known := s.version(v.Version); known != nil {
 		*known = v
 		return
 	}
 	s.state.Versions = append(s.state.Versions, v)
+	if len(s.state.Versions) > openKept {
+		s.state.Versions = s.versionsNeeded()
+	}
 }
 
 func vouches(signed models.SignModelResult) string {

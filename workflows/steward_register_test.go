@@ -246,3 +246,20 @@ func TestARegistrationThatFailsSaysOfWhatKind(t *testing.T) {
 	h.runSteward(models.StewardState{Model: "m"}, time.Minute)
 	require.Equal(t, models.KindNotOwner, replies[models.RegisterReply](h, models.SignalRegistered)[0].Kind)
 }
+
+func TestAStewardOfManyVersionsStaysSmall(t *testing.T) {
+	h := newHouse(t)
+	for i := range 60 {
+		request := candidate(fmt.Sprintf("lifecycle/m/%d", i))
+		request.Candidate.Summary.AllSlices = 7
+		h.at(time.Second, models.SignalRegister, request)
+		h.at(time.Minute, models.SignalLifecycleClosed, models.LifecycleClosed{LifecycleID: request.ReplyTo})
+	}
+	h.at(2*time.Minute, models.SignalRegister, candidate("lifecycle/m/last"))
+	h.runSteward(models.StewardState{Model: "m"}, time.Hour)
+	s := status[models.StewardStatus](t, h)
+	require.LessOrEqual(t, len(s.Versions), 6, "without a new run")
+	require.Equal(t, "61", s.Challenger)
+	require.Zero(t, s.Versions[0].Candidate.Summary, "the version's page has it")
+	require.Contains(t, h.registered[0].Description, "Gate")
+}

@@ -107,6 +107,7 @@ func (s *steward) complete(ctx workflow.Context, p models.Promotion) {
 }
 
 func (s *steward) settleRollOut(ctx workflow.Context, request models.RollOutRequest, reply models.RollOutReply) {
+	reply.Reason = clip(reply.Reason, longestReason)
 	reply.RequestID, reply.Version = request.RequestID, request.Version
 	s.state.RolledOut = append(s.state.RolledOut, reply)
 	s.reply(ctx, request.ReplyTo, models.SignalRolledOut, reply)

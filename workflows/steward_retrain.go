@@ -114,6 +114,7 @@ func (s *steward) settle(ctx workflow.Context, closed models.LifecycleClosed) {
 	if closed.Error != "" {
 		r.Reason = closed.Error
 	}
+	r.Reason = clip(r.Reason, longestReason)
 	s.record(ctx, models.Record{Action: models.ActionRetrainEnded, Version: r.Version, By: r.LifecycleID, Reason: r.Reason})
 	s.tellMonitor(ctx, r.Endpoint, models.RetrainSettled{RequestID: r.RequestID, Started: true, Promoted: r.Promoted, Reason: r.Reason})
 }
