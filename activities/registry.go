@@ -41,11 +41,7 @@ func (r *Registry) ClaimModel(ctx context.Context, request models.ClaimModelRequ
 
 // CreateModelVersion registers a candidate once, however often it is called.
 func (r *Registry) CreateModelVersion(ctx context.Context, request models.CreateModelVersionRequest) (models.RegisteredVersion, error) {
-	if request.Owner == "" {
-		if err := r.MLflow.EnsureRegisteredModel(ctx, request.Model, fitted(request.ModelNote, ""), nil); err != nil {
-			return models.RegisteredVersion{}, trackingFailure(err)
-		}
-	} else if _, err := r.owned(ctx, request.Model, request.Owner); err != nil {
+	if _, err := r.owned(ctx, request.Model, request.Owner); err != nil {
 		return models.RegisteredVersion{}, err
 	}
 	tags, story := nonEmpty(request.Tags), ""
@@ -83,13 +79,14 @@ func fitted(description, end string) string {
 	return string(text) + end
 }
 
-// owned reads a model that the owner holds; others fail with KindNotOwner.
+// owned reads a model that the owner holds; others, and who names no owner, fail
+// with KindNotOwner.
 func (r *Registry) owned(ctx context.Context, model, owner string) (mlflow.RegisteredModel, error) {
 	found, err := r.MLflow.GetRegisteredModel(ctx, model)
 	if err != nil && !errors.Is(err, mlflow.ErrNotFound) {
 		return found, trackingFailure(err)
 	}
-	if holder := found.Owner(); owner != "" && holder != owner {
+	if holder := found.Owner(); owner == "" || holder != owner {
 		message := "nobody holds it in MLflow: it, or the claim on it, was deleted there"
 		if holder != "" {
 			message = "it is held in MLflow by " + holder
@@ -104,17 +101,15 @@ func (r *Registry) owned(ctx context.Context, model, owner string) (mlflow.Regis
 // that at no moment a version that is about to get an alias has none. What is
 // as wanted already is left alone, so a call that died midway can be repeated.
 func (r *Registry) MoveAliases(ctx context.Context, request models.MoveAliasesRequest) error {
-	todo := maps.Clone(request.Aliases)
-	if request.Owner != "" || request.Expected != nil {
-		found, err := r.owned(ctx, request.Model, request.Owner)
-		if err != nil {
-			return err
-		}
-		if err := r.unmoved(ctx, request, found); err != nil {
-			return err
-		}
-		maps.DeleteFunc(todo, func(alias, version string) bool { return found.Aliases[alias] == version })
+	found, err := r.owned(ctx, request.Model, request.Owner)
+	if err != nil {
+		return err
 	}
+	if err := r.unmoved(ctx, request, found); err != nil {
+		return err
+	}
+	todo := maps.Clone(request.Aliases)
+	maps.DeleteFunc(todo, func(alias, version string) bool { return found.Aliases[alias] == version })
 	names := slices.Sorted(maps.Keys(todo))
 	for _, alias := range names {
 		if version := todo[alias]; version != "" {

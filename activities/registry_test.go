@@ -37,7 +37,7 @@ func registryOf(t *testing.T, url, namespace string, through http.RoundTripper) 
 
 func candidateOf(owner, model, key string) models.CreateModelVersionRequest {
 	return models.CreateModelVersionRequest{
-		Key: key, Model: model, ModelNote: "delays", Source: "s3://b/model", RunID: "r", Description: "**pass**", Owner: owner,
+		Key: key, Model: model, Source: "s3://b/model", RunID: "r", Description: "**pass**", Owner: owner,
 		Tags: map[string]string{"mainspring.gate": "pass"}, Lifecycle: "lifecycle/m/1", LifecycleRun: "run1",
 	}
 }
@@ -130,6 +130,10 @@ func TestOnlyTheOwnerWrites(t *testing.T) {
 	requireKind(t, models.KindNotOwner, err)
 	move := models.MoveAliasesRequest{Model: "m", Owner: mine.Owner, Aliases: map[string]string{models.AliasChampion: version.Version}}
 	requireKind(t, models.KindNotOwner, ours.MoveAliases(t.Context(), move))
+	move.Owner = ""
+	requireKind(t, models.KindNotOwner, ours.MoveAliases(t.Context(), move))
+	_, err = ours.CreateModelVersion(t.Context(), candidateOf("", "m", "bbbbbbbbbbbbbbbb"))
+	requireKind(t, models.KindNotOwner, err)
 	move.Owner = taken.Owner
 	require.NoError(t, theirs.MoveAliases(t.Context(), move))
 	read, err := ours.ReadAliases(t.Context(), models.ReadAliasesRequest{Model: "m"})

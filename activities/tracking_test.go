@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"context"
 	"math"
 	"testing"
 	"time"
@@ -92,8 +93,10 @@ func TestRegistryRegistersOnceAndMovesAliases(t *testing.T) {
 	c := fakeMLflow(t)
 	run, err := (&Tracking{MLflow: c}).CreateRun(t.Context(), runRequest)
 	require.NoError(t, err)
-	registry := &Registry{MLflow: c}
-	request := models.CreateModelVersionRequest{Key: "fedcba9876543210", Model: "flight-delay", RunID: run.RunID,
+	registry := &Registry{MLflow: c, NamespaceID: func(context.Context) (string, error) { return "ns", nil }}
+	claim, err := registry.ClaimModel(t.Context(), models.ClaimModelRequest{Model: "flight-delay", ModelNote: "delays", Steward: "model/m/run1"})
+	require.NoError(t, err)
+	request := models.CreateModelVersionRequest{Key: "fedcba9876543210", Model: "flight-delay", Owner: claim.Owner, RunID: run.RunID,
 		Source: run.ArtifactURI + "/model", Description: "**pass**", Tags: map[string]string{"mainspring.gate": "pass"}}
 	first, err := registry.CreateModelVersion(t.Context(), request)
 	require.NoError(t, err)
@@ -103,7 +106,7 @@ func TestRegistryRegistersOnceAndMovesAliases(t *testing.T) {
 
 	move := func(aliases map[string]string) {
 		t.Helper()
-		require.NoError(t, registry.MoveAliases(t.Context(), models.MoveAliasesRequest{Model: "flight-delay", Aliases: aliases}))
+		require.NoError(t, registry.MoveAliases(t.Context(), models.MoveAliasesRequest{Model: "flight-delay", Owner: claim.Owner, Aliases: aliases}))
 	}
 	move(map[string]string{models.AliasChallenger: first.Version})
 	for range 2 { // a repeated promotion is a promotion
@@ -112,6 +115,7 @@ func TestRegistryRegistersOnceAndMovesAliases(t *testing.T) {
 	model, err := c.GetRegisteredModel(t.Context(), "flight-delay")
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{models.AliasChampion: first.Version}, model.Aliases)
+	require.Equal(t, "delays", model.Description)
 }
 
 func TestMLflowThatRefusesIsNotWaitedFor(t *testing.T) {

@@ -56,7 +56,6 @@ type TimeSpan struct {
 type CreateModelVersionRequest struct {
 	Key         string            `json:"key"`
 	Model       string            `json:"model"`
-	ModelNote   string            `json:"model_note,omitempty"`
 	Source      string            `json:"source"`
 	RunID       string            `json:"run_id"`
 	Description string            `json:"description"` // Markdown
@@ -79,8 +78,8 @@ type RegisteredVersion struct {
 // others.
 type ClaimModelRequest struct {
 	Model     string `json:"model"`
-	ModelNote string `json:"model_note,omitempty"`
-	Steward   string `json:"steward"` // workflow ID and first run ID
+	ModelNote string `json:"model_note,omitempty"` // its description, if the claim creates it
+	Steward   string `json:"steward"`              // workflow ID and first run ID
 	// TakeOver replaces an owner of another namespace; an operator's decision.
 	TakeOver bool `json:"take_over,omitempty"`
 }

@@ -17,6 +17,8 @@ type RegisterReply struct {
 	Version   string `json:"version"`
 	URL       string `json:"url"` // the version's page
 	Error     string `json:"error,omitempty"`
+	// Kind is the error's; empty: it has none.
+	Kind ErrorKind `json:"kind,omitempty"`
 }
 
 // ApprovalRequest asks a steward to ask a person about a registered version.
@@ -218,6 +220,7 @@ type Retraining struct {
 	Trigger     Trigger   `json:"trigger"`
 	AsOf        time.Time `json:"as_of"`
 	Endpoint    string    `json:"endpoint,omitempty"`
+	Champion    string    `json:"champion,omitempty"` // version that was to be replaced
 	Ended       bool      `json:"ended"`
 	Promoted    bool      `json:"promoted"`
 	Version     string    `json:"version,omitempty"`

@@ -193,6 +193,7 @@ func TestLifecycleReleasesWhatAPersonApproved(t *testing.T) {
 func TestLifecycleReleasesNothingThatNobodyApproved(t *testing.T) {
 	for reason, approval := range map[string]models.Approval{
 		"rejected by ada: slices look odd":    {Version: "7", Verdict: models.VerdictFail, By: "ada", Reason: "slices look odd"},
+		"not approved: version 7 is unknown":  {Version: "7", Verdict: models.VerdictFail, Reason: "version 7 is unknown"},
 		"not approved: nobody answered in 1d": {Version: "7", Verdict: models.VerdictInconclusive, Reason: "nobody answered in 1d"},
 	} {
 		h := newHouse(t)

@@ -90,20 +90,38 @@ func kindOf(err error) models.ErrorKind {
 	return ""
 }
 
-// reason is the message of an error without Temporal's wrapping.
+// reason is the message of an error without Temporal's wrapping, with what our
+// own code has said before it.
 func reason(err error) string {
+	said := saidBefore(err)
 	var application *temporal.ApplicationError
 	if errors.As(err, &application) {
-		return application.Message()
+		return said + application.Message()
 	}
 	var timeout *temporal.TimeoutError
 	if errors.As(err, &timeout) {
-		return "no sign of life in time (" + timeout.TimeoutType().String() + ")"
+		return said + "no sign of life in time (" + timeout.TimeoutType().String() + ")"
 	}
 	if temporal.IsCanceledError(err) {
-		return "cancelled"
+		return said + "cancelled"
 	}
 	return err.Error()
+}
+
+// saidBefore is what stands before the first of Temporal's errors in a chain.
+func saidBefore(err error) string {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		switch e.(type) {
+		case *temporal.ActivityError, *temporal.ChildWorkflowExecutionError,
+			*temporal.ApplicationError, *temporal.TimeoutError, *temporal.CanceledError:
+			said, _ := strings.CutSuffix(err.Error(), e.Error())
+			if said == err.Error() {
+				return "" // it does not end with that error
+			}
+			return said
+		}
+	}
+	return ""
 }
 
 // number writes a figure with four significant digits.

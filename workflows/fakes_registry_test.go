@@ -127,7 +127,7 @@ func (h *house) createVersion(r models.CreateModelVersionRequest) (models.Regist
 
 func (h *house) moveAliases(r models.MoveAliasesRequest) error {
 	h.registry.moves = append(h.registry.moves, r)
-	if r.Owner != "" && h.registry.owner != "" && r.Owner != h.registry.owner {
+	if r.Owner == "" || r.Owner != h.registry.owner {
 		return fail(models.KindNotOwner, "the model is held by "+h.registry.owner)
 	}
 	for alias, expected := range r.Expected {

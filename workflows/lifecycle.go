@@ -196,7 +196,7 @@ func (l *lifecycle) register(ctx workflow.Context, snapshot models.Snapshot, tra
 		return "", err
 	}
 	if reply.Error != "" {
-		return "", failure(&models.Error{Kind: models.KindModelRejected, Subject: "registry", Message: reply.Error})
+		return "", failure(&models.Error{Kind: cmp.Or(reply.Kind, models.KindModelRejected), Subject: "registry", Message: reply.Error})
 	}
 	l.status.Version = reply.Version
 	publish(ctx, attributeVersion.ValueSet(reply.Version))
@@ -228,7 +228,7 @@ func (l *lifecycle) approve(ctx workflow.Context, version string) (models.Approv
 }
 
 func notApproved(a models.Approval) string {
-	if a.Verdict == models.VerdictFail {
+	if a.Verdict == models.VerdictFail && a.By != "" {
 		return fmt.Sprintf("rejected by %s: %s", a.By, a.Reason)
 	}
 	return "not approved: " + a.Reason

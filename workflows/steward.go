@@ -45,6 +45,7 @@ type steward struct {
 	state    models.StewardState
 	doing    string
 	current  *models.StewardTask // in progress; nil: none
+	left     *models.Withdrawal  // the lifecycle that asked for current is gone; nil: it waits
 	orders   []func(workflow.Context)
 	releases map[string]func(why string) // ends the rollout of a lifecycle, by lifecycle ID
 	served   map[string]servedNews       // what Serve workflows said, by version

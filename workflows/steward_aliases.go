@@ -39,6 +39,10 @@ func (s *steward) point(ctx workflow.Context, wanted map[string]string) error {
 	}
 	const attempts = 10
 	for attempt := range attempts {
+		// A look in between may have found that somebody else holds the model.
+		if err := s.ownLocked(ctx); err != nil {
+			return err
+		}
 		request.Owner = s.state.Owner
 		err := do(quick(ctx, "Aliases: "+inWords(request.Aliases)), models.Registry.MoveAliases, request)
 		if err == nil {
@@ -63,7 +67,7 @@ func (s *steward) makeWay(ctx workflow.Context, request *models.MoveAliasesReque
 	switch kindOf(refused) {
 	case models.KindNotOwner:
 		s.state.Owner = ""
-		return s.ownLocked(ctx)
+		return nil // claimed again before the next try
 	case models.KindAliasMoved:
 	case models.KindNotFound:
 		if err := s.compareNow(ctx); err != nil {
@@ -101,8 +105,12 @@ func (s *steward) makeWay(ctx workflow.Context, request *models.MoveAliasesReque
 }
 
 // takeBack undoes the half of a refused move that was done: an alias that is
-// where it was to go, or went with the version that it was given.
+// where it was to go, or went with the version that it was given. One who does
+// not hold the model any more leaves that to who does.
 func (s *steward) takeBack(ctx workflow.Context, refused models.MoveAliasesRequest) {
+	if s.state.Owner == "" {
+		return
+	}
 	back := models.MoveAliasesRequest{Model: s.state.Model, Owner: s.state.Owner, Aliases: map[string]string{}, Expected: map[string]string{}}
 	found, err := call(quick(ctx, "Read the aliases"), models.Registry.ReadAliases, s.question())
 	for _, alias := range stewardAliases() {
@@ -219,8 +227,8 @@ func (s *steward) compare(ctx workflow.Context, found models.ReadAliasesResult) 
 		differences = append(differences, d)
 	}
 	s.state.Differences = differences
-	if s.state.Owner != "" && found.Owner != "" && found.Owner != s.state.Owner {
-		s.state.Owner = "" // asked again before the next write, which says who holds it
+	if found.Owner != s.state.Owner {
+		s.state.Owner = "" // claimed again before the next write, which says who holds it
 	}
 }
 

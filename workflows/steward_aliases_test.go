@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -106,6 +107,35 @@ func TestAWithdrawnPromotionThatWaitsGivesItsTrafficBack(t *testing.T) {
 	require.Equal(t, "2", h.route.Arms[0].Version)
 	require.Equal(t, "1", h.aliases["champion"])
 	require.NotContains(t, h.aliases, "challenger")
+}
+
+func TestAPromotionWithdrawnBeforeItHadToWaitIsTakenBack(t *testing.T) {
+	h := newHouse(t)
+	h.RegisterDelayedCallback(func() { h.byHand("champion", "1") }, time.Second)
+	h.releaseThree(2 * time.Second)
+	h.OnActivity("TagModelVersion", mock.Anything, mock.Anything).Return(func(context.Context, models.TagModelVersionRequest) error {
+		h.SignalWorkflow(models.SignalWithdraw, models.Withdrawal{LifecycleID: "lifecycle/m/3", Reason: "the lifecycle was cancelled"})
+		return nil
+	})
+	h.runSteward(h.holding(threeVersions()), time.Hour)
+	require.False(t, replies[models.RollOutReply](h, models.SignalRolledOut)[0].Promoted)
+	require.Empty(t, status[models.StewardStatus](t, h).Queue)
+	require.NotContains(t, h.aliases, "challenger")
+}
+
+func TestARollBackEndsAPromotionThatWaits(t *testing.T) {
+	h := newHouse(t)
+	h.servers("ready")
+	h.RegisterDelayedCallback(func() { h.byHand("champion", "1") }, time.Second)
+	h.releaseThree(2 * time.Second)
+	back := order[models.RollBackResult](h, time.Minute, models.UpdateRollBack, models.RollBackOrder{To: "1", By: "ada", Reason: "complaints"})
+	h.runSteward(h.holding(threeVersions()), time.Hour)
+	require.NoError(t, back.err)
+	released := replies[models.RollOutReply](h, models.SignalRolledOut)
+	require.Len(t, released, 1)
+	require.Contains(t, released[0].Reason, "an operator rolls back to version 1")
+	require.Equal(t, map[string]string{"champion": "1", "previous": "2"}, h.aliases)
+	require.Equal(t, "1", h.route.Arms[0].Version)
 }
 
 func TestAPromotionThatWaitsSurvivesANewRun(t *testing.T) {

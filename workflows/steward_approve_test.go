@@ -140,3 +140,12 @@ func TestAnApprovalIsInForceWhileMLflowIsAway(t *testing.T) {
 	h.runSteward(h.holding(threeVersions()), time.Hour)
 	require.Equal(t, "pass", h.registry.tags["3"]["mainspring.approval"])
 }
+
+func TestNobodyIsAskedForALifecycleThatWasTerminated(t *testing.T) {
+	h := newHouse(t)
+	h.at(time.Second, models.SignalRequestApproval, question("3"))
+	h.closed = []string{"lifecycle/m/3"}
+	late := order[models.Approval](h, 20*time.Minute, models.UpdateDecide, approve("3"))
+	h.runSteward(h.holding(threeVersions()), 30*time.Minute)
+	require.ErrorContains(t, late.err, "waits for no approval", "an approval that releases nothing is refused")
+}

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"fmt"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/mainspring-ml/mainspring/models"
@@ -11,6 +13,9 @@ const (
 	// older ones become a segment in the artifact store.
 	recordsKept = 200
 	archiveAt   = 250
+	// segmentMost keeps a segment's payload far below Temporal's limit when many
+	// have waited for the store.
+	segmentMost = 100
 	// evaluationFile is the file with all figures, among a run's artifacts.
 	evaluationFile = "evaluation/evaluation.json"
 )
@@ -19,6 +24,7 @@ const (
 func (s *steward) record(ctx workflow.Context, r models.Record) int64 {
 	sequence, head := s.head()
 	r.At = workflow.Now(ctx)
+	r.Reason = clip(r.Reason, longestReason) // an error may quote a whole log
 	r = r.Follow(sequence, head)
 	s.state.Records = append(s.state.Records, r)
 	return r.Sequence
@@ -41,7 +47,7 @@ func (s *steward) archive(ctx workflow.Context) {
 	limit := archiveAt
 	for workflow.Await(ctx, func() bool { return len(s.state.Records) >= limit }) == nil {
 		s.busy++
-		oldest := s.state.Records[:len(s.state.Records)-recordsKept]
+		oldest := s.state.Records[:min(len(s.state.Records)-recordsKept, segmentMost)]
 		segment, err := call(quick(ctx, "Archive records"), models.Audit.ArchiveRecords, models.ArchiveRecordsRequest{
 			Model: s.state.Model, Records: oldest, Prior: s.state.Archive,
 		})
@@ -50,7 +56,8 @@ func (s *steward) archive(ctx workflow.Context) {
 			s.state.Records = append([]models.Record{}, s.state.Records[len(oldest):]...)
 			limit = archiveAt
 		} else {
-			workflow.GetLogger(ctx).Error("records not archived", "model", s.state.Model, "error", err)
+			s.must(ctx, fmt.Errorf("records %d to %d are not archived, and kept here: %w",
+				oldest[0].Sequence, oldest[len(oldest)-1].Sequence, err))
 			limit = len(s.state.Records) + archiveAt - recordsKept // again when so many more have come
 		}
 		s.busy--

@@ -31,7 +31,7 @@ func (s *steward) claimLocked(ctx workflow.Context, order models.AliasOrder) err
 	info := workflow.GetInfo(ctx)
 	request := models.ClaimModelRequest{
 		Model: s.state.Model, Steward: info.WorkflowExecution.ID + "/" + info.FirstRunID,
-		TakeOver: order.Action == models.AliasTakeOver,
+		TakeOver: order.Action == models.AliasTakeOver, ModelNote: s.description(),
 	}
 	result, err := call(quick(ctx, "Claim the model"), models.Registry.ClaimModel, request)
 	if err != nil {
@@ -49,6 +49,17 @@ func (s *steward) claimLocked(ctx workflow.Context, order models.AliasOrder) err
 		return nil // a new model: nothing can differ
 	}
 	return s.compareNow(ctx)
+}
+
+// description of the model, as the newest spec has it.
+func (s *steward) description() string {
+	if s.current != nil && s.current.Register != nil {
+		return s.current.Register.Spec.Model.Description
+	}
+	if n := len(s.state.Versions); n > 0 {
+		return s.state.Versions[n-1].Spec.Model.Description
+	}
+	return ""
 }
 
 func (s *steward) workflowID(ctx workflow.Context) string {

@@ -127,7 +127,9 @@ func TestRollBackIsUndoneWhenTheServersDoNotAnswer(t *testing.T) {
 			require.Empty(t, h.routes)
 			s := status[models.StewardStatus](t, h)
 			require.Equal(t, "2", s.Champion)
-			require.Equal(t, models.ActionRefused, s.Records[len(s.Records)-1].Action)
+			last := s.Records[len(s.Records)-1]
+			require.Equal(t, models.ActionRefused, last.Action)
+			require.Contains(t, last.Reason, "not rolled back: version 1 is not served, nothing was changed: ")
 		})
 	}
 }

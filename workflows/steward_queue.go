@@ -78,8 +78,7 @@ func (s *steward) carryOut(ctx workflow.Context) {
 	i := s.next()
 	task := s.state.Queue[i]
 	s.state.Queue = slices.Delete(slices.Clone(s.state.Queue), i, i+1)
-	s.current = &task
-	defer func() { s.current = nil }()
+	s.current, s.left = &task, nil
 	switch {
 	case task.Register != nil:
 		s.register(ctx, *task.Register)
@@ -89,6 +88,10 @@ func (s *steward) carryOut(ctx workflow.Context) {
 		s.complete(ctx, *task.Promote)
 	default:
 		s.retire(ctx, task.Retire)
+	}
+	s.current = nil
+	if s.left != nil {
+		s.part(ctx, s.left.LifecycleID, s.left.Reason) // from what the task has made as well
 	}
 }
 
@@ -120,20 +123,37 @@ func (s *steward) withdraw(ctx workflow.Context, w models.Withdrawal) {
 		case !asksFor(w.LifecycleID, task):
 			kept = append(kept, task)
 		case task.Promote != nil:
-			back := *task.Promote
-			back.Verdict, back.Reason = models.VerdictFail, w.Reason
-			kept = append(kept, models.StewardTask{Promote: &back})
+			kept = append(kept, takenBack(*task.Promote, w.Reason))
 		}
 	}
 	s.state.Queue = kept
 	if end, ok := s.releases[w.LifecycleID]; ok {
 		end(w.Reason)
 	}
-	s.forget(ctx, w.LifecycleID, w.Reason)
-	if v := s.version(s.state.Challenger); v != nil && v.Candidate.Lifecycle == w.LifecycleID {
+	s.part(ctx, w.LifecycleID, w.Reason)
+}
+
+// takenBack makes a promotion that waits a rollback.
+func takenBack(p models.Promotion, why string) models.StewardTask {
+	p.Verdict, p.Reason = models.VerdictFail, why
+	return models.StewardTask{Promote: &p}
+}
+
+// part lets go of a lifecycle that will ask for nothing more: its questions are
+// dropped, and its version is no challenger unless a task is still about it.
+// What is being carried out for it goes on, and is parted from at its end.
+func (s *steward) part(ctx workflow.Context, lifecycle, why string) {
+	working := func(task models.StewardTask) bool { return asksFor(lifecycle, task) }
+	current := s.current != nil && working(*s.current)
+	if current {
+		s.left = &models.Withdrawal{LifecycleID: lifecycle, Reason: why}
+	}
+	s.forget(ctx, lifecycle, why)
+	if v := s.version(s.state.Challenger); v != nil && v.Candidate.Lifecycle == lifecycle &&
+		!current && !slices.ContainsFunc(s.state.Queue, working) {
 		s.enqueue(models.StewardTask{Retire: v.Version})
 	}
-	s.close(w.LifecycleID)
+	s.close(lifecycle)
 }
 
 // asksFor: request IDs start with the ID of the lifecycle that asks.

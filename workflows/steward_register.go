@@ -23,6 +23,7 @@ func (s *steward) register(ctx workflow.Context, request models.RegisterRequest)
 	s.show(ctx)
 	made, err := s.enroll(ctx, request)
 	if err != nil {
+		reply.Kind = kindOf(err)
 		why := "registration failed: " + reason(err)
 		s.record(ctx, models.Record{Action: models.ActionRefused, By: request.Candidate.Lifecycle, Reason: why})
 		reply.Error = why
@@ -78,9 +79,9 @@ func (s *steward) enroll(ctx workflow.Context, request models.RegisterRequest) (
 func (s *steward) createVersion(ctx workflow.Context, request models.RegisterRequest, made models.ModelVersion) (models.RegisteredVersion, error) {
 	c := request.Candidate
 	create := models.CreateModelVersionRequest{
-		Key: digest(s.state.Model, c.Lifecycle, c.RunID), Model: s.state.Model, ModelNote: request.Spec.Model.Description,
+		Key: digest(s.state.Model, c.Lifecycle, c.RunID), Model: s.state.Model,
 		Source: c.Artifact.Source, RunID: c.RunID, Description: exhibit.VersionPage(c, made), Tags: s.versionTags(made),
-		Lifecycle: c.Lifecycle, LifecycleRun: c.LifecycleRun, Owner: s.state.Owner,
+		Lifecycle: c.Lifecycle, LifecycleRun: c.LifecycleRun,
 	}
 	created, err := s.asOwner(ctx, func() (models.RegisteredVersion, error) {
 		create.Owner = s.state.Owner
@@ -94,8 +95,12 @@ func (s *steward) createVersion(ctx workflow.Context, request models.RegisterReq
 }
 
 // asOwner repeats a write once when the claim was lost, which a model that was
-// deleted and made anew does as well.
+// deleted and made anew does as well. It may have been lost since enroll began:
+// to sign takes its time.
 func (s *steward) asOwner(ctx workflow.Context, write func() (models.RegisteredVersion, error)) (models.RegisteredVersion, error) {
+	if err := s.claim(ctx); err != nil {
+		return models.RegisteredVersion{}, err
+	}
 	result, err := write()
 	if kindOf(err) != models.KindNotOwner {
 		return result, err
@@ -107,13 +112,18 @@ func (s *steward) asOwner(ctx workflow.Context, write func() (models.RegisteredV
 	return write()
 }
 
-// keep adds a version, replacing what was known of it.
+// keep adds a version, replacing what was known of it. Its page has the summary;
+// here it would only take up room.
 func (s *steward) keep(v models.ModelVersion) {
+	v.Candidate.Summary = models.EvaluationSummary{}
 	if known := s.version(v.Version); known != nil {
 		*known = v
 		return
 	}
 	s.state.Versions = append(s.state.Versions, v)
+	if len(s.state.Versions) > openKept {
+		s.state.Versions = s.versionsNeeded()
+	}
 }
 
 func vouches(signed models.SignModelResult) string {

@@ -121,6 +121,48 @@ func TestAStewardThatLostItsModelSaysSoAndWritesNothing(t *testing.T) {
 	require.Equal(t, map[string]string{"challenger": "1"}, h.aliases)
 }
 
+func TestAStewardThatLosesItsModelMidwayWritesNothingMore(t *testing.T) {
+	h := newHouse(t)
+	h.registry.after = func(alias, _ string) { // taken over between two aliases, one of which is moved as well
+		if alias == "champion" {
+			h.registry.after = nil
+			h.registry.owner = "other/model/m/run"
+			h.aliases["previous"] = "3"
+			h.registry.refuse = fail(models.KindAliasMoved, "previous is at 3")
+		}
+	}
+	h.releaseThree(time.Second)
+	h.runSteward(h.holding(threeVersions()), time.Hour)
+	require.Contains(t, replies[models.RollOutReply](h, models.SignalRolledOut)[0].Reason, "held by other/model/m/run")
+	for _, move := range h.registry.moves {
+		require.NotEmpty(t, move.Owner, "a move in nobody's name would go through")
+	}
+	require.Equal(t, "3", h.aliases["previous"], "what the new owner has is left alone")
+}
+
+func TestAClaimThatWasDeletedIsMadeAgainBeforeAliasesAreRestored(t *testing.T) {
+	h := newHouse(t)
+	h.at(time.Second, models.SignalRegister, candidate("lifecycle/m/a"))
+	h.RegisterDelayedCallback(func() {
+		h.registry.owner = ""
+		h.byHand("challenger", "")
+	}, time.Minute)
+	restored := order[models.AliasReport](h, 2*time.Minute, models.UpdateAliases, aliasOrder(models.AliasRestore))
+	h.runSteward(models.StewardState{Model: "m"}, 10*time.Minute)
+	require.NoError(t, restored.err)
+	require.Equal(t, map[string]string{"challenger": "1"}, h.aliases)
+	require.Len(t, h.registry.claims, 2)
+}
+
+func TestTheModelIsCreatedWithItsDescription(t *testing.T) {
+	h := newHouse(t)
+	request := candidate("lifecycle/m/a")
+	request.Spec.Model.Description = "Delays of departures"
+	h.at(time.Second, models.SignalRegister, request)
+	h.runSteward(models.StewardState{Model: "m"}, time.Minute)
+	require.Equal(t, "Delays of departures", h.registry.claims[0].ModelNote)
+}
+
 func TestALifecycleIDUsedAgainGetsItsOwnAnswer(t *testing.T) {
 	h := newHouse(t)
 	h.judging(models.RolloutResult{Verdict: models.VerdictPass}, models.RolloutResult{Verdict: models.VerdictFail, Reason: "errors"})
@@ -174,4 +216,50 @@ func TestAWithdrawnLifecyclesVersionIsNoChallenger(t *testing.T) {
 	require.Empty(t, s.Challenger)
 	require.True(t, s.Versions[0].Closed)
 	require.NotNil(t, s.Records[len(s.Records)-1].Aliases, "none is left, which is something to record")
+}
+
+func TestALifecycleThatLeavesWhileItsVersionIsMadeLeavesNoChallenger(t *testing.T) {
+	h := newHouse(t)
+	h.registry.signing = func() (models.SignModelResult, error) {
+		h.SignalWorkflow(models.SignalWithdraw, models.Withdrawal{LifecycleID: "lifecycle/m/a", Reason: "the lifecycle was cancelled"})
+		h.SignalWorkflow(models.SignalLifecycleClosed, models.LifecycleClosed{LifecycleID: "lifecycle/m/a"})
+		return models.SignModelResult{}, nil
+	}
+	h.at(time.Second, models.SignalRegister, candidate("lifecycle/m/a"))
+	h.runSteward(models.StewardState{Model: "m"}, time.Minute)
+	require.Empty(t, h.aliases)
+	require.True(t, status[models.StewardStatus](t, h).Versions[0].Closed)
+}
+
+func TestALifecycleThatFailedLeavesNoChallenger(t *testing.T) {
+	h := newHouse(t)
+	h.at(time.Second, models.SignalRegister, candidate("lifecycle/m/a"))
+	h.at(time.Minute, models.SignalLifecycleClosed, models.LifecycleClosed{LifecycleID: "lifecycle/m/a", Error: "it failed"})
+	h.runSteward(models.StewardState{Model: "m"}, time.Hour)
+	require.Empty(t, h.aliases)
+}
+
+func TestARegistrationThatFailsSaysOfWhatKind(t *testing.T) {
+	h := newHouse(t)
+	h.registry.owner = "other/model/m/run"
+	h.at(time.Second, models.SignalRegister, candidate("lifecycle/m/a"))
+	h.runSteward(models.StewardState{Model: "m"}, time.Minute)
+	require.Equal(t, models.KindNotOwner, replies[models.RegisterReply](h, models.SignalRegistered)[0].Kind)
+}
+
+func TestAStewardOfManyVersionsStaysSmall(t *testing.T) {
+	h := newHouse(t)
+	for i := range 60 {
+		request := candidate(fmt.Sprintf("lifecycle/m/%d", i))
+		request.Candidate.Summary.AllSlices = 7
+		h.at(time.Second, models.SignalRegister, request)
+		h.at(time.Minute, models.SignalLifecycleClosed, models.LifecycleClosed{LifecycleID: request.ReplyTo})
+	}
+	h.at(2*time.Minute, models.SignalRegister, candidate("lifecycle/m/last"))
+	h.runSteward(models.StewardState{Model: "m"}, time.Hour)
+	s := status[models.StewardStatus](t, h)
+	require.LessOrEqual(t, len(s.Versions), 6, "without a new run")
+	require.Equal(t, "61", s.Challenger)
+	require.Zero(t, s.Versions[0].Candidate.Summary, "the version's page has it")
+	require.Contains(t, h.registered[0].Description, "Gate")
 }

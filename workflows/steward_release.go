@@ -81,7 +81,7 @@ func (s *steward) runRollout(ctx workflow.Context, candidate models.ModelVersion
 
 // complete carries out a rollout's verdict and answers whoever asked. A
 // promotion that would overwrite an alias moved by another hand is put back, at
-// the head of the queue. A cancelled steward finishes what it began.
+// the head of the queue, while somebody waits for it. A cancelled steward finishes what it began.
 func (s *steward) complete(ctx workflow.Context, p models.Promotion) {
 	ctx, done := workflow.NewDisconnectedContext(ctx)
 	defer done()
@@ -92,7 +92,7 @@ func (s *steward) complete(ctx workflow.Context, p models.Promotion) {
 		case err == nil:
 			s.settleRollOut(ctx, p.Request, models.RollOutReply{Verdict: p.Verdict, Promoted: true, Reason: p.Reason})
 			return
-		case kindOf(err) == models.KindAliasMoved && s.championMoved() != nil:
+		case kindOf(err) == models.KindAliasMoved && s.championMoved() != nil && s.left == nil:
 			s.state.Queue = append([]models.StewardTask{{Promote: &p}}, s.state.Queue...)
 			return
 		case kindOf(err) == models.KindNotFound:
@@ -107,6 +107,7 @@ func (s *steward) complete(ctx workflow.Context, p models.Promotion) {
 }
 
 func (s *steward) settleRollOut(ctx workflow.Context, request models.RollOutRequest, reply models.RollOutReply) {
+	reply.Reason = clip(reply.Reason, longestReason)
 	reply.RequestID, reply.Version = request.RequestID, request.Version
 	s.state.RolledOut = append(s.state.RolledOut, reply)
 	s.reply(ctx, request.ReplyTo, models.SignalRolledOut, reply)

@@ -3,6 +3,7 @@ package workflows
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -15,13 +16,13 @@ func (s *steward) retrain(ctx workflow.Context, request models.RetrainRequest) {
 	if slices.ContainsFunc(s.state.Retrainings, func(r models.Retraining) bool { return r.RequestID == request.RequestID }) {
 		return // its end will be reported, or has been
 	}
-	champion := s.version(s.state.Champion)
-	if why := s.refusal(champion, request); why != "" {
+	champion := s.state.Champion // by the time that the lifecycle has started it may be another
+	if why := s.refusal(s.version(champion), request); why != "" {
 		s.record(ctx, models.Record{Action: models.ActionRetrainRefused, Version: s.state.Champion, By: request.RequestID, Reason: why})
 		s.tellMonitor(ctx, request.Endpoint, models.RetrainSettled{RequestID: request.RequestID, Reason: why})
 		return
 	}
-	spec := retrainingSpec(*champion, request)
+	spec := retrainingSpec(*s.version(champion), request)
 	id := models.LifecycleID(s.state.Model, models.DayKey(request.AsOf))
 	started := workflow.ExecuteChildWorkflow(
 		independent(ctx, id, fmt.Sprintf("Retrain %s as of %s: %s", s.state.Model, models.DayKey(request.AsOf), request.Trigger.Reason)),
@@ -34,6 +35,7 @@ func (s *steward) retrain(ctx workflow.Context, request models.RetrainRequest) {
 	}
 	s.state.Retrainings = append(s.state.Retrainings, models.Retraining{
 		RequestID: request.RequestID, LifecycleID: id, Trigger: request.Trigger, AsOf: request.AsOf, Endpoint: request.Endpoint,
+		Champion: champion,
 	})
 	s.record(ctx, models.Record{Action: models.ActionRetrainStarted, Version: s.state.Champion, By: request.RequestID, Reason: request.Trigger.Reason})
 }
@@ -46,7 +48,10 @@ func (s *steward) refusal(champion *models.ModelVersion, request models.RetrainR
 	if open := s.openRetrainings(); len(open) > 0 {
 		return "one is in flight already: " + open[0].LifecycleID
 	}
-	if champion.Spec.Monitor == nil || len(s.state.Retrainings) == 0 {
+	if champion.Spec.Monitor == nil {
+		return fmt.Sprintf("the spec of version %s has no monitor section: it does not say how to retrain", champion.Version)
+	}
+	if len(s.state.Retrainings) == 0 {
 		return ""
 	}
 	policy := champion.Spec.Monitor.Retrain
@@ -60,8 +65,13 @@ func (s *steward) refusal(champion *models.ModelVersion, request models.RetrainR
 	return ""
 }
 
+// failedInARow counts back to the last that was promoted. With another champion,
+// which a person has released or gone back to, it begins anew.
 func (s *steward) failedInARow() (n int) {
-	for i := len(s.state.Retrainings) - 1; i >= 0 && !s.state.Retrainings[i].Promoted; i-- {
+	for _, r := range slices.Backward(s.state.Retrainings) {
+		if r.Promoted || r.Champion != s.state.Champion {
+			break
+		}
 		n++
 	}
 	return n
@@ -94,8 +104,7 @@ func (s *steward) openRetrainings() (open []models.Retraining) {
 // settle notes that a lifecycle has ended. If it was a retraining, the monitor
 // that asked for it is told.
 func (s *steward) settle(ctx workflow.Context, closed models.LifecycleClosed) {
-	s.close(closed.LifecycleID)
-	s.forget(ctx, closed.LifecycleID, "the lifecycle has ended")
+	s.part(ctx, closed.LifecycleID, "the lifecycle has ended")
 	i := slices.IndexFunc(s.state.Retrainings, func(r models.Retraining) bool { return r.LifecycleID == closed.LifecycleID && !r.Ended })
 	if i < 0 {
 		return // started by a person, or reported before
@@ -105,24 +114,31 @@ func (s *steward) settle(ctx workflow.Context, closed models.LifecycleClosed) {
 	if closed.Error != "" {
 		r.Reason = closed.Error
 	}
+	r.Reason = clip(r.Reason, longestReason)
 	s.record(ctx, models.Record{Action: models.ActionRetrainEnded, Version: r.Version, By: r.LifecycleID, Reason: r.Reason})
 	s.tellMonitor(ctx, r.Endpoint, models.RetrainSettled{RequestID: r.RequestID, Started: true, Promoted: r.Promoted, Reason: r.Reason})
 }
 
-// sweep settles retrainings whose lifecycle ended without a word: terminated,
-// or reset to nothing.
+// sweep settles lifecycles that ended without a word, terminated or reset to
+// nothing: retrainings, and those for which a person would decide in vain.
 func (s *steward) sweep(ctx workflow.Context) {
-	open := s.openRetrainings()
-	if len(open) == 0 {
-		return
+	var ids []string
+	for _, r := range s.openRetrainings() {
+		ids = append(ids, r.LifecycleID)
 	}
-	ids := make([]string, len(open))
-	for i, r := range open {
-		ids[i] = r.LifecycleID
+	for _, p := range s.state.Approvals {
+		ids = append(ids, p.Request.ReplyTo)
+	}
+	if len(ids) == 0 {
+		return
 	}
 	found, err := aside(ctx, models.Entities.FindClosed, models.FindClosedRequest{WorkflowIDs: ids})
 	if err != nil {
 		return // the next sweep looks again
+	}
+	if len(found.WorkflowIDs) > 0 {
+		// A report that came in meanwhile is read first.
+		_ = workflow.Sleep(ctx, time.Second)
 	}
 	for _, id := range found.WorkflowIDs {
 		s.settle(ctx, models.LifecycleClosed{LifecycleID: id, Error: "the lifecycle ended without a report; it was terminated"})

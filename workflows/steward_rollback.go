@@ -57,6 +57,11 @@ func (s *steward) orderRollBack(ctx workflow.Context, order models.RollBackOrder
 	}
 	var result models.RollBackResult
 	to := s.target(order)
+	for i, task := range s.state.Queue {
+		if task.Promote != nil && task.Promote.Request.Version != to {
+			s.state.Queue[i] = takenBack(*task.Promote, "an operator rolls back to version "+to)
+		}
+	}
 	err := s.inTurn(ctx, "an operator rolls back to version "+to, func(ctx workflow.Context) (err error) {
 		if done := s.rolledBack(order.RequestID); done != nil {
 			result = done.Result

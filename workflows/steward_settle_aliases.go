@@ -22,12 +22,27 @@ func (s *steward) mayOrderAliases(order models.AliasOrder) error {
 	}
 }
 
+// The longest that a person may write, in bytes: it stays in the steward's state.
+const (
+	longestName   = 200
+	longestReason = 2000
+)
+
 // accountable: who does something to production says so, and why.
 func accountable(by, why string) error {
-	if strings.TrimSpace(by) != "" && strings.TrimSpace(why) != "" {
+	refuse := func(message, hint string) error {
+		return failure(&models.Error{Kind: models.KindInvalidSpec, Message: message, Hint: hint})
+	}
+	switch {
+	case strings.TrimSpace(by) == "" || strings.TrimSpace(why) == "":
+		return refuse("who asks for it and the reason are missing", "give --by and --reason")
+	case len(by) > longestName:
+		return refuse(fmt.Sprintf("the name has %d bytes", len(by)), fmt.Sprintf("use at most %d", longestName))
+	case len(why) > longestReason:
+		return refuse(fmt.Sprintf("the reason has %d bytes", len(why)), fmt.Sprintf("use at most %d, and a link to the rest", longestReason))
+	default:
 		return nil
 	}
-	return failure(&models.Error{Kind: models.KindInvalidSpec, Message: "who asks for it and the reason are missing", Hint: "give --by and --reason"})
 }
 
 // orderAliases looks, and then does what an operator decided about differences.

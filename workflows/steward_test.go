@@ -159,13 +159,37 @@ func TestStewardAsksAPersonAfterFailuresInARow(t *testing.T) {
 	specs := h.lifecycles()
 	state := models.StewardState{Model: "m", Champion: "1", Versions: []models.ModelVersion{version("1")}}
 	for i := range 3 {
-		state.Retrainings = append(state.Retrainings, models.Retraining{RequestID: string(rune('x' + i)), Ended: true,
+		state.Retrainings = append(state.Retrainings, models.Retraining{RequestID: string(rune('x' + i)), Ended: true, Champion: "1",
 			AsOf: time.Date(2013, time.Month(i+1), 1, 0, 0, 0, 0, time.UTC)})
 	}
 	h.at(time.Second, models.SignalRetrain, alarm("a", time.Date(2013, 8, 1, 0, 0, 0, 0, time.UTC)))
 	h.runSteward(h.holding(state), time.Minute)
 	require.Empty(t, *specs)
 	require.Contains(t, h.monitor[0].Settled.Reason, "by hand")
+}
+
+func TestAChampionReleasedByHandIsRetrainedAgain(t *testing.T) {
+	h := newHouse(t)
+	specs := h.lifecycles()
+	state := models.StewardState{Model: "m", Champion: "2", Versions: []models.ModelVersion{version("1"), version("2")}}
+	for i := range 3 {
+		state.Retrainings = append(state.Retrainings, models.Retraining{RequestID: string(rune('x' + i)), Ended: true, Champion: "1"})
+	}
+	h.at(time.Second, models.SignalRetrain, alarm("a", time.Date(2013, 8, 1, 0, 0, 0, 0, time.UTC)))
+	h.runSteward(h.holding(state), time.Minute)
+	require.Len(t, *specs, 1)
+	require.Equal(t, "2", status[models.StewardStatus](t, h).Retrainings[3].Champion)
+}
+
+func TestAChampionWithoutMonitorIsNotRetrained(t *testing.T) {
+	h := newHouse(t)
+	specs := h.lifecycles()
+	state := models.StewardState{Model: "m", Champion: "1", Versions: []models.ModelVersion{version("1")}}
+	state.Versions[0].Spec.Monitor = nil
+	h.at(time.Second, models.SignalRetrain, alarm("a", time.Date(2013, 8, 1, 0, 0, 0, 0, time.UTC))) // the monitor of a champion before
+	h.runSteward(h.holding(state), time.Minute)
+	require.Empty(t, *specs)
+	require.Contains(t, h.monitor[0].Settled.Reason, "no monitor section")
 }
 
 func TestStewardSettlesATerminatedRetraining(t *testing.T) {
