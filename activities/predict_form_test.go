@@ -113,13 +113,13 @@ func TestSlicesByValue(t *testing.T) {
 // Names enter the history, and two values must not share one.
 func TestSlicesOfLongAndQuotedValues(t *testing.T) {
 	long := strings.Repeat("ä", 5000)
-	words := dataset.Series{Name: "w", Type: dataset.TypeString, Strings: []string{long + "1", long + "2", "other", `"other"`}}
+	words := dataset.Series{Name: "w", Type: dataset.TypeString, Strings: []string{long + "1", long + "2", "other", `"other"`, "two\nlines | and more", "\xff", "\xfe"}}
 	names, groups := byValue(&words, 20)
-	if len(names) != 4 || !reflect.DeepEqual(slices.Sorted(slices.Values(groups)), []int32{0, 1, 2, 3}) {
+	if len(names) != 7 || !reflect.DeepEqual(slices.Sorted(slices.Values(groups)), []int32{0, 1, 2, 3, 4, 5, 6}) {
 		t.Fatalf("names %.40q, groups %v", names, groups)
 	}
 	for _, name := range names {
-		if len(name) > 100 || !utf8.ValidString(name) {
+		if len(name) > 100 || !utf8.ValidString(name) || strings.Contains(name, "\n") {
 			t.Errorf("%d bytes: %.100q", len(name), name)
 		}
 	}

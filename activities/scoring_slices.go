@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
@@ -116,13 +117,23 @@ func sliceName(column *dataset.Series, row int) string {
 	switch {
 	case column.Type == dataset.TypeBool:
 		return strconv.FormatBool(column.Ints[row] != 0)
+	case column.Type != dataset.TypeString:
+		return text
 	case len(text) > maxSliceName:
-		return strings.ToValidUTF8(text[:maxSliceName], "") + "… (" + artifact.Digest([]byte(text))[:8] + ")"
-	case column.Type == dataset.TypeString && (text == "" || text == sliceOther || text == sliceNull || strings.HasPrefix(text, `"`)):
+		return printable(strings.ToValidUTF8(text[:maxSliceName], "")) + "… (" + artifact.Digest([]byte(text))[:8] + ")"
+	case text == "" || text == sliceOther || text == sliceNull || strings.HasPrefix(text, `"`):
 		return strconv.Quote(text)
 	default:
-		return text
+		return printable(text)
 	}
+}
+
+// printable quotes a text that would break a line or hide.
+func printable(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) || !utf8.ValidString(text) {
+		return strconv.Quote(text)
+	}
+	return text
 }
 
 // byQuantile cuts a column of numbers or times into parts of about equal size.
