@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,12 +104,16 @@ func (e *Entities) ReadChampion(ctx context.Context, request models.ReadChampion
 		return models.ReadChampionResult{}, fmt.Errorf("read the answer of %s: %w", models.StewardID(request.Model), err)
 	}
 	i := slices.IndexFunc(status.Versions, func(v models.ModelVersion) bool { return v.Version == status.Champion })
-	if status.Champion == "" || i < 0 {
+	switch {
+	case status.Champion == "":
 		return models.ReadChampionResult{}, nil
+	case i < 0: // not to be taken for a model without a champion, which anything would follow
+		return models.ReadChampionResult{}, fmt.Errorf("%s does not know its champion, version %s", models.StewardID(request.Model), status.Champion)
 	}
 	v := status.Versions[i]
 	return models.ReadChampionResult{Champion: &models.ChampionModel{
 		Version: v.Version, Artifact: v.Candidate.Artifact,
 		Predict: v.Spec.Evaluate.Predict, Prediction: v.Spec.Evaluate.Prediction, Train: v.Spec.Train,
+		Task: cmp.Or(v.Spec.Data.Task, models.TaskBinary), Classes: v.Spec.Data.Classes,
 	}}, nil
 }

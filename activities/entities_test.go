@@ -52,7 +52,11 @@ func TestTheChampionComesWithHowItPredicts(t *testing.T) {
 	found, err := (&Entities{Temporal: temporal}).ReadChampion(t.Context(), models.ReadChampionRequest{Model: "m"})
 	require.NoError(t, err)
 	require.Equal(t, &models.ChampionModel{Version: "2", Artifact: v.Candidate.Artifact, Predict: spec.Evaluate.Predict,
-		Prediction: "probability", Train: spec.Train}, found.Champion)
+		Prediction: "probability", Train: spec.Train, Task: models.TaskBinary}, found.Champion)
+
+	temporal.status.Champion = "9"
+	_, err = (&Entities{Temporal: temporal}).ReadChampion(t.Context(), models.ReadChampionRequest{Model: "m"})
+	require.ErrorContains(t, err, "does not know its champion, version 9")
 
 	temporal.status.Champion = ""
 	found, err = (&Entities{Temporal: temporal}).ReadChampion(t.Context(), models.ReadChampionRequest{Model: "m"})

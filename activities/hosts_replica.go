@@ -72,6 +72,9 @@ func (h *Hosts) StartReplica(ctx context.Context, req models.StartReplicaRequest
 
 func nothing() (struct{}, int) { return struct{}{}, 0 }
 
+// busy is for pulse: the same all the time.
+func busy(doing string) func() (string, int) { return func() (string, int) { return doing, 0 } }
+
 func (h *Hosts) startServer(ctx context.Context, key string, req models.StartReplicaRequest) (*runner.Handle, error) {
 	model, err := h.trustedModel(ctx, req)
 	if err != nil {

@@ -3,7 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
-	"os"
+	"path/filepath"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/serving"
@@ -30,21 +30,16 @@ func (m *ServingModels) LoadModel(ctx context.Context, model models.ModelArtifac
 	if err != nil {
 		return nil, err
 	}
-	if m.Dir != "" {
-		if err := os.MkdirAll(m.Dir, 0o755); err != nil {
-			return nil, err
-		}
-	}
-	dir, err := os.MkdirTemp(m.Dir, "mainspring-model-")
+	dir, err := newUnpackDir(m.Dir)
 	if err != nil {
 		return nil, err
 	}
-	loaded := &unpackedModel{dir: dir}
-	if err := artifact.GetTree(ctx, m.Store, model.Manifest, dir); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	loaded, files := &unpackedModel{dir: dir}, filepath.Join(dir.path, "model")
+	if err := artifact.GetTree(ctx, m.Store, model.Manifest, files); err != nil {
+		return nil, errors.Join(err, dir.remove())
 	}
-	if loaded.Model, err = runtime.Load(dir); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	if loaded.Model, err = runtime.Load(files); err != nil {
+		return nil, errors.Join(err, dir.remove())
 	}
 	return loaded, nil
 }
@@ -52,8 +47,8 @@ func (m *ServingModels) LoadModel(ctx context.Context, model models.ModelArtifac
 // unpackedModel takes its files along when it is closed.
 type unpackedModel struct {
 	*serving.Model
-	dir string
+	dir unpackDir
 }
 
 // Close implements Predictor.
-func (m *unpackedModel) Close() error { return errors.Join(m.Model.Close(), os.RemoveAll(m.dir)) }
+func (m *unpackedModel) Close() error { return errors.Join(m.Model.Close(), m.dir.remove()) }

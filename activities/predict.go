@@ -3,7 +3,6 @@ package activities
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -72,8 +71,11 @@ func (p prediction) checkPorts() error {
 		}
 	}
 	if len(unfed) > 0 {
-		return p.reject(strings.Join(unfed, ", ")+"; the features are "+strings.Join(p.Data.Features, ", "),
-			"name the model's inputs like the columns in data.features", nil)
+		hint := "name the model's inputs like the columns in data.features"
+		if p.Who != whoCandidate {
+			hint = "keep the column in data.features for as long as this version is the champion, or give the candidate another model.name"
+		}
+		return p.reject(strings.Join(unfed, ", ")+"; the features are "+strings.Join(p.Data.Features, ", "), hint, nil)
 	}
 	if !slices.ContainsFunc(p.Artifact.Outputs, func(o models.ModelPort) bool { return o.Name == p.form.output }) {
 		names := make([]string, len(p.Artifact.Outputs))
@@ -141,8 +143,8 @@ func (p prediction) predict(ctx context.Context, model Predictor, columns servin
 		return nil, p.reject("the data can't be fed", "cast the column, or the model's input", err)
 	}
 	outputs, err := model.Predict(ctx, inputs)
-	if errors.Is(err, context.Canceled) {
-		return nil, err
+	if err != nil && ctx.Err() != nil {
+		return nil, err // nothing that the model did
 	}
 	if err != nil {
 		return nil, p.reject("the prediction failed", "", err)

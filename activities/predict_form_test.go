@@ -3,9 +3,11 @@ package activities
 import (
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/models"
@@ -105,6 +107,21 @@ func TestSlicesByValue(t *testing.T) {
 	floats := dataset.Series{Name: "f", Type: dataset.TypeFloat64, Floats: []float64{2.5, math.NaN(), 2.5}}
 	if names, groups = byValue(&floats, 20); !reflect.DeepEqual(names, []string{"2.5", "null"}) || groups[1] != 1 {
 		t.Errorf("names %q, groups %v", names, groups)
+	}
+}
+
+// Names enter the history, and two values must not share one.
+func TestSlicesOfLongAndQuotedValues(t *testing.T) {
+	long := strings.Repeat("ä", 5000)
+	words := dataset.Series{Name: "w", Type: dataset.TypeString, Strings: []string{long + "1", long + "2", "other", `"other"`, "two\nlines | and more", "\xff", "\xfe"}}
+	names, groups := byValue(&words, 20)
+	if len(names) != 7 || !reflect.DeepEqual(slices.Sorted(slices.Values(groups)), []int32{0, 1, 2, 3, 4, 5, 6}) {
+		t.Fatalf("names %.40q, groups %v", names, groups)
+	}
+	for _, name := range names {
+		if len(name) > 100 || !utf8.ValidString(name) || strings.Contains(name, "\n") {
+			t.Errorf("%d bytes: %.100q", len(name), name)
+		}
 	}
 }
 

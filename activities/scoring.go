@@ -28,6 +28,7 @@ func (s *Scoring) PredictRows(ctx context.Context, req models.PredictRowsRequest
 			Hint:    "start an agent in the pool",
 		}
 	}
+	defer pulse(ctx, busy(req.Who+": predicting"))() // one batch of a slow model takes minutes
 	p := newPrediction(req)
 	if err := p.checkPorts(); err != nil {
 		return models.Predictions{}, err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/gate"
 	"github.com/mainspring-ml/mainspring/internal/gate/metric"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -22,6 +23,7 @@ const (
 // MeasurePredictions implements models.Scoring. The same request writes the
 // same evidence to the same places.
 func (s *Scoring) MeasurePredictions(ctx context.Context, request models.MeasureRequest) (models.Evaluation, error) {
+	defer pulse(ctx, busy("measuring"))() // sorting and resampling have nothing to tell for long
 	rows, err := s.readEvidence(ctx, request)
 	if err != nil {
 		return models.Evaluation{}, err
@@ -30,8 +32,10 @@ func (s *Scoring) MeasurePredictions(ctx context.Context, request models.Measure
 	if err != nil {
 		return models.Evaluation{}, err
 	}
-	recordProgress(ctx, "measuring")
-	evaluation, curves := measure(rows, slicings)
+	evaluation, curves, err := measure(rows, slicings)
+	if err != nil {
+		return models.Evaluation{}, err
+	}
 	if evaluation.Reference, err = s.reference(ctx, rows); err != nil {
 		return models.Evaluation{}, err
 	}
@@ -55,6 +59,16 @@ func (s *Scoring) readEvidence(ctx context.Context, request models.MeasureReques
 	if rows.candidate, err = s.readAnswers(ctx, whoCandidate, request.Candidate, rows); err != nil {
 		return rows, err
 	}
+	if c := request.Input.Champion; c != nil {
+		if err := gate.Comparable(rows.input.Data, *c); err != nil {
+			return rows, err
+		}
+		if request.Champion == nil {
+			return rows, &models.Error{
+				Kind: models.KindInvalidSpec, Subject: whoChampion(c), Message: "its answers are missing", Hint: "predict with it first",
+			}
+		}
+	}
 	if request.Champion != nil {
 		who := "champion"
 		if request.Input.Champion != nil {
@@ -77,9 +91,13 @@ func (s *Scoring) readEvidence(ctx context.Context, request models.MeasureReques
 	return rows, err
 }
 
+// maxMeasure bounds the memory of a measurement: a worker that is killed for it
+// would take other activities along, and the next attempt would end it again.
+const maxMeasure = 4 << 30
+
 // measure turns predictions into the evidence that enters the history: all
 // figures, and the newest blocks.
-func measure(rows heldOut, slicings []metric.Slicing) (models.Evaluation, metric.Curves) {
+func measure(rows heldOut, slicings []metric.Slicing) (models.Evaluation, metric.Curves, error) {
 	task := taskOf(rows.input.Data)
 	spec := rows.input.Spec.WithDefaultsFor(task)
 	starts, blocks := numberBlocks(rows.times, spec.Champion.Block.Std())
@@ -90,14 +108,21 @@ func measure(rows heldOut, slicings []metric.Slicing) (models.Evaluation, metric
 	if rows.champion != nil {
 		sample.Champion = &metric.Answers{Values: rows.champion.values, Classes: rows.champion.width}
 	}
-	m := metric.Measure(sample, metric.Settings{
+	settings := metric.Settings{
 		Metric: spec.Champion.Metric, Level: spec.Champion.Level, Resamples: spec.Champion.Resamples, Seed: rows.input.Seed,
 		Threshold: spec.Threshold, Quantile: spec.Quantile,
-	})
+	}
+	if need := metric.Memory(sample, settings); need > maxMeasure {
+		return models.Evaluation{}, metric.Curves{}, tooMuch(need, len(starts), sample, spec.Champion)
+	}
+	m := metric.Measure(sample, settings)
 	evaluation := models.Evaluation{
 		Rows: int64(len(rows.labels)), Blocks: len(starts),
 		Candidate: m.Candidate, Champion: m.Champion, Gains: m.Gains, Slices: m.Slices, Reliability: m.Curves.Reliability,
 		Days: make([]models.BlockComparison, len(m.Blocks)),
+	}
+	if c := rows.input.Champion; c != nil {
+		evaluation.ChampionVersion = c.Version
 	}
 	if gain, ok := m.Gains[spec.Champion.Metric]; ok {
 		evaluation.Gain = &gain
@@ -106,7 +131,21 @@ func measure(rows heldOut, slicings []metric.Slicing) (models.Evaluation, metric
 		evaluation.Days[i] = models.BlockComparison{Start: starts[i], Rows: b.Rows, Candidate: b.Candidate, Champion: b.Champion}
 	}
 	evaluation.Days = newest(evaluation.Days, maxDays)
-	return evaluation, m.Curves
+	return evaluation, m.Curves, nil
+}
+
+func tooMuch(need int64, blocks int, sample metric.Sample, champion models.ChampionGate) error {
+	parts := 0
+	for _, slicing := range sample.Slicings {
+		parts += len(slicing.Names)
+	}
+	const gibi = 1 << 30
+	return &models.Error{
+		Kind: models.KindInvalidSpec, Subject: "evaluate.champion",
+		Message: fmt.Sprintf("%d blocks of %s, %d resamples and %d slices take about %d GiB to measure; the limit is %d",
+			blocks, champion.Block, champion.Resamples, parts, (need+gibi-1)/gibi, maxMeasure/gibi),
+		Hint: "set a longer evaluate.champion.block, fewer evaluate.champion.resamples, or fewer slices",
+	}
 }
 
 // servingFigures are the candidate's: what its files weigh, and the latency that

@@ -224,3 +224,49 @@ func TestWorkerPredictsWithItsOwnRuntimeOnly(t *testing.T) {
 	})
 	wantFailure(t, err, models.KindInvalidSpec, "evaluate.predict.runtime", "pyfunc runs on a host")
 }
+
+func TestTheChampionMustAnswerTheSameQuestion(t *testing.T) {
+	store := shipments(t)
+	input := scoringInput(t, store)
+	s := &activities.Scoring{Store: store, Models: loaded{"good": even(0.5)}}
+	request := measureRequest(t, s, input)
+	request.Champion = &request.Candidate
+	request.Input.Champion = &models.ChampionModel{Version: "3", Task: models.TaskRegression}
+	_, err := s.MeasurePredictions(t.Context(), request)
+	wantFailure(t, err, models.KindInvalidSpec, "champion (version 3)", "task regression", "can't be compared")
+
+	request.Input.Champion.Task = models.TaskBinary
+	got, err := s.MeasurePredictions(t.Context(), request)
+	if err != nil || got.ChampionVersion != "3" {
+		t.Errorf("compared with %q, %v", got.ChampionVersion, err)
+	}
+
+	request.Champion = nil
+	_, err = s.MeasurePredictions(t.Context(), request)
+	wantFailure(t, err, models.KindInvalidSpec, "champion (version 3)", "its answers are missing")
+}
+
+// A worker that runs out of memory would do so at every attempt.
+func TestWhatWouldNotFitIntoMemoryIsRefused(t *testing.T) {
+	store := shipments(t)
+	input := scoringInput(t, store)
+	input.Spec.Champion = models.ChampionGate{Block: models.Duration(time.Second), Resamples: 1_000_000}
+	input.Spec.Slices = []models.SliceSpec{{Column: "weight", MinRows: 1}}
+	s := &activities.Scoring{Store: store, Models: loaded{"good": even(0.5)}}
+	request := measureRequest(t, s, input)
+	request.Champion, request.Input.Champion = &request.Candidate, &models.ChampionModel{Version: "3"}
+	_, err := s.MeasurePredictions(t.Context(), request)
+	wantFailure(t, err, models.KindInvalidSpec, "101 blocks of 1s, 1000000 resamples and 13 slices", "GiB", "longer evaluate.champion.block")
+}
+
+func TestChampionThatNeedsADroppedColumn(t *testing.T) {
+	store := shipments(t)
+	input := scoringInput(t, store)
+	champion := carrierArtifact("good")
+	champion.Inputs[0].Name = "airport"
+	s := &activities.Scoring{Store: store, Models: loaded{"good": even(0.5)}}
+	_, err := s.PredictRows(t.Context(), models.PredictRowsRequest{
+		Who: "champion (version 3)", Artifact: champion, Data: input.Data, Snapshot: input.Snapshot.Manifest,
+	})
+	wantFailure(t, err, models.KindModelRejected, "champion (version 3)", `input "airport" is no feature`, "keep the column in data.features")
+}

@@ -8,8 +8,11 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
+	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/gate/metric"
 	"github.com/mainspring-ml/mainspring/models"
@@ -21,6 +24,9 @@ const (
 	// one, so that no row goes unjudged.
 	maxSlices   = 200
 	maxSlicings = 50
+
+	// maxSliceName bounds a slice's name in bytes, for the same reason.
+	maxSliceName = 80
 
 	sliceOther = "other"
 	sliceNull  = "null"
@@ -105,17 +111,29 @@ func byValue(column *dataset.Series, limit int) (names []string, groups []int32)
 }
 
 // sliceName is a value as people write it. Strings that could be taken for
-// something else are quoted.
+// something else are quoted; long ones are cut, and told apart by their digest.
 func sliceName(column *dataset.Series, row int) string {
 	text := column.Text(row)
 	switch {
 	case column.Type == dataset.TypeBool:
 		return strconv.FormatBool(column.Ints[row] != 0)
-	case column.Type == dataset.TypeString && (text == "" || text == sliceOther || text == sliceNull):
+	case column.Type != dataset.TypeString:
+		return text
+	case len(text) > maxSliceName:
+		return printable(strings.ToValidUTF8(text[:maxSliceName], "")) + "… (" + artifact.Digest([]byte(text))[:8] + ")"
+	case text == "" || text == sliceOther || text == sliceNull || strings.HasPrefix(text, `"`):
 		return strconv.Quote(text)
 	default:
-		return text
+		return printable(text)
 	}
+}
+
+// printable quotes a text that would break a line or hide.
+func printable(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) || !utf8.ValidString(text) {
+		return strconv.Quote(text)
+	}
+	return text
 }
 
 // byQuantile cuts a column of numbers or times into parts of about equal size.

@@ -32,6 +32,9 @@ type ChampionModel struct {
 	Predict    PredictSpec   `json:"predict,omitzero"`
 	Prediction string        `json:"prediction,omitempty"`
 	Train      TrainSpec     `json:"train,omitzero"`
+	// Task and Classes are of the data that it was trained on; no task: not known.
+	Task    Task     `json:"task,omitempty"`
+	Classes []string `json:"classes,omitempty"`
 }
 
 // PredictRowsRequest asks for one model's answers to the held-out rows.
@@ -88,7 +91,10 @@ type Evaluation struct {
 	Rows      int64               `json:"rows"`
 	Blocks    int                 `json:"blocks"`
 	Candidate map[Metric]Estimate `json:"candidate"`
-	Champion  map[Metric]Estimate `json:"champion,omitempty"`
+	// ChampionVersion is what the candidate was compared with, even if nothing
+	// came of it; empty: there is no champion.
+	ChampionVersion string              `json:"champion_version,omitempty"`
+	Champion        map[Metric]Estimate `json:"champion,omitempty"`
 	// Gain is the gain in the gate's metric, paired by row and resampled by
 	// block; above 0 the candidate is better, whatever the metric's direction.
 	Gain *Estimate `json:"gain,omitempty"`

@@ -16,7 +16,7 @@ import (
 // answer them with what would serve them, the answers become evidence, the
 // gate decides, and the figures go into the run.
 func Evaluate(ctx workflow.Context, input models.EvaluateInput) (models.EvaluateResult, error) {
-	input.Spec = input.Spec.WithDefaults()
+	input.Spec = input.Spec.WithDefaultsFor(input.Data.Task)
 	e := &evaluating{input: input, desk: newLeaseDesk(ctx)}
 	e.desk.changed = e.show
 	if err := answer(ctx, func() models.EvaluateStatus { return e.status() }); err != nil {
@@ -48,6 +48,11 @@ type evaluating struct {
 // other down, and the latency that is measured would not be theirs.
 func (e *evaluating) run(ctx workflow.Context) error {
 	request := models.MeasureRequest{Input: e.input}
+	if c := e.input.Champion; c != nil {
+		if err := gate.Comparable(e.input.Data, *c); err != nil {
+			return failure(err)
+		}
+	}
 	var err error
 	if request.Candidate, err = e.predict(ctx, e.candidate()); err != nil {
 		return err

@@ -211,3 +211,22 @@ func TestLifecycleReleasesNothingThatNobodyApproved(t *testing.T) {
 		}
 	}
 }
+
+func TestEvaluateRefusesAChampionOfAnotherTask(t *testing.T) {
+	h := newHouse(t)
+	input := evaluateInput()
+	input.Champion.Task = models.TaskRegression
+	h.evaluation = goodEvaluation()
+	h.ExecuteWorkflow(models.EvaluateWorkflow, input)
+	require.ErrorContains(t, h.GetWorkflowError(), "champion (version 3): it was trained for task regression")
+	require.Empty(t, h.predicted, "nothing is predicted for it")
+}
+
+func TestEvaluateHasTheDefaultsOfItsTask(t *testing.T) {
+	h := newHouse(t)
+	input := evaluateInput()
+	input.Data.Task = models.TaskRegression
+	evaluated(t, h, input)
+	require.Equal(t, "prediction", h.predicted[0].Prediction)
+	require.Equal(t, models.RMSE, h.measured[0].Input.Spec.Champion.Metric)
+}

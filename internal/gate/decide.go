@@ -1,16 +1,3 @@
-// Package gate decides whether a candidate may be registered. It is arithmetic on
-// the evidence, without clock, I/O or randomness; package metric below it makes
-// the figures.
-//
-// # Vocabulary
-//
-//   - A metric is a figure over many held-out rows, such as log-loss or AUC.
-//   - A block is a span of event time. Rows of one block resemble each other, so
-//     blocks, not rows, are resampled.
-//   - The gain is the difference of the two models' metric on the same rows, its
-//     sign turned so that above 0 the candidate is better.
-//   - A verdict is pass, fail or inconclusive; missing evidence is inconclusive.
-//   - A check holds one figure against one limit. A ruling is a check of a slice.
 package gate
 
 import (
@@ -169,8 +156,11 @@ const FirstVersion = "first version: no champion to compare with"
 // metric is what candidate and champion are compared in.
 func (j judge) metric() models.Metric { return cmp.Or(j.spec.Champion.Metric, j.task.DefaultMetric()) }
 
-// compared reports whether there is a champion.
-func (j judge) compared() bool { return len(j.evidence.Champion) > 0 || j.evidence.Gain != nil }
+// compared reports whether there is a champion. One without figures is no
+// absent one: what was not measured must not pass.
+func (j judge) compared() bool {
+	return j.evidence.ChampionVersion != "" || len(j.evidence.Champion) > 0 || j.evidence.Gain != nil
+}
 
 // champion wants the whole interval of the gain above minus the margin.
 func (j judge) champion() models.GateCheck {

@@ -29,6 +29,8 @@ func TestDecide(t *testing.T) {
 	nothing := &models.Estimate{Value: math.NaN(), Low: math.Inf(-1), High: math.Inf(1)}
 	fewBlocks, lostChampion := evidence(0.5, 0.8, better), evidence(0.5, 0.8, better)
 	fewBlocks.Blocks, lostChampion.Gain = 4, nil
+	silentChampion := evidence(0.5, 0.8, nil)
+	silentChampion.ChampionVersion = "3"
 	for name, test := range map[string]struct {
 		spec     models.EvaluateSpec
 		evidence models.Evaluation
@@ -53,6 +55,8 @@ func TestDecide(t *testing.T) {
 		"too few blocks": {spec, fewBlocks, models.VerdictInconclusive,
 			"not enough evidence: 4 held-out blocks (needed: ≥ 5); log_loss gain over the champion 0.0600 [0.0200, 0.1000] (needed: gain > 0)"},
 		"no gain though there is a champion": {spec, lostChampion, models.VerdictInconclusive,
+			"not enough evidence: log_loss gain over the champion (needed: gain > 0; not measured: the held-out rows don't give it)"},
+		"a champion without any figure": {spec, silentChampion, models.VerdictInconclusive,
 			"not enough evidence: log_loss gain over the champion (needed: gain > 0; not measured: the held-out rows don't give it)"},
 		"gain is no number": {spec, evidence(0.5, 0.8, nothing), models.VerdictInconclusive,
 			"not enough evidence: log_loss gain over the champion (needed: gain > 0; not measured: it is not a number)"},

@@ -38,39 +38,43 @@ func (r resamples) count() int {
 
 func (r resamples) of(i int) []float32 { return r.weights[i*r.blocks : (i+1)*r.blocks] }
 
-// expand lowers the level of percentiles so that an interval of few blocks
-// keeps its promise: plain percentiles behave as if the deviation were known,
-// and underrate it by √((n-1)/n). Student's t in place of the normal
-// distribution corrects for both (Hesterberg 2015, "expanded percentiles").
-func expand(level float64, blocks int) float64 {
+// deviations is how far out the bounds of an interval lie, in standard deviations
+// of the resamples, if those are normal. Plain percentiles behave as if the
+// deviation were known, and underrate it by √((n-1)/n); Student's t in place of
+// the normal distribution corrects for both (Hesterberg 2015, "expanded
+// percentiles"), so that an interval of few blocks keeps its promise.
+func deviations(level float64, blocks int) float64 {
 	if blocks < 2 || !(level > 0 && level < 0.5) {
-		return level
+		return math.Sqrt2 * math.Erfcinv(2*level)
 	}
 	n := float64(blocks)
 	x := mathext.InvRegIncBeta((n-1)/2, 0.5, 2*level)
 	t := math.Sqrt((n - 1) * (1 - x) / x) // Student's upper quantile
-	return math.Erfc(t*math.Sqrt(n/(n-1))/math.Sqrt2) / 2
+	return t * math.Sqrt(n/(n-1))
 }
 
 const (
 	// fewest resamples that must lie outside a percentile for it to mean
 	// anything.
 	fewest = 5
-	// leastLevel bounds how far a tail is drawn out: to 4.75 deviations. Two or
-	// three blocks would ask for much more, and nothing is known out there.
-	leastLevel = 1e-6
+	// mostDeviations bounds how far a tail is drawn out. Five blocks, the fewest
+	// that a gate goes by, reach it at a level of 1e-7; two or three reach it
+	// soon, and nothing is known out there.
+	mostDeviations = 100
 )
 
-// percentiles are the level and 1-level quantiles. Where too few values lie
-// outside, the distance between the median and the outermost quantile that
-// counts is drawn out as a normal distribution's would be.
-func percentiles(sorted []float64, level float64) (low, high float64) {
+// percentiles are the quantiles so many deviations below and above the middle.
+// Where too few values lie outside, the distance between the median and the
+// outermost quantile that counts is drawn out as a normal distribution's would
+// be.
+func percentiles(sorted []float64, deviations float64) (low, high float64) {
+	level := math.Erfc(deviations/math.Sqrt2) / 2
 	least := min(fewest/float64(len(sorted)), 0.25)
 	if level >= least {
 		return quantile(sorted, level), quantile(sorted, 1-level)
 	}
 	median := quantile(sorted, 0.5)
-	stretch := math.Erfcinv(2*max(level, leastLevel)) / math.Erfcinv(2*least)
+	stretch := min(deviations, mostDeviations) / (math.Sqrt2 * math.Erfcinv(2*least))
 	return median - stretch*(median-quantile(sorted, least)), median + stretch*(quantile(sorted, 1-least)-median)
 }
 

@@ -82,18 +82,34 @@ func (s spread) estimate(at slot, b bounds) (models.Estimate, bool) {
 	if !finite(value) || len(values) == 0 {
 		return models.Estimate{}, false
 	}
+	low, high := s.span(at)
+	if missing := len(s.values) - 1 - len(values); float64(missing) > mostMissing*float64(len(s.values)-1) {
+		return models.Estimate{Value: value, Low: low, High: high}, finite(low) && finite(high)
+	}
 	slices.Sort(values)
 	e := models.Estimate{Value: value}
-	e.Low, e.High = percentiles(values, expand(b.level, b.blocks))
+	e.Low, e.High = percentiles(values, deviations(b.level, b.blocks))
 	if at == calibration {
 		bias := sum/float64(len(values)) - value
 		e.Low, e.High = min(e.Low-2*bias, value), max(e.High-2*bias, value)
 	}
-	if !s.gain {
-		low, high := span(at)
-		e.Low, e.High = max(e.Low, low), min(e.High, high)
-	}
+	e.Low, e.High = max(e.Low, low), min(e.High, high)
 	return e, finite(e.Low) && finite(e.High)
+}
+
+// mostMissing is the largest share of the resamples that may lack a figure. It
+// is about that much when four of the blocks have what the figure needs, such as
+// a label 1. With fewer, resamples that have it say how those few blocks differ
+// from one another, not how others would: nothing is known but its range.
+const mostMissing = 0.01
+
+// span is the range of a figure, or of a gain.
+func (s spread) span(at slot) (low, high float64) {
+	low, high = span(at)
+	if s.gain {
+		return low - high, high - low
+	}
+	return low, high
 }
 
 // span is the range of a metric.

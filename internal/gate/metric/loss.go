@@ -11,12 +11,12 @@ import (
 const clip = 1.0 / (1 << 52)
 
 // Loss is the loss of one row: log-loss, or squared error for task regression.
-// It is NaN when the answer is no probability (or no number) or the label is
-// none of the task's.
+// It is NaN when the answer is no probability (or no number, or one beyond
+// counting) or the label is none of the task's.
 func Loss(task models.Task, answer []float64, label float64) float64 {
 	switch {
 	case task == models.TaskRegression:
-		if e := answer[0] - label; finite(e) {
+		if e := answer[0] - label; countable(e) {
 			return e * e
 		}
 	case task == models.TaskMulticlass:
@@ -53,3 +53,10 @@ func classOf(label float64, classes int) (int, bool) {
 	class := int(label)
 	return class, float64(class) == label && class >= 0 && class < classes
 }
+
+// largest bounds what is squared, so that the squares of 1e8 rows add up to a
+// number.
+const largest = 1e150
+
+// countable tells numbers from NaN, and from those too large to be squared.
+func countable(v float64) bool { return math.Abs(v) <= largest }

@@ -55,16 +55,18 @@
 // A figure that the rows don't give is absent: auc, or a class's auc, without
 // both labels; pr_auc without a label 1; f1 when no label 1 occurs or is
 // predicted; r2 of equal labels; anything of no rows. An answer that is no
-// number (or no probability), or a label that the task doesn't know, leaves its
-// segments without any figure of that model. No figure is NaN or infinite.
+// number (or no probability, or off by more than 1e150), or a label that the task
+// doesn't know, leaves its segments without any figure of that model. No figure
+// is NaN or infinite.
 //
 // # Intervals
 //
 // An interval runs from the Level to the 1-Level percentile of the figure over
 // the resamples that have it, so each bound errs in a share Level of cases. The
-// level is lowered for few blocks (see expand); where fewer than 5 resamples
-// lie outside a percentile, the tail is drawn out as a normal distribution's.
-// Bounds stay in the metric's range. Resampling adds noise to bins, so the
+// bounds lie further out for few blocks (see deviations); where fewer than 5
+// resamples lie outside a percentile, the tail is drawn out as a normal
+// distribution's. Bounds stay in the metric's range, and are its ends when more
+// than 1 % of the resamples lack the figure (see mostMissing). Resampling adds noise to bins, so the
 // calibration error of resamples lies too high by about as much as that of the
 // sample itself: its interval is moved down by twice that bias, and widened
 // to hold the figure. All figures, slices and both models use the same

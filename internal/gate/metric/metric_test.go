@@ -108,6 +108,25 @@ func TestWhatRowsDoNotGive(t *testing.T) {
 	}
 }
 
+// TestNumbersTooLargeToSquare: no figure and no block's loss is infinite, which
+// JSON could not carry.
+func TestNumbersTooLargeToSquare(t *testing.T) {
+	s := world{models.TaskRegression, 0.2, 0.2, 0.2, 1}.draw(rand.New(rand.NewPCG(1, 2)), 6, 10)
+	s.Champion.Values[3], s.Champion.Values[4] = 1e200, -1e154
+	m := Measure(s, Settings{Level: 0.1, Resamples: 50})
+	if len(m.Champion) != 0 || len(m.Gains) != 0 || len(m.Candidate) != 4 {
+		t.Errorf("candidate %v, champion %v, gains %v", m.Candidate, m.Champion, m.Gains)
+	}
+	if _, err := json.Marshal(m.Blocks); err != nil {
+		t.Error(err)
+	}
+	for _, answer := range []float64{1e200, -1e154, math.Inf(1), math.NaN()} {
+		if loss := Loss(models.TaskRegression, []float64{answer}, 1); !math.IsNaN(loss) {
+			t.Errorf("the loss of %v is %v", answer, loss)
+		}
+	}
+}
+
 // TestEqualLabelsHaveNoR2, though their variance is a rounding error and not 0.
 func TestEqualLabelsHaveNoR2(t *testing.T) {
 	for _, equal := range []float64{0.1, 0.2, 0.3, 1e6 + 0.1} {

@@ -150,8 +150,8 @@ func compareSpread(t *testing.T, what string, got, want []rank, of func(rank) fl
 	}
 	slices.Sort(gots)
 	slices.Sort(wants)
-	low, high := percentiles(wants, 0.1)
-	gotLow, gotHigh := percentiles(gots, 0.1)
+	low, high := percentiles(wants, 1.2816)
+	gotLow, gotHigh := percentiles(gots, 1.2816)
 	width := high - low
 	moved := max(math.Abs(gotLow-low), math.Abs(gotHigh-high)) / width
 	t.Logf("%s: bounds moved by %.4f of the width %.5f, resamples by at most %.4f", what, moved, width, furthest/width)

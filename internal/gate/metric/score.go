@@ -194,7 +194,7 @@ func (regression) columns() int { return regressionColumns }
 
 func (r regression) row(i int, into []term) []term {
 	e, y := r.answers[i]-r.labels[i], r.labels[i]-r.centre
-	if !finite(e) || !finite(y) {
+	if !countable(e) || !countable(y) {
 		return nil
 	}
 	share := r.quantile
