@@ -137,6 +137,12 @@ func TestRollBackIsRefusedBeforeItBegins(t *testing.T) {
 	deleted.Versions[0].Deleted = true
 	none := threeVersions()
 	none.Previous = ""
+	rejected := threeVersions()
+	rejected.Versions[2].Approval = &models.Approval{Version: "3", Verdict: models.VerdictFail, By: "kim", Reason: "too slow"}
+	expired := threeVersions()
+	expired.Versions[2].Approval = &models.Approval{Version: "3", Verdict: models.VerdictInconclusive, Reason: "nobody answered within 1h"}
+	asked := threeVersions()
+	asked.Approvals = []models.PendingApproval{{Request: question("3"), Until: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)}}
 	tests := map[string]struct {
 		state models.StewardState
 		order models.RollBackOrder
@@ -147,6 +153,9 @@ func TestRollBackIsRefusedBeforeItBegins(t *testing.T) {
 		"unknown":          {threeVersions(), models.RollBackOrder{To: "9", By: "a", Reason: "r"}, "not known"},
 		"deleted":          {deleted, models.RollBackOrder{By: "a", Reason: "r"}, "deleted in MLflow"},
 		"no previous":      {none, models.RollBackOrder{By: "a", Reason: "r"}, "no previous"},
+		"rejected":         {rejected, models.RollBackOrder{To: "3", By: "a", Reason: "r"}, "version 3 was not approved: rejected by kim: too slow"},
+		"not decided":      {expired, models.RollBackOrder{To: "3", By: "a", Reason: "r"}, "version 3 was not approved: nobody answered within 1h"},
+		"still asked":      {asked, models.RollBackOrder{To: "3", By: "a", Reason: "r"}, "version 3 waits for an approval"},
 		"never registered": {models.StewardState{Model: "m"}, models.RollBackOrder{By: "a", Reason: "r"}, "no previous"},
 	}
 	for name, test := range tests {

@@ -42,6 +42,10 @@ func (s *steward) mayCrown(version string) error {
 		return refuse("version "+version+" is not known to the steward", "`mainspring audit` lists what it registered; it keeps the newest")
 	case v.Deleted:
 		return refuse("version "+version+" was deleted in MLflow", "name another one with --to")
+	case s.standing(version) >= 0:
+		return refuse("version "+version+" waits for an approval", "approve it first, or name another one with --to")
+	case v.Approval != nil && v.Approval.Verdict != models.VerdictPass:
+		return refuse("version "+version+" was not approved: "+decided(*v.Approval), "name another one with --to")
 	case s.withoutEndpoint(*v) != "":
 		return refuse("version "+version+" can't take over: "+s.withoutEndpoint(*v), "name another one with --to")
 	default:
