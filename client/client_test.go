@@ -157,7 +157,7 @@ func TestFollow(t *testing.T) {
 		"  train     checkpoint passed over: step-12: damaged",
 		"  train     attempt 2, from step 10",
 		"  train     training, [##########..........] step 20 of 40, loss 0.41",
-		"  train     ended after 7.0s: 40 steps on 2 devices, 1 restarts",
+		"  train     ended after 7.0s: 40 steps on 2 devices, 1 restart",
 		"  train     20 GPU-seconds leased: starting 2 (10 %), computing 12 (60 %), checkpointing 1 (5 %), lost 5 (25 %); waited for 3 before",
 		"  rollout   started",
 		"  rollout   waiting for 30 more requests",
