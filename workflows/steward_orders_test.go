@@ -174,8 +174,10 @@ func TestOperatorsRollBackEndsARunningCanary(t *testing.T) {
 	h.servers("ready")
 	h.OnActivity("ReadArms", mock.Anything, mock.Anything).After(time.Minute).Return(models.ArmReading{}, nil) // no traffic
 	h.at(time.Second, models.SignalRollOut, models.RollOutRequest{RequestID: "r", ReplyTo: "l", Version: "3"})
+	stay := order[models.RollBackResult](h, 30*time.Second, models.UpdateRollBack, models.RollBackOrder{RequestID: "stay", To: "2", By: "ada", Reason: "stay"})
 	done := order[models.RollBackResult](h, time.Minute, models.UpdateRollBack, goBack)
 	h.runSteward(h.holding(threeVersions()), time.Hour)
+	require.ErrorContains(t, stay.err, "version 2 is the champion (to end the rollout that is under way: temporal workflow cancel --workflow-id ")
 	require.NoError(t, done.err)
 	released := replies[models.RollOutReply](h, models.SignalRolledOut)
 	require.Len(t, released, 1)
