@@ -109,7 +109,7 @@ func TestEveryChangeIsFound(t *testing.T) {
 		"made anew, not the rest": {changed(4, func(r *models.Record) { r.By = "x"; r.Hash = r.Digest() }), 6, "record 6 names"},
 		"one left out":            {func(trail *Trail) { trail.Own = trail.Own[1:] }, 8, "record 8 follows record 6"},
 		"one twice":               {func(trail *Trail) { trail.Own = append(trail.Own[:1], trail.Own...) }, 7, "record 7 follows record 7"},
-		"archive left out":        {func(trail *Trail) { trail.Segments = nil }, 7, "record 7 follows record 0"},
+		"archive left out":        {func(trail *Trail) { trail.Segments = nil }, 7, "the first record here is number 7"},
 		"oldest part left out":    {func(trail *Trail) { trail.Segments = trail.Segments[1:] }, 5, "it is the oldest part and begins with record 5"},
 		"a part left out": {func(trail *Trail) {
 			trail.Segments[1].First = 6
@@ -141,7 +141,7 @@ func TestANotedHeadMustStillBeThere(t *testing.T) {
 	r.By = "somebody else"
 	trail.Own[2] = r.Follow(trail.Own[1].Sequence, trail.Own[1].Hash) // the chain holds in itself
 	require.True(t, trail.Verify().Holds())
-	require.Contains(t, trail.Verify(noted).Broken.Problem, "the chain was made anew")
+	require.Contains(t, trail.Verify(noted).Broken.Problem, "the chain was made anew, or ends before it")
 }
 
 func TestDamagedArchive(t *testing.T) {
@@ -276,7 +276,7 @@ func TestVerifyExport(t *testing.T) {
 
 	report, err = VerifyExport(bytes.NewReader(export(all[1:])))
 	require.NoError(t, err)
-	require.Contains(t, report.Broken.Problem, "record 2 follows record 0: records are missing")
+	require.Contains(t, report.Broken.Problem, "the first record here is number 2: those before it are missing")
 
 	report, err = VerifyExport(bytes.NewReader(export(all)), "00")
 	require.NoError(t, err)

@@ -128,7 +128,7 @@ func headOf(records []models.Record) string {
 func missing(records []models.Record, seen []string) *Break {
 	for _, hash := range seen {
 		if !slices.ContainsFunc(records, func(r models.Record) bool { return r.Hash == hash }) {
-			return &Break{Problem: fmt.Sprintf("no record has the hash %s, which was noted earlier: the chain was made anew", hash)}
+			return &Break{Problem: fmt.Sprintf("no record has the hash %s, which was noted earlier: the chain was made anew, or ends before it", hash)}
 		}
 	}
 	return nil

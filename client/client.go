@@ -17,6 +17,7 @@ import (
 	"os"
 	"time"
 
+	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	sdk "go.temporal.io/sdk/client"
@@ -195,17 +196,38 @@ func (c *Client) PrintStatus(ctx context.Context, workflowID string, out io.Writ
 		return err
 	}
 	story := newNarrator(execution.GetStartTime().AsTime())
-	return printLines(out, story.tell(seen, time.Now()))
+	lines := story.tell(seen, time.Now())
+	if execution.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		lines = append(lines, c.ending(ctx, workflowID, story, execution.GetCloseTime().AsTime())...)
+	}
+	return printLines(out, lines)
+}
+
+// ending tells how a lifecycle that runs no more has ended.
+func (c *Client) ending(ctx context.Context, workflowID string, story *narrator, at time.Time) []string {
+	var result models.LifecycleResult
+	if err := c.temporal.GetWorkflow(ctx, workflowID, "").Get(ctx, &result); err != nil {
+		return []string{failureOf(workflowID, err).Error()}
+	}
+	return story.tellResult(result, at)
 }
 
 // queryTimeout is longer than a worker needs to replay a lifecycle, and short
-// enough to tell a person that no worker answers.
-const queryTimeout = 10 * time.Second
+// enough to tell a person that no worker answers. The server itself gives up
+// after a few seconds on a worker that died, before it asks another: so a query
+// is made queryTries times.
+const (
+	queryTimeout = 20 * time.Second
+	queryTries   = 3
+)
 
 func (c *Client) query(ctx context.Context, workflowID string, status any) error {
 	asking, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	value, err := c.temporal.QueryWorkflow(asking, workflowID, "", models.StatusQuery)
+	for try := 1; try < queryTries && err != nil && noAnswer(err) && asking.Err() == nil; try++ {
+		value, err = c.temporal.QueryWorkflow(asking, workflowID, "", models.StatusQuery)
+	}
 	if err != nil {
 		if ctx.Err() == nil && noAnswer(err) {
 			return fmt.Errorf("no worker answers for %s: is `mainspring worker` running? %w", workflowID, err)

@@ -157,7 +157,7 @@ func TestFollow(t *testing.T) {
 		"  train     checkpoint passed over: step-12: damaged",
 		"  train     attempt 2, from step 10",
 		"  train     training, [##########..........] step 20 of 40, loss 0.41",
-		"  train     ended after 7.0s: 40 steps on 2 devices, 1 restarts",
+		"  train     ended after 7.0s: 40 steps on 2 devices, 1 restart",
 		"  train     20 GPU-seconds leased: starting 2 (10 %), computing 12 (60 %), checkpointing 1 (5 %), lost 5 (25 %); waited for 3 before",
 		"  rollout   started",
 		"  rollout   waiting for 30 more requests",
@@ -273,6 +273,40 @@ func TestPrintStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkLines(t, out.String(), []string{"  prepare   started", "  prepare   waiting for rows"})
+}
+
+// TestPrintStatusOfWhatHasEnded: the outcome is what somebody looks for.
+func TestPrintStatusOfWhatHasEnded(t *testing.T) {
+	over := scene{ended: true, status: map[string]any{testLifecycle: models.LifecycleStatus{Stage: models.StageDone}}}
+	server := newFakeServer(over)
+	server.result = models.LifecycleResult{Model: "delay", Version: "3", Promoted: true, Reason: "it was better"}
+	var out bytes.Buffer
+	if err := newTestClient(t, server).PrintStatus(t.Context(), testLifecycle, &out); err != nil {
+		t.Fatal(err)
+	}
+	checkLines(t, out.String(), []string{"  done      delay version 3 promoted: it was better"})
+
+	out.Reset()
+	server = newFakeServer(over)
+	server.failure = errors.New("no devices")
+	if err := newTestClient(t, server).PrintStatus(t.Context(), testLifecycle, &out); err != nil {
+		t.Fatal(err)
+	}
+	checkLines(t, out.String(), []string{"lifecycle " + testLifecycle + " failed:", "  no devices"})
+}
+
+// TestStatusSurvivesAWorkerThatDied: the server gives up on it once.
+func TestStatusSurvivesAWorkerThatDied(t *testing.T) {
+	late := scene{err: serviceerror.NewDeadlineExceeded("late")}
+	good := scene{status: map[string]any{testLifecycle: models.LifecycleStatus{Version: "3"}}}
+	status, err := newTestClient(t, newFakeServer(late, late, good)).Status(t.Context(), testLifecycle)
+	if err != nil || status.Version != "3" {
+		t.Errorf("%+v, %v", status, err)
+	}
+	_, err = newTestClient(t, newFakeServer(late, late, late, good)).Status(t.Context(), testLifecycle)
+	if err == nil || !strings.Contains(err.Error(), "no worker answers for "+testLifecycle) {
+		t.Errorf("error = %v", err)
+	}
 }
 
 func TestPrintStatusOfOthers(t *testing.T) {

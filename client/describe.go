@@ -3,7 +3,9 @@ package client
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mainspring-ml/mainspring/models"
@@ -56,9 +58,9 @@ func describeSnapshot(snapshot models.Snapshot) string {
 }
 
 func describeTraining(training models.TrainResult) string {
-	text := fmt.Sprintf("%d steps on %d devices", training.Steps, len(training.Devices))
+	text := count(training.Steps, "step", "steps") + " on " + count(len(training.Devices), "device", "devices")
 	if training.Restarts > 0 {
-		text += fmt.Sprintf(", %d restarts", training.Restarts)
+		text += ", " + count(training.Restarts, "restart", "restarts")
 	}
 	if training.RunURL != "" {
 		text += ", " + training.RunURL
@@ -70,14 +72,37 @@ func describeTraining(training models.TrainResult) string {
 // and not at all where nothing was measured.
 func describeFigure(check models.GateCheck) string {
 	f := check.Figure
+	none := f == models.Estimate{}
 	switch {
-	case f == models.Estimate{}:
-		return "-"
+	case none && (check.Verdict == models.VerdictInconclusive || check.Name == "gain over the champion"):
+		return "-" // not measured, or there is no champion; a figure of 0 is one
 	case f.Low == f.High:
-		return fmt.Sprintf("%.6g", f.Value)
+		return significant(f.Value)
 	default:
 		return fmt.Sprintf("%.4f [%.4f, %.4f]", f.Value, f.Low, f.High)
 	}
+}
+
+// significant writes a number with four digits that count, and never as a power
+// of ten.
+func significant(v float64) string {
+	places := 3
+	for size := math.Abs(v); size >= 10 && places > 0; size /= 10 {
+		places--
+	}
+	text := strconv.FormatFloat(v, 'f', places, 64)
+	if strings.Contains(text, ".") {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	return text
+}
+
+// count writes how many there are of something.
+func count[N int | int64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func describeRanks(progress models.RankProgress) string {

@@ -53,10 +53,10 @@ func GateTable(gate models.GateVerdict) []string {
 		lines = append(lines, fmt.Sprintf("and %d more checks of slices that did not pass; the version's page in MLflow has them all", notShown))
 	}
 	if passed > 0 {
-		lines = append(lines, fmt.Sprintf("%d checks of slices passed", passed))
+		lines = append(lines, count(passed, "check", "checks")+" of slices passed")
 	}
 	if informing > 0 {
-		lines = append(lines, fmt.Sprintf("%d slices are too small to be judged", informing))
+		lines = append(lines, count(informing, "slice", "slices")+" not judged: too few rows or blocks")
 	}
 	return lines
 }

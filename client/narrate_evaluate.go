@@ -64,19 +64,22 @@ func interval(format string, e models.Estimate) string {
 	return text
 }
 
+// blocksNeeded is how many blocks a slice needs to be judged by the gate.
+const blocksNeeded = 5
+
 func describeSlices(all []models.SliceEvidence) string {
 	if len(all) == 0 {
 		return ""
 	}
 	judged := 0
 	for _, s := range all {
-		if s.Judged {
+		if s.Judged && s.Blocks >= blocksNeeded {
 			judged++
 		}
 	}
-	text := fmt.Sprintf("%d slices judged", judged)
+	text := count(judged, "slice", "slices") + " judged"
 	if few := len(all) - judged; few > 0 {
-		text += fmt.Sprintf(", %d have too few rows", few)
+		text += fmt.Sprintf(", %d not: too few rows or blocks", few)
 	}
 	return text
 }
@@ -84,7 +87,7 @@ func describeSlices(all []models.SliceEvidence) string {
 func describeServing(s models.ServingFigures) string {
 	text := fmt.Sprintf("served by %s: %s", s.Runtime, size(s.SizeBytes))
 	if l := s.Latency; l != nil {
-		text += fmt.Sprintf(", one row in %.3g ms (median), %.3g ms (99 of 100), of %d", l.P50Millis, l.P99Millis, l.Requests)
+		text += fmt.Sprintf(", one row in %s ms (median), %s ms (99 of 100), of %d", significant(l.P50Millis), significant(l.P99Millis), l.Requests)
 	}
 	return text
 }

@@ -21,15 +21,15 @@ func TestEvaluationIsToldWithItsGains(t *testing.T) {
 		Candidate: map[models.Metric]models.Estimate{models.LogLoss: around(0.4, 0.01), models.AUC: around(0.7, 0.02), models.F1: {Value: 0.5, Low: 0.5, High: 0.5}},
 		Champion:  map[models.Metric]models.Estimate{models.LogLoss: around(0.43, 0.01), models.AUC: around(0.69, 0.02)},
 		Gains:     map[models.Metric]models.Estimate{models.LogLoss: around(0.03, 0.01), models.AUC: around(-0.01, 0.02)},
-		Slices:    []models.SliceEvidence{{Judged: true}, {Judged: true}, {}},
-		Serving:   &models.ServingFigures{Runtime: models.RuntimeONNX, SizeBytes: 3 << 20, Latency: &models.Latency{Requests: 200, P50Millis: 0.41, P99Millis: 1.2}},
+		Slices:    []models.SliceEvidence{{Judged: true, Blocks: 14}, {Judged: true, Blocks: 5}, {Judged: true, Blocks: 2}, {}},
+		Serving:   &models.ServingFigures{Runtime: models.RuntimeONNX, SizeBytes: 3 << 20, Latency: &models.Latency{Requests: 200, P50Millis: 1203.7, P99Millis: 59.3247}},
 	}
 	want := []string{
 		"log_loss             0.4000 [0.3900, 0.4100]    champion 0.4300   gain +0.0300 [+0.0200, +0.0400]",
 		"auc                  0.7000 [0.6800, 0.7200]    champion 0.6900   gain -0.0100 [-0.0300, +0.0100]",
 		"f1                   0.5000",
-		"2 slices judged, 1 have too few rows",
-		"served by onnx: 3.0 MiB, one row in 0.41 ms (median), 1.2 ms (99 of 100), of 200",
+		"2 slices judged, 2 not: too few rows or blocks",
+		"served by onnx: 3.0 MiB, one row in 1204 ms (median), 59.32 ms (99 of 100), of 200",
 	}
 	require.Equal(t, want, metricTable(spec, e))
 
@@ -58,8 +58,8 @@ func TestGateTableShowsWhatDecidedFirst(t *testing.T) {
 		"log_loss in carrier=B6       fail         0.5000 [0.4000, 0.6000]    ≤ 0.4",
 		"auc                          inconclusive 0.5000 [0.4000, 0.6000]    ≤ 0.4",
 		"brier                        pass         0.5000 [0.4000, 0.6000]    ≤ 0.4",
-		"1 checks of slices passed",
-		"1 slices are too small to be judged",
+		"1 check of slices passed",
+		"1 slice not judged: too few rows or blocks",
 	}, GateTable(gate))
 
 	gate.Checks = nil
@@ -70,6 +70,22 @@ func TestGateTableShowsWhatDecidedFirst(t *testing.T) {
 	require.Len(t, table, slicesShown+1)
 	require.Contains(t, table[0], "log_loss gain over the champion in carrier=00 inconclusive ")
 	require.Contains(t, table[slicesShown], "and 38 more checks of slices that did not pass")
+}
+
+// TestFiguresAreShort: a figure of 0 is one, and what was not measured is not.
+func TestFiguresAreShort(t *testing.T) {
+	exactly := func(v float64) models.Estimate { return models.Estimate{Value: v, Low: v, High: v} }
+	for want, check := range map[string]models.GateCheck{
+		"0":     {Name: "log_loss gain over the champion", Verdict: models.VerdictFail},
+		"-":     {Name: "gain over the champion", Verdict: models.VerdictPass},
+		" -":    {Name: "latency p99 (ms)", Verdict: models.VerdictInconclusive},
+		"14":    {Name: "held-out blocks", Verdict: models.VerdictPass, Figure: exactly(14)},
+		"0.128": {Name: "model size (MiB)", Verdict: models.VerdictPass, Figure: exactly(0.128423)},
+		"59.32": {Name: "latency p99 (ms)", Verdict: models.VerdictPass, Figure: exactly(59.3247)},
+		"12000": {Name: "latency p99 (ms)", Verdict: models.VerdictFail, Figure: exactly(12000)},
+	} {
+		require.Equal(t, strings.TrimSpace(want), describeFigure(check))
+	}
 }
 
 // TestApprovalIsTold: who is asked for what, until when and how to answer; then

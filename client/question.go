@@ -9,6 +9,9 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
+// moment writes a time as people read it, with its zone.
+func moment(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05Z") }
+
 // Question is a version that waits for a person, with what it is decided on.
 type Question struct {
 	Pending models.PendingApproval `json:"pending"`
@@ -100,7 +103,7 @@ func fate(status models.StewardStatus, version string) string {
 	}
 	for i := len(status.Records) - 1; i >= 0; i-- {
 		if r := status.Records[i]; r.Version == version {
-			return fmt.Sprintf("has as its last record %q, %s", r.Action, r.At.UTC().Format(time.DateTime))
+			return fmt.Sprintf("has as its last record %q, %s", r.Action, moment(r.At))
 		}
 	}
 	if known == nil {
@@ -122,7 +125,7 @@ func describeApproval(a models.Approval) string {
 		text += " by " + a.By
 	}
 	if !a.At.IsZero() {
-		text += " on " + a.At.UTC().Format(time.DateTime)
+		text += " on " + moment(a.At)
 	}
 	if a.Reason != "" {
 		text += ": " + a.Reason

@@ -143,7 +143,10 @@ func (c *Client) noSteward(ctx context.Context, model string) error {
 	}
 	if len(known) > 0 {
 		const most = 10
-		return fmt.Errorf("%s; there are %s", text, strings.Join(known[:min(len(known), most)], ", "))
+		if more := len(known) - most; more > 0 {
+			return fmt.Errorf("%s; there are %s and %d more", text, strings.Join(known[:most], ", "), more)
+		}
+		return fmt.Errorf("%s; there are %s", text, strings.Join(known, ", "))
 	}
 	return errors.New(text)
 }

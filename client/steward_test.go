@@ -128,10 +128,10 @@ func TestNothingWaits(t *testing.T) {
 		want    string
 	}{
 		"nothing": {"", models.StewardStatus{StewardState: state, Doing: "rolling out version 4", Waiting: "the promotion of version 4 waits"},
-			"no version of delay waits for approval; its champion is version 2, and version 3, the newest, was rejected by kim on 2026-11-25 12:00:00: JFK; the steward is rolling out version 4; the promotion of version 4 waits"},
+			"no version of delay waits for approval; its champion is version 2, and version 3, the newest, was rejected by kim on 2026-11-25 12:00:00Z: JFK; the steward is rolling out version 4; the promotion of version 4 waits"},
 		"empty":    {"", models.StewardStatus{}, "no version of delay waits for approval; it has no champion"},
-		"decided":  {"3", models.StewardStatus{StewardState: state}, "version 3 of delay does not wait for approval: it was rejected by kim on 2026-11-25 12:00:00: JFK; its champion is version 2"},
-		"recorded": {"1", models.StewardStatus{StewardState: state}, `it has as its last record "promoted", 2026-11-25 12:00:00`},
+		"decided":  {"3", models.StewardStatus{StewardState: state}, "version 3 of delay does not wait for approval: it was rejected by kim on 2026-11-25 12:00:00Z: JFK; its champion is version 2"},
+		"recorded": {"1", models.StewardStatus{StewardState: state}, `it has as its last record "promoted", 2026-11-25 12:00:00Z`},
 		"silent":   {"2", models.StewardStatus{StewardState: state}, "it is registered, and nobody was asked about it"},
 		"unknown":  {"9", models.StewardStatus{StewardState: state}, "it is not known to the steward"},
 	} {

@@ -91,6 +91,8 @@ func (r Record) Follow(sequence int64, hash string) Record {
 func VerifyRecords(records []Record, sequence int64, hash string) error {
 	for _, r := range records {
 		switch {
+		case sequence == 0 && r.Sequence > 1:
+			return fmt.Errorf("the first record here is number %d: those before it are missing", r.Sequence)
 		case r.Sequence != sequence+1:
 			return fmt.Errorf("record %d follows record %d: records are missing or were added", r.Sequence, sequence)
 		case r.Previous != hash:

@@ -73,7 +73,7 @@ func TestRecordsMissingAddedOrRewrittenAreFound(t *testing.T) {
 		says   string
 	}{
 		"one is missing":       {func(r []models.Record) []models.Record { return slices.Delete(r, 1, 2) }, "record 3 follows record 1"},
-		"the first is missing": {func(r []models.Record) []models.Record { return r[1:] }, "record 2 follows record 0"},
+		"the first is missing": {func(r []models.Record) []models.Record { return r[1:] }, "the first record here is number 2"},
 		"one is there twice":   {func(r []models.Record) []models.Record { return slices.Insert(r, 1, r[1]) }, "record 2 follows record 2"},
 		"two changed places": {func(r []models.Record) []models.Record {
 			r[1], r[2] = r[2], r[1]

@@ -53,3 +53,13 @@ func (m Metric) HigherIsBetter() bool {
 	}
 	return false
 }
+
+// highest is the largest figure that the metric can have; false: there is none.
+func (m Metric) highest() (float64, bool) {
+	switch m {
+	case AUC, PRAUC, Accuracy, F1, CalibrationError, R2:
+		return 1, true
+	case LogLoss, Brier, RMSE, MAE, Pinball:
+	}
+	return 0, false
+}

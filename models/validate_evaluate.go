@@ -58,12 +58,23 @@ func (s section) checkLimits(field string, limits []MetricLimit, task Task, allo
 		item.checkMetric(limit.Metric, task)
 		item.check(!seen[limit.Metric], "metric", "write one limit with min and max", "%q has a limit already", limit.Metric)
 		checkBounds(item, "", limit.Min, limit.Max)
+		item.checkReach(limit)
 		if !slices.Contains(allowed, AtValue) && limit.At == AtValue {
 			item.add("at", "drop it", "is %q; slices are always judged by interval", limit.At)
 		} else {
 			oneOf(item, "at", limit.At, allowed...)
 		}
 		seen[limit.Metric] = true
+	}
+}
+
+// checkReach refuses a limit that no model can keep, such as a percentage.
+func (s section) checkReach(limit MetricLimit) {
+	if highest, bounded := limit.Metric.highest(); bounded && limit.Min != nil && *limit.Min > highest {
+		s.add("min", "write a share, such as 0.9 for 90 %", "is %v, and %s is never above %v", *limit.Min, limit.Metric, highest)
+	}
+	if limit.Metric != R2 && limit.Max != nil && *limit.Max < 0 {
+		s.add("max", "", "is %v, and %s is never below 0", *limit.Max, limit.Metric)
 	}
 }
 

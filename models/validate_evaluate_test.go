@@ -42,6 +42,11 @@ func TestValidateEvaluate(t *testing.T) {
 				"evaluate.champion.margin: is -1; it must not be below 0\n" +
 				"evaluate.champion.level: is 0.5; it must be above 0 and below 0.5\n" +
 				"evaluate.champion.resamples: is 5; it must be between 100 and 1000000"},
+		"limits out of reach": {func(s *LifecycleSpec) {
+			s.Evaluate.Limits = []MetricLimit{{Metric: Accuracy, Min: f(90)}, {Metric: AUC, Min: f(1)}, {Metric: LogLoss, Max: f(-0.1)}}
+		},
+			"evaluate.limits[0].min: is 90, and accuracy is never above 1 (write a share, such as 0.9 for 90 %)\n" +
+				"evaluate.limits[2].max: is -0.1, and log_loss is never below 0"},
 		"metric of another task": {func(s *LifecycleSpec) { s.Evaluate.Champion.Metric = RMSE },
 			"evaluate.champion.metric: is \"rmse\"" + binaryMetrics + " (rmse is a metric of task regression; set data.task if that is meant)"},
 		"metric nobody heard of": {func(s *LifecycleSpec) { s.Evaluate.Champion.Metric = "happiness" },

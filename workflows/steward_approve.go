@@ -33,7 +33,7 @@ func (s *steward) askApproval(ctx workflow.Context, request models.ApprovalReque
 		until := asked.Add(cmp.Or(request.Spec.Timeout.Std(), approvalStands))
 		s.state.Approvals = append(s.state.Approvals, models.PendingApproval{Request: request, Asked: asked, Until: until})
 		s.record(ctx, models.Record{Action: models.ActionApprovalAsked, Version: request.Version, By: request.ReplyTo,
-			Reason:   fmt.Sprintf("%s may answer until %s", approvers(request.Spec), until.UTC().Format(time.DateTime)),
+			Reason:   fmt.Sprintf("%s may answer until %s", approvers(request.Spec), moment(until)),
 			Evidence: evidenceOf(*version, version.Candidate.Gate.Verdict)})
 	}
 }

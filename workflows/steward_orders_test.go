@@ -139,6 +139,12 @@ func TestRollBackIsRefusedBeforeItBegins(t *testing.T) {
 	deleted.Versions[0].Deleted = true
 	none := threeVersions()
 	none.Previous = ""
+	rejected := threeVersions()
+	rejected.Versions[2].Approval = &models.Approval{Version: "3", Verdict: models.VerdictFail, By: "kim", Reason: "too slow"}
+	expired := threeVersions()
+	expired.Versions[2].Approval = &models.Approval{Version: "3", Verdict: models.VerdictInconclusive, Reason: "nobody answered within 1h"}
+	asked := threeVersions()
+	asked.Approvals = []models.PendingApproval{{Request: question("3"), Until: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)}}
 	tests := map[string]struct {
 		state models.StewardState
 		order models.RollBackOrder
@@ -149,6 +155,9 @@ func TestRollBackIsRefusedBeforeItBegins(t *testing.T) {
 		"unknown":          {threeVersions(), models.RollBackOrder{To: "9", By: "a", Reason: "r"}, "not known"},
 		"deleted":          {deleted, models.RollBackOrder{By: "a", Reason: "r"}, "deleted in MLflow"},
 		"no previous":      {none, models.RollBackOrder{By: "a", Reason: "r"}, "no previous"},
+		"rejected":         {rejected, models.RollBackOrder{To: "3", By: "a", Reason: "r"}, "version 3 was not approved: rejected by kim: too slow"},
+		"not decided":      {expired, models.RollBackOrder{To: "3", By: "a", Reason: "r"}, "version 3 was not approved: nobody answered within 1h"},
+		"still asked":      {asked, models.RollBackOrder{To: "3", By: "a", Reason: "r"}, "version 3 waits for an approval"},
 		"never registered": {models.StewardState{Model: "m"}, models.RollBackOrder{By: "a", Reason: "r"}, "no previous"},
 	}
 	for name, test := range tests {
@@ -167,8 +176,10 @@ func TestOperatorsRollBackEndsARunningCanary(t *testing.T) {
 	h.servers("ready")
 	h.OnActivity("ReadArms", mock.Anything, mock.Anything).After(time.Minute).Return(models.ArmReading{}, nil) // no traffic
 	h.at(time.Second, models.SignalRollOut, models.RollOutRequest{RequestID: "r", ReplyTo: "l", Version: "3"})
+	stay := order[models.RollBackResult](h, 30*time.Second, models.UpdateRollBack, models.RollBackOrder{RequestID: "stay", To: "2", By: "ada", Reason: "stay"})
 	done := order[models.RollBackResult](h, time.Minute, models.UpdateRollBack, goBack)
 	h.runSteward(h.holding(threeVersions()), time.Hour)
+	require.ErrorContains(t, stay.err, "version 2 is the champion (to end the rollout that is under way: temporal workflow cancel --workflow-id ")
 	require.NoError(t, done.err)
 	released := replies[models.RollOutReply](h, models.SignalRolledOut)
 	require.Len(t, released, 1)

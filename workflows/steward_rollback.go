@@ -35,18 +35,31 @@ func (s *steward) mayCrown(version string) error {
 	v := s.version(version)
 	switch {
 	case version == "":
-		return refuse("there is no previous champion", "name the version with --to")
+		return refuse("there is no previous champion", s.endRollout()+"name the version with --to")
 	case version == s.state.Champion:
-		return refuse("version "+version+" is the champion", "name another one with --to")
+		return refuse("version "+version+" is the champion", s.endRollout()+"name another one with --to")
 	case v == nil:
 		return refuse("version "+version+" is not known to the steward", "`mainspring audit` lists what it registered; it keeps the newest")
 	case v.Deleted:
 		return refuse("version "+version+" was deleted in MLflow", "name another one with --to")
+	case s.standing(version) >= 0:
+		return refuse("version "+version+" waits for an approval", "approve it first, or name another one with --to")
+	case v.Approval != nil && v.Approval.Verdict != models.VerdictPass:
+		return refuse("version "+version+" was not approved: "+decided(*v.Approval), "name another one with --to")
 	case s.withoutEndpoint(*v) != "":
 		return refuse("version "+version+" can't take over: "+s.withoutEndpoint(*v), "name another one with --to")
 	default:
 		return nil
 	}
+}
+
+// endRollout tells how to end the rollout that is under way, if there is one: who
+// wants the champion to have all traffic again may mean that.
+func (s *steward) endRollout() string {
+	for _, lifecycle := range workflow.DeterministicKeys(s.releases) {
+		return "to end the rollout that is under way: temporal workflow cancel --workflow-id " + lifecycle + "; or "
+	}
+	return ""
 }
 
 // orderRollBack makes the version champion again, in its turn. The order is

@@ -18,7 +18,7 @@ func (s *steward) status() models.StewardStatus {
 func (s *steward) waitingFor() (all []string) {
 	for _, p := range s.state.Approvals {
 		all = append(all, fmt.Sprintf("version %s waits for an approval by %s until %s: `mainspring approve %s %s` or `mainspring reject`",
-			p.Request.Version, approvers(p.Request.Spec), p.Until.UTC().Format(time.DateTime), s.state.Model, p.Request.Version))
+			p.Request.Version, approvers(p.Request.Spec), moment(p.Until), s.state.Model, p.Request.Version))
 	}
 	moved := s.championMoved()
 	for _, task := range s.state.Queue {
@@ -47,7 +47,7 @@ func (s *steward) show(ctx workflow.Context) {
 		p.linef("- waiting for a person: %s", w)
 	}
 	for _, d := range s.state.Differences {
-		p.linef("- %s (seen %s)", explain(d), d.Seen.UTC().Format(time.DateTime))
+		p.linef("- %s (seen %s)", explain(d), moment(d.Seen))
 	}
 	p.header("when", "what", "version", "by", "why")
 	for _, r := range lastOf(s.state.Records, 12) {
@@ -55,3 +55,6 @@ func (s *steward) show(ctx workflow.Context) {
 	}
 	p.show(ctx)
 }
+
+// moment writes a time as people read it, with its zone.
+func moment(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05Z") }

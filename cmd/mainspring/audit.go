@@ -149,6 +149,9 @@ func (f *auditFlags) verify(ctx context.Context, model string) (client.AuditRepo
 	if report.Model != "" && report.Model != model {
 		return report, fmt.Errorf("%s is of the model %s, not of %s", f.file, report.Model, model)
 	}
+	if report.Records == 0 && report.Broken == nil {
+		return report, fmt.Errorf("%s has no records: it is not an export of %s", f.file, model)
+	}
 	report.Model = model
 	return report, nil
 }

@@ -61,7 +61,7 @@ func (f *personFlags) rollBack(ctx context.Context, command *cobra.Command, c *c
 	if f.json {
 		return writeJSON(out, result)
 	}
-	_, err = fmt.Fprintf(out, "%s: version %s is champion again in place of %s (record %d of the audit trail)\n",
+	_, err = fmt.Fprintf(out, "%s: version %s is champion in place of %s (record %d of the audit trail)\n",
 		model, result.To, cmp.Or(result.From, "none"), result.Record)
 	return err
 }
@@ -75,9 +75,9 @@ func (f *personFlags) narrator(out io.Writer) func(string) {
 }
 
 func announceRollBack(model string, state models.StewardState, to string) string {
-	target := "version " + cmp.Or(to, state.Previous)
+	text := fmt.Sprintf("%s: the champion is %s", model, cmp.Or(state.Champion, "none"))
 	if to == "" && state.Previous == "" {
-		target = "the previous champion; none is recorded"
+		return text
 	}
-	return fmt.Sprintf("%s: the champion is %s; rolling back to %s", model, cmp.Or(state.Champion, "none"), target)
+	return text + "; rolling back to version " + cmp.Or(to, state.Previous)
 }

@@ -120,6 +120,11 @@ func printAliases(w io.Writer, model string, r models.AliasReport) error {
 	if len(r.Differences) == 0 {
 		return nil
 	}
+	if d, moved := differ[models.AliasChampion]; moved && d.Deleted && d.Found == "" && len(differ) == 1 {
+		_, err := fmt.Fprintf(w, "the champion can't be set back; the next version that is promoted takes its place, or an earlier one now:\n"+
+			"  mainspring rollback %s --to … --reason …\n", model)
+		return err
+	}
 	_, err := fmt.Fprintf(w, "not as recorded: %s\n  to set it back:            mainspring aliases %s --restore --reason …\n"+
 		"  to keep what MLflow has:   mainspring aliases %s --adopt --reason …   (traffic follows the champion)\n",
 		strings.Join(slices.Sorted(maps.Keys(differ)), ", "), model, model)

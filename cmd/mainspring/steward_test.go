@@ -128,6 +128,13 @@ not as recorded: champion, previous
 	require.NoError(t, printAliases(&out, "delay", models.AliasReport{Recorded: map[string]string{"champion": "2"}, Found: map[string]string{"champion": "2"}, CheckedAt: noon}))
 	require.NotContains(t, out.String(), "not as recorded")
 
+	// A champion that does not exist any more can't be restored.
+	out.Reset()
+	require.NoError(t, printAliases(&out, "delay", models.AliasReport{Recorded: map[string]string{"champion": "2"},
+		Differences: []models.AliasDifference{{Alias: "champion", Recorded: "2", Deleted: true}}, CheckedAt: noon}))
+	require.Contains(t, out.String(), "the champion can't be set back")
+	require.NotContains(t, out.String(), "--restore")
+
 	out.Reset()
 	require.NoError(t, printAliases(&out, "delay", models.AliasReport{CheckedAt: noon}))
 	require.Equal(t, "delay has no aliases, neither recorded nor in MLflow\n\ncompared 2026-11-25 12:00:00Z\n", out.String())
@@ -137,5 +144,5 @@ func TestRollBackIsAnnounced(t *testing.T) {
 	state := models.StewardState{Champion: "3", Previous: "2"}
 	require.Equal(t, "delay: the champion is 3; rolling back to version 2", announceRollBack("delay", state, ""))
 	require.Equal(t, "delay: the champion is 3; rolling back to version 1", announceRollBack("delay", state, "1"))
-	require.Equal(t, "delay: the champion is none; rolling back to the previous champion; none is recorded", announceRollBack("delay", models.StewardState{}, ""))
+	require.Equal(t, "delay: the champion is none", announceRollBack("delay", models.StewardState{}, ""))
 }

@@ -151,7 +151,7 @@ func checkNulls(spec models.DataSpec, summary models.PartitionSummary) []models.
 		}
 		results = append(results, models.CheckResult{
 			Check: CheckNulls, Column: c.Name, Passed: fraction <= limit, Figure: fraction, Limit: limit,
-			Message: fmt.Sprintf("column %q: %d of %d values are null (%.4g), at most %.4g allowed",
+			Message: fmt.Sprintf("column %q: %d of %d values are null or NaN (a share of %.4g), at most %.4g allowed",
 				c.Name, t.Nulls, t.Rows, fraction, limit),
 		})
 	}

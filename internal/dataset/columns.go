@@ -94,7 +94,12 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 func unusable(spec models.DataSpec, c models.Column, field Field, types []string) string {
 	text := fmt.Sprintf("column %q (%s) has type %s, but must be %s", c.Name, c.Role, described(field), strings.Join(types, " or "))
 	if c.Role == RoleLabel && field.Type == TypeString {
-		text += "; labels can be strings in task multiclass with data.classes, and this is task " + string(cmp.Or(spec.Task, models.TaskBinary))
+		text += "; labels can be strings in task multiclass with data.classes, and "
+		if spec.Task == models.TaskMulticlass {
+			text += "data.classes is empty"
+		} else {
+			text += "this is task " + string(cmp.Or(spec.Task, models.TaskBinary))
+		}
 	}
 	return text
 }

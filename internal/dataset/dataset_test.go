@@ -251,7 +251,7 @@ func TestChecksAreReportedTogether(t *testing.T) {
 	results, err := dataset.Check(s, dataset.Split(s, resolve(t, s), in).Summary)
 	wantError(t, "checks", err, models.KindDataCheckFailed,
 		"6 of 12 data checks failed", "32 training rows, at least 1000 wanted",
-		`column "carrier": 1 of 40 values are null (0.025), at most 0 allowed`,
+		`column "carrier": 1 of 40 values are null or NaN (a share of 0.025), at most 0 allowed`,
 		`column "distance": largest value 3900, at most 300 allowed`,
 		`column "late": 1 labels are neither 0 nor 1`,
 		`column "known": 1 labels are older than their event`,

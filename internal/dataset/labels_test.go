@@ -64,7 +64,7 @@ func TestLabelsOfTheTasks(t *testing.T) {
 		"an unknown class":   {taskSpec(models.TaskMulticlass, "cat", "dog"), texts("cat", "dog", "eel", "dgo"), []string{`column "late": 2 labels are none of the 2 classes, such as "dgo"`}},
 		"other letter case":  {taskSpec(models.TaskMulticlass, "cat", "dog"), texts("cat", "dog", "Cat"), []string{`1 labels are none of the 2 classes, such as "Cat"`}},
 		"one class":          {taskSpec(models.TaskMulticlass, "cat", "dog"), texts("dog", "dog", "cat"), []string{`column "late": every one of the 2 training rows has the class "dog", at least two classes are needed`}},
-		"a null":             {taskSpec(models.TaskMulticlass, "cat", "dog"), withNull, []string{`column "late": 1 of 4 values are null (0.25), at most 0 allowed`}},
+		"a null":             {taskSpec(models.TaskMulticlass, "cat", "dog"), withNull, []string{`column "late": 1 of 4 values are null or NaN (a share of 0.25), at most 0 allowed`}},
 		"numbers as names":   {taskSpec(models.TaskMulticlass, "1", "2"), floats(1, 2, 1), nil},
 		"numbers, not names": {taskSpec(models.TaskMulticlass, "1", "2"), whole(1, 2, 0), []string{`1 labels are none of the 2 classes, such as "0"`}},
 		"class numbers":      {taskSpec(models.TaskMulticlass), whole(0, 7, 3), nil},
@@ -74,7 +74,7 @@ func TestLabelsOfTheTasks(t *testing.T) {
 		"regression":         {taskSpec(models.TaskRegression), floats(-1.5, 2, 2), nil},
 		"whole numbers":      {taskSpec(models.TaskRegression), whole(5, 2, 2), nil},
 		"infinite":           {taskSpec(models.TaskRegression), floats(1, 2, math.Inf(1), math.Inf(-1)), []string{`column "late": 2 labels are no finite numbers, such as "+Inf"`}},
-		"not a number":       {taskSpec(models.TaskRegression), floats(1, 2, math.NaN(), 3), []string{`column "late": 1 of 4 values are null (0.25)`}},
+		"not a number":       {taskSpec(models.TaskRegression), floats(1, 2, math.NaN(), 3), []string{`column "late": 1 of 4 values are null or NaN (a share of 0.25)`}},
 		"all equal":          {taskSpec(models.TaskRegression), floats(2, 2, 2, 1), []string{`column "late": every one of the 3 training rows has the label 2, different ones are needed`}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestLabelTypes(t *testing.T) {
 	}{
 		"binary": {taskSpec(models.TaskBinary), "string",
 			`column "late" (label) has type string, but must be int64 or bool or float64; labels can be strings in task multiclass with data.classes, and this is task binary`},
-		"class numbers": {taskSpec(models.TaskMulticlass), "string", `but must be int64 or float64; labels can be strings in task multiclass with data.classes`},
+		"class numbers": {taskSpec(models.TaskMulticlass), "string", `but must be int64 or float64; labels can be strings in task multiclass with data.classes, and data.classes is empty`},
 		"regression":    {taskSpec(models.TaskRegression), "bool", `column "late" (label) has type bool, but must be int64 or float64`},
 		"classes":       {taskSpec(models.TaskMulticlass, "a", "b"), "timestamp", `but must be string or int64 or float64`},
 	} {

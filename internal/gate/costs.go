@@ -45,7 +45,7 @@ func untimed(latency models.Latency, least int) string {
 	case latency.Requests <= 0:
 		return "the runtime did not measure it"
 	case latency.Requests < least:
-		return fmt.Sprintf("only %d rows were timed, %d are needed", latency.Requests, least)
+		return fmt.Sprintf("only %d rows were timed, with a median of %.4g ms; %d are needed", latency.Requests, latency.P50Millis, least)
 	default:
 		return ""
 	}

@@ -121,7 +121,7 @@ func TestRules(t *testing.T) {
 		"fast enough at the end": {serving(0, 9*time.Millisecond, 0), nil, "latency p99 (ms)", pass, "≤ 9"},
 		"too slow at the end":    {serving(0, 8*time.Millisecond, 0), nil, "latency p99 (ms)", fail, "≤ 8"},
 		"nothing timed":          {serving(0, 8*time.Millisecond, 0), func(e *models.Evaluation) { e.Serving.Latency = nil }, "latency p99 (ms)", unsure, "≤ 8; not measured: the runtime did not measure it"},
-		"too few rows timed":     {serving(0, 8*time.Millisecond, 0), func(e *models.Evaluation) { e.Serving.Latency.Requests = 99 }, "latency p99 (ms)", unsure, "≤ 8; not measured: only 99 rows were timed, 100 are needed"},
+		"too few rows timed":     {serving(0, 8*time.Millisecond, 0), func(e *models.Evaluation) { e.Serving.Latency.Requests = 99 }, "latency p99 (ms)", unsure, "≤ 8; not measured: only 99 rows were timed, with a median of 1.5 ms; 100 are needed"},
 		"a median needs fewer":   {serving(time.Second, 0, 0), func(e *models.Evaluation) { e.Serving.Latency.Requests = 1 }, "latency p50 (ms)", pass, "≤ 1000"},
 		"time is not a number":   {serving(time.Second, 0, 0), func(e *models.Evaluation) { e.Serving.Latency.P50Millis = math.NaN() }, "latency p50 (ms)", unsure, "≤ 1000; not measured: it is not a number"},
 		"small enough":           {serving(0, 0, 3<<20), nil, "model size (MiB)", pass, "≤ 3"},

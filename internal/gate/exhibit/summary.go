@@ -35,7 +35,7 @@ func worst(all []models.SliceEvidence, m models.Metric) ([]models.SliceSummary, 
 	var judged []models.SliceSummary
 	for _, s := range all {
 		figure, ok := s.Candidate[m]
-		if !s.Judged || !ok {
+		if !s.Judged || s.Blocks < gate.MinBlocks || !ok {
 			continue
 		}
 		summary := models.SliceSummary{Slice: gate.SliceName(s), Rows: s.Rows, Candidate: figure, Gain: s.Gain}

@@ -68,7 +68,7 @@ func verdictWord(v models.Verdict) string {
 
 func checkFigure(c models.GateCheck) string {
 	switch {
-	case c.Figure == models.Estimate{} && c.Verdict == models.VerdictInconclusive:
+	case c.Figure == models.Estimate{} && (c.Verdict == models.VerdictInconclusive || c.Limit == gate.FirstVersion):
 		return "–"
 	case c.Figure.Low == c.Figure.High:
 		return fmt.Sprintf("%.6g", c.Figure.Value)
@@ -137,8 +137,11 @@ func (e Evidence) slicesTable(p *page) {
 	p.header(cells...)
 	for _, s := range e.Evaluation.Slices {
 		name := plain(gate.SliceName(s))
-		if !s.Judged {
+		switch {
+		case !s.Judged:
 			name += " (too few rows)"
+		case s.Blocks < gate.MinBlocks:
+			name += " (too few blocks to be judged)"
 		}
 		cells := []string{name, grouped(s.Rows), fmt.Sprint(s.Blocks), figureOf(s.Candidate, e.metric(), interval)}
 		if e.compared() {
