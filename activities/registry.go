@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -33,6 +34,13 @@ func (r *Registry) ClaimModel(ctx context.Context, request models.ClaimModelRequ
 	claim, err := r.MLflow.ClaimModel(ctx, mlflow.ClaimRequest{
 		Model: request.Model, Description: fitted(request.ModelNote, ""), Owner: owner, TakeOver: request.TakeOver, Now: time.Now(),
 	})
+	var held *mlflow.Error
+	if errors.Is(err, mlflow.ErrHeld) && errors.As(err, &held) {
+		return models.ClaimModelResult{}, &models.Error{
+			Kind: models.KindNotOwner, Subject: "model " + request.Model, Message: held.Message + ", and one steward at a time may write",
+			Hint: fmt.Sprintf("if that one is gone for good: `mainspring aliases %s --take-over --reason …`", request.Model),
+		}
+	}
 	if err != nil {
 		return models.ClaimModelResult{}, trackingFailure(err)
 	}

@@ -2,11 +2,13 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mainspring-ml/mainspring/models"
@@ -113,7 +115,7 @@ func (s *Stack) secondSteward(ctx context.Context, slot *Slot) (string, error) {
 		return "", fmt.Errorf("the second steward was not refused: %+v", result)
 	}
 	refusal := rootOf(err)
-	if err := mentions(refusal, "held by", "take its model over"); err != nil {
+	if err := mentions(refusal, "held by", "mainspring aliases "+model+" --take-over"); err != nil {
 		return "", err
 	}
 	return refusal, slot.Verify(ctx, model, want)
@@ -184,11 +186,11 @@ func told(records []models.Record) (lines []string) {
 
 // rootOf is what failed, without Temporal's wrapping.
 func rootOf(err error) string {
-	text := err.Error()
-	if i := strings.LastIndex(text, "(type: "); i >= 0 {
-		return strings.TrimSpace(text[:i])
+	var application *temporal.ApplicationError
+	if errors.As(err, &application) {
+		return application.Message()
 	}
-	return text
+	return err.Error()
 }
 
 // mentions wants words in a text that people read.
