@@ -91,6 +91,8 @@ func within(limit models.MetricLimit, figure models.Estimate) models.Verdict {
 		high = *limit.Max
 	}
 	switch {
+	case limit.Min == nil && limit.Max == nil:
+		return models.VerdictInconclusive // what is asked is not known
 	case figure.Low >= low && figure.High <= high:
 		return models.VerdictPass
 	case figure.High < low || figure.Low > high:

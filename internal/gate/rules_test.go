@@ -85,6 +85,7 @@ func TestRules(t *testing.T) {
 		"interval below a minimum":     {limit(models.AUC, number(0.83), nil, models.AtInterval), nil, "auc", fail, "≥ 0.83 with all of its interval"},
 		"interval of too few blocks":   {limit(models.LogLoss, nil, number(0.9), models.AtInterval), few, "log_loss", unsure, "≤ 0.9 with all of its interval"},
 		"value of too few blocks":      {limit(models.LogLoss, nil, number(0.9), ""), few, "log_loss", pass, "≤ 0.9"},
+		"limit without bounds":         {limit(models.LogLoss, nil, nil, ""), nil, "log_loss", unsure, "no limit"},
 		"metric that is missing":       {limit(models.Brier, nil, number(1), ""), nil, "brier", unsure, "≤ 1; not measured: the held-out rows don't give it"},
 		"metric of another task":       {limit(models.RMSE, nil, number(1), ""), nil, "rmse", unsure, "≤ 1; not measured: rmse is no metric of task binary"},
 		"metric that is infinite":      {limit(models.LogLoss, nil, number(1), ""), func(e *models.Evaluation) { e.Candidate[models.LogLoss] = models.Estimate{High: math.Inf(1)} }, "log_loss", unsure, "≤ 1; not measured: it is not a number"},

@@ -30,7 +30,7 @@ type tick struct {
 // ticks are round numbers, about n of them.
 func (a axis) ticks(n int) []tick {
 	span := a.to - a.from
-	if !(span > 0) {
+	if !(span > 1e-300) { // a point, or too near to one to be divided
 		return []tick{{a.from, strconv.FormatFloat(a.from, 'g', 4, 64)}}
 	}
 	magnitude := math.Pow(10, math.Floor(math.Log10(span/float64(n))))
@@ -42,16 +42,27 @@ func (a axis) ticks(n int) []tick {
 		}
 	}
 	digits := max(0, int(-math.Floor(math.Log10(step)+1e-9)))
+	first := math.Ceil(a.from/step-1e-9) + 0 // adding 0 makes a 0 of -0
 	var ticks []tick
-	// Adding 0 makes a 0 of -0.
-	for i := math.Ceil(a.from/step-1e-9) + 0; i*step <= a.to+step*1e-9; i++ {
-		label := strconv.FormatFloat(i*step, 'f', digits, 64)
-		if digits == 0 {
-			label = grouped(int64(math.Round(i * step)))
+	for k := range n + 2 { // counted: where steps are less than rounding, adding one changes nothing
+		v := (first + float64(k)) * step
+		if v > a.to+step*1e-9 {
+			break
 		}
-		ticks = append(ticks, tick{i * step, label})
+		ticks = append(ticks, tick{v, tickLabel(v, digits)})
 	}
 	return ticks
+}
+
+func tickLabel(v float64, digits int) string {
+	switch {
+	case math.Abs(v) >= 1e15 || digits > 15:
+		return strconv.FormatFloat(v, 'g', 4, 64)
+	case digits == 0:
+		return grouped(int64(math.Round(v)))
+	default:
+		return strconv.FormatFloat(v, 'f', digits, 64)
+	}
 }
 
 // dates are at most n ticks at midnight, of an axis of Unix seconds.
@@ -66,6 +77,10 @@ func (a axis) dates(n int) []tick {
 	return ticks
 }
 
+// alike is the share of a value below which a difference from it is rounding:
+// the mean losses of a model that always says the same differ in the last digit.
+const alike = 1e-9
+
 // spanning is an axis with a little air around the values.
 func spanning(values []float64, begin, end float64) axis {
 	if len(values) == 0 {
@@ -76,7 +91,7 @@ func spanning(values []float64, begin, end float64) axis {
 		low, high = min(low, v), max(high, v)
 	}
 	air := (high - low) * 0.07
-	if air == 0 {
+	if high-low <= alike*max(math.Abs(low), math.Abs(high)) {
 		air = max(math.Abs(high)*0.05, 1e-3)
 	}
 	return axis{from: low - air, to: high + air, begin: begin, end: end}

@@ -305,3 +305,24 @@ func TestTicks(t *testing.T) {
 		}
 	}
 }
+
+// TestAxesOfValuesThatAreAlike: a model that always says the same has means that
+// differ in the last digit, on an axis with room for no step in between.
+func TestAxesOfValuesThatAreAlike(t *testing.T) {
+	for _, v := range []float64{math.Ln2, 0.5, 1e18, 1e-300, 3e149, 0, -7} {
+		for name, a := range map[string]axis{
+			"spanning": spanning([]float64{v, math.Nextafter(v, math.Inf(1))}, 0, 100),
+			"bare":     {from: v, to: math.Nextafter(v, math.Inf(1)), end: 100},
+		} {
+			ticks := a.ticks(6)
+			if len(ticks) > 8 || name == "spanning" && len(ticks) == 0 {
+				t.Errorf("%s from %v to %v: %d ticks", name, a.from, a.to, len(ticks))
+			}
+			for _, tick := range ticks {
+				if len(tick.label) > 20 {
+					t.Errorf("%s of %v: label %q", name, v, tick.label)
+				}
+			}
+		}
+	}
+}

@@ -49,6 +49,13 @@ type spread struct {
 	values []figures
 	wanted []slot
 	gain   bool
+	model  []figures // for gains, the candidate's; else the same as values
+}
+
+// hasRows tells whether the resample has any of the segment's rows.
+func (s spread) hasRows(resample int) bool {
+	f := &s.model[resample]
+	return finite(f[logLoss]) || finite(f[rmse])
 }
 
 // bounds are the level of an interval and the number of blocks behind it.
@@ -73,17 +80,19 @@ func (s spread) estimate(at slot, b bounds) (models.Estimate, bool) {
 		return models.Estimate{}, false
 	}
 	value := s.values[0][at]
-	values, sum := make([]float64, 0, len(s.values)), 0.0
-	for _, f := range s.values[1:] {
-		if v := f[at]; finite(v) {
+	values, sum, missing := make([]float64, 0, len(s.values)), 0.0, 0
+	for i := 1; i < len(s.values); i++ {
+		if v := s.values[i][at]; finite(v) {
 			values, sum = append(values, v), sum+v
+		} else if s.hasRows(i) {
+			missing++
 		}
 	}
 	if !finite(value) || len(values) == 0 {
 		return models.Estimate{}, false
 	}
 	low, high := s.span(at)
-	if missing := len(s.values) - 1 - len(values); float64(missing) > mostMissing*float64(len(s.values)-1) {
+	if float64(missing) > mostMissing*float64(len(values)+missing) {
 		return models.Estimate{Value: value, Low: low, High: high}, finite(low) && finite(high)
 	}
 	slices.Sort(values)
@@ -97,9 +106,9 @@ func (s spread) estimate(at slot, b bounds) (models.Estimate, bool) {
 	return e, finite(e.Low) && finite(e.High)
 }
 
-// mostMissing is the largest share of the resamples that may lack a figure. It
-// is about that much when four of the blocks have what the figure needs, such as
-// a label 1. With fewer, resamples that have it say how those few blocks differ
+// mostMissing is the largest share of the resamples with rows that may lack a
+// figure. It is about that much when four of the blocks have what the figure
+// needs, such as a label 1. With fewer, resamples that have it say how those few blocks differ
 // from one another, not how others would: nothing is known but its range.
 const mostMissing = 0.01
 
@@ -126,7 +135,7 @@ func span(at slot) (low, high float64) {
 
 // gains pairs two models resample by resample.
 func gains(candidate, champion spread) spread {
-	paired := spread{values: make([]figures, len(candidate.values)), wanted: candidate.wanted, gain: true}
+	paired := spread{values: make([]figures, len(candidate.values)), wanted: candidate.wanted, gain: true, model: candidate.values}
 	for i := range paired.values {
 		for _, at := range candidate.wanted {
 			gain := champion.values[i][at] - candidate.values[i][at]

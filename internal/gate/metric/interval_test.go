@@ -97,6 +97,23 @@ func TestRareLabelsHaveNoInterval(t *testing.T) {
 	}
 }
 
+// TestRareSlicesKeepTheirFigures: that a slice is in few of the blocks is no lack
+// of what a figure needs.
+func TestRareSlicesKeepTheirFigures(t *testing.T) {
+	s := world{models.TaskBinary, 0.2, 0.2, 0.5, 1}.draw(rand.New(rand.NewPCG(1, 2)), 14, 40)
+	cut := Slicing{Column: "season", Names: []string{"first days", "rest"}, Groups: make([]int32, len(s.Labels)), MinRows: 1}
+	for i, b := range s.Blocks {
+		if b >= 3 {
+			cut.Groups[i] = 1
+		}
+	}
+	s.Slicings = []Slicing{cut}
+	slice := Measure(s, Settings{Level: 0.1, Resamples: 500, Seed: 1}).Slices[0]
+	if slice.Gain == nil || slice.StrictGain == nil || len(slice.Candidate) != 7 || slice.Candidate[models.AUC].High == 1 {
+		t.Errorf("gain %v, figures %v", slice.Gain, slice.Candidate)
+	}
+}
+
 // TestSlicesShareTheLevel: of two equally good models, the candidate is called
 // worse in any of many slices in a share of cases that the level allows, with
 // the fewest blocks too.

@@ -66,7 +66,7 @@
 // bounds lie further out for few blocks (see deviations); where fewer than 5
 // resamples lie outside a percentile, the tail is drawn out as a normal
 // distribution's. Bounds stay in the metric's range, and are its ends when more
-// than 1 % of the resamples lack the figure (see mostMissing). Resampling adds noise to bins, so the
+// than 1 % of the resamples with rows lack the figure (see mostMissing). Resampling adds noise to bins, so the
 // calibration error of resamples lies too high by about as much as that of the
 // sample itself: its interval is moved down by twice that bias, and widened
 // to hold the figure. All figures, slices and both models use the same

@@ -99,10 +99,14 @@ func count(s Sample, blocks int, groups []int32, number int) []segment {
 // comparison is what the models do in one segment.
 type comparison struct{ candidate, champion, gains spread }
 
+func (p *plan) spread(values []figures) spread {
+	return spread{values: values, wanted: p.wanted, model: values}
+}
+
 func (p *plan) compare(segment int, sides []side) comparison {
-	c := comparison{candidate: spread{values: sides[0].figures[segment], wanted: p.wanted}}
+	c := comparison{candidate: p.spread(sides[0].figures[segment])}
 	if len(sides) > 1 {
-		c.champion = spread{values: sides[1].figures[segment], wanted: p.wanted}
+		c.champion = p.spread(sides[1].figures[segment])
 		c.gains = gains(c.candidate, c.champion)
 	}
 	return c
