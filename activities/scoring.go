@@ -66,34 +66,6 @@ func noHeldOutRows(snapshot models.Ref) error {
 	}
 }
 
-// ScoreModel implements models.Scoring.
-func (s *Scoring) ScoreModel(ctx context.Context, input models.EvaluateInput) (models.Evaluation, error) {
-	request := models.MeasureRequest{Input: input}
-	var err error
-	request.Candidate, err = s.PredictRows(ctx, models.PredictRowsRequest{
-		Who: whoCandidate, Artifact: input.Candidate, Predict: input.Spec.Predict, Prediction: input.Spec.Prediction,
-		Data: input.Data, Snapshot: input.Snapshot.Manifest,
-	})
-	if err != nil {
-		return models.Evaluation{}, err
-	}
-	if champion := input.Champion; champion != nil {
-		name := champion.Prediction
-		if name == "" {
-			name = input.Spec.Prediction
-		}
-		predictions, err := s.PredictRows(ctx, models.PredictRowsRequest{
-			Who: whoChampion(champion), Artifact: champion.Artifact, Predict: champion.Predict, Prediction: name,
-			Data: input.Data, Snapshot: input.Snapshot.Manifest,
-		})
-		if err != nil {
-			return models.Evaluation{}, err
-		}
-		request.Champion = &predictions
-	}
-	return s.MeasurePredictions(ctx, request)
-}
-
 const whoCandidate = "candidate"
 
 func whoChampion(champion *models.ChampionModel) string {

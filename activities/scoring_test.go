@@ -101,13 +101,42 @@ func storedModel(t *testing.T, store artifact.Store) models.Ref {
 	return manifest
 }
 
-func TestScoreModel(t *testing.T) {
+// score does what the workflow does: both models answer in the worker, and the
+// answers are measured.
+func score(ctx context.Context, s *activities.Scoring, input models.EvaluateInput) (models.Evaluation, error) {
+	request := models.MeasureRequest{Input: input}
+	var err error
+	request.Candidate, err = s.PredictRows(ctx, models.PredictRowsRequest{
+		Who: "candidate", Artifact: input.Candidate, Predict: input.Spec.Predict, Prediction: input.Spec.Prediction,
+		Data: input.Data, Snapshot: input.Snapshot.Manifest,
+	})
+	if err != nil {
+		return models.Evaluation{}, err
+	}
+	if champion := input.Champion; champion != nil {
+		name := champion.Prediction
+		if name == "" {
+			name = input.Spec.Prediction
+		}
+		predictions, err := s.PredictRows(ctx, models.PredictRowsRequest{
+			Who: "champion (version " + champion.Version + ")", Artifact: champion.Artifact, Predict: champion.Predict, Prediction: name,
+			Data: input.Data, Snapshot: input.Snapshot.Manifest,
+		})
+		if err != nil {
+			return models.Evaluation{}, err
+		}
+		request.Champion = &predictions
+	}
+	return s.MeasurePredictions(ctx, request)
+}
+
+func TestPredictAndMeasure(t *testing.T) {
 	store := shipments(t)
 	input := scoringInput(t, store)
 	good, bad := even(0.5), &carrierModel{probability: map[string]float32{"UA": 0.875, "B6": 0.625}}
 	s := &activities.Scoring{Store: store, Models: loaded{"good": good, "bad": bad}}
 	input.Champion = &models.ChampionModel{Version: "3", Artifact: carrierArtifact("bad")}
-	got, err := s.ScoreModel(t.Context(), input)
+	got, err := score(t.Context(), s, input)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +164,7 @@ func TestScoreModel(t *testing.T) {
 	if !good.closed || !bad.closed {
 		t.Error("a model was left open")
 	}
-	again, err := s.ScoreModel(t.Context(), input)
+	again, err := score(t.Context(), s, input)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +235,7 @@ func TestReferenceJoinsOutOfFoldAndHeldOutDays(t *testing.T) {
 	}
 	input.OutOfFold = &ref
 	s := &activities.Scoring{Store: store, Models: loaded{"good": even(0.5)}}
-	got, err := s.ScoreModel(t.Context(), input)
+	got, err := score(t.Context(), s, input)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +259,7 @@ func TestReferenceJoinsOutOfFoldAndHeldOutDays(t *testing.T) {
 		if ref, err = artifact.PutObjectBytes(t.Context(), store, c.data); err != nil {
 			t.Fatal(err)
 		}
-		_, err := s.ScoreModel(t.Context(), input)
+		_, err := score(t.Context(), s, input)
 		if err == nil {
 			t.Errorf("%s: no error", name)
 			continue
@@ -295,7 +324,7 @@ func TestModelsThatDoNotFit(t *testing.T) {
 			input := base
 			input.Candidate.Inputs, input.Candidate.Outputs = carrierArtifact("good").Inputs, carrierArtifact("good").Outputs
 			c.change(&input)
-			_, err := s.ScoreModel(t.Context(), input)
+			_, err := score(t.Context(), s, input)
 			wantFailure(t, err, models.KindModelRejected, c.texts...)
 		})
 	}
@@ -342,7 +371,7 @@ func TestScoreFlightsWithTheRuntime(t *testing.T) {
 		t.Fatal(err)
 	}
 	started := time.Now()
-	got, err := (&activities.Scoring{Store: store, Models: loader}).ScoreModel(t.Context(), models.EvaluateInput{
+	got, err := score(t.Context(), &activities.Scoring{Store: store, Models: loader}, models.EvaluateInput{
 		Data: spec, Snapshot: snapshot, Candidate: model, Champion: &models.ChampionModel{Version: "1", Artifact: model}, Seed: 1,
 	})
 	if err != nil {
@@ -364,7 +393,7 @@ func TestScoringNeedsItsSnapshot(t *testing.T) {
 	store := shipments(t)
 	input := scoringInput(t, store)
 	input.Snapshot.Manifest.SHA256 = "00"
-	_, err := (&activities.Scoring{Store: store, Models: loaded{"good": even(0.5)}}).ScoreModel(t.Context(), input)
+	_, err := score(t.Context(), &activities.Scoring{Store: store, Models: loaded{"good": even(0.5)}}, input)
 	wantFailure(t, err, models.KindInvalidSpec, "content differs from its digest")
 	if !errors.Is(err, artifact.ErrCorrupt) {
 		t.Errorf("error %v", err)

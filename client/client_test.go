@@ -199,7 +199,7 @@ func TestFollowTellsWhatIsTriedAgain(t *testing.T) {
 	}
 	told := strings.Split(out.String(), "\n")
 	checkLines(t, strings.Join(told[2:], "\n"), []string{"  evaluate  started",
-		"  evaluate  ScoreModel waits and is tried again: S3 does not answer", "  evaluate  ScoreModel goes on"})
+		"  evaluate  PredictRows waits and is tried again: S3 does not answer", "  evaluate  PredictRows goes on"})
 }
 
 func TestGateIsToldOnce(t *testing.T) {

@@ -53,7 +53,7 @@ type sentSignal struct {
 type scene struct {
 	status  map[string]any
 	ranks   map[string]any    // heartbeat details of a pending RunRanks
-	failing map[string]string // last failure of a pending ScoreModel, by workflow ID
+	failing map[string]string // last failure of a pending PredictRows, by workflow ID
 	err     error             // of every query
 	typed   string            // workflow type; empty: Lifecycle
 	types   map[string]string // of some workflow IDs
@@ -143,7 +143,7 @@ func (f *fakeServer) DescribeWorkflowExecution(_ context.Context, id, _ string) 
 	}
 	if message, ok := now.failing[id]; ok {
 		description.PendingActivities = append(description.PendingActivities, &workflow.PendingActivityInfo{
-			ActivityType: &common.ActivityType{Name: "ScoreModel"}, LastFailure: &failure.Failure{Message: message}})
+			ActivityType: &common.ActivityType{Name: "PredictRows"}, LastFailure: &failure.Failure{Message: message}})
 	}
 	return description, nil
 }

@@ -242,6 +242,4 @@ type Scoring interface {
 	// MeasurePredictions turns answers into evidence, and writes it and its
 	// plots into the run's artifacts.
 	MeasurePredictions(context.Context, MeasureRequest) (Evaluation, error)
-	// ScoreModel does both at once for the built-in runtime.
-	ScoreModel(context.Context, EvaluateInput) (Evaluation, error)
 }
