@@ -44,7 +44,14 @@ func (p *page) linef(format string, args ...any) {
 	p.lines = append(p.lines, fmt.Sprintf(format, args...))
 }
 
-func (p *page) row(cells ...string) { p.lines = append(p.lines, "| "+strings.Join(cells, " | ")+" |") }
+// row escapes its cells: a value of the data, or what a person wrote, must not end
+// the table.
+func (p *page) row(cells ...string) {
+	for i, cell := range cells {
+		cells[i] = strings.ReplaceAll(strings.Join(strings.Fields(cell), " "), "|", `\|`)
+	}
+	p.lines = append(p.lines, "| "+strings.Join(cells, " | ")+" |")
+}
 
 func (p *page) header(cells ...string) {
 	p.lines = append(p.lines, "")
