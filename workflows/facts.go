@@ -118,7 +118,7 @@ func reason(err error) string {
 // saidBefore is what stands before the first of Temporal's errors in a chain.
 func saidBefore(err error) string {
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		switch e.(type) {
+		switch e.(type) { //nolint:errorlint // it walks the chain itself
 		case *temporal.ActivityError, *temporal.ChildWorkflowExecutionError,
 			*temporal.ApplicationError, *temporal.TimeoutError, *temporal.CanceledError:
 			said, _ := strings.CutSuffix(err.Error(), e.Error())
