@@ -70,7 +70,7 @@ func (t *Tracking) pageTags(request models.CreateRunRequest) map[string]string {
 	lifecycle, page, story := tags["mainspring.lifecycle"], "", ""
 	if t.WorkflowPage != nil && lifecycle != "" {
 		page = t.WorkflowPage(lifecycle, "")
-		story = " Made by the lifecycle [" + lifecycle + "](" + page + ")."
+		story = " " + madeBy(lifecycle, page)
 	}
 	maps.Copy(tags, nonEmpty(map[string]string{
 		userTag: "mainspring", sourceTag: lifecycle, sourceTypeTag: "JOB",
