@@ -42,6 +42,9 @@ func (s *steward) mayCrown(version string) error {
 		return refuse("version "+version+" is not known to the steward", "`mainspring audit` lists what it registered; it keeps the newest")
 	case v.Deleted:
 		return refuse("version "+version+" was deleted in MLflow", "name another one with --to")
+	case unapproved(*v):
+		return refuse("version "+version+" can't take over: its spec asks for a person's approval, and there is none",
+			"name another one with --to, or have a lifecycle ask again")
 	case s.withoutEndpoint(*v) != "":
 		return refuse("version "+version+" can't take over: "+s.withoutEndpoint(*v), "name another one with --to")
 	default:
