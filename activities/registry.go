@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
@@ -55,7 +56,7 @@ func (r *Registry) CreateModelVersion(ctx context.Context, request models.Create
 	tags, story := nonEmpty(request.Tags), ""
 	if page := r.page(request.Lifecycle, request.LifecycleRun); page != "" {
 		tags[workflowURLTag] = page
-		story = "\n\nMade by the lifecycle [" + request.Lifecycle + "](" + page + ")."
+		story = "\n\n" + madeBy(request.Lifecycle, page)
 	}
 	version, err := r.MLflow.EnsureModelVersion(ctx, mlflow.EnsureModelVersionRequest{
 		Key: request.Key, Model: request.Model, Source: request.Source, RunID: request.RunID,
@@ -69,6 +70,13 @@ func (r *Registry) CreateModelVersion(ctx context.Context, request models.Create
 
 // workflowURLTag links a version to the workflow that made it.
 const workflowURLTag = "mainspring.workflow_url"
+
+// madeBy links a lifecycle's page in Markdown. Whoever starts a lifecycle chooses
+// its ID, which must not end the link and begin another.
+func madeBy(lifecycle, page string) string {
+	name := strings.NewReplacer("[", `\[`, "]", `\]`, "<", "&lt;").Replace(lifecycle)
+	return "Made by the lifecycle [" + name + "](" + strings.NewReplacer("(", "%28", ")", "%29").Replace(page) + ")."
+}
 
 func (r *Registry) page(workflowID, runID string) string {
 	if r.WorkflowPage == nil || workflowID == "" {

@@ -105,6 +105,10 @@ func TestAVersionIsLinkedToItsLifecycle(t *testing.T) {
 	requireKind(t, models.KindNotFound, registry.TagModelVersion(t.Context(), tag))
 }
 
+func TestALifecyclesIDCanNotForgeALink(t *testing.T) {
+	require.Equal(t, `Made by the lifecycle [a\](http://evil) \[b](http://ui/a%28b%29).`, madeBy("a](http://evil) [b", "http://ui/a(b)"))
+}
+
 func requireKind(t *testing.T, kind models.ErrorKind, err error) *models.Error {
 	t.Helper()
 	var failed *models.Error

@@ -70,7 +70,7 @@ func (t *Tracking) pageTags(request models.CreateRunRequest) map[string]string {
 	lifecycle, page, story := tags["mainspring.lifecycle"], "", ""
 	if t.WorkflowPage != nil && lifecycle != "" {
 		page = t.WorkflowPage(lifecycle, "")
-		story = " Made by the lifecycle [" + lifecycle + "](" + page + ")."
+		story = " " + madeBy(lifecycle, page)
 	}
 	maps.Copy(tags, nonEmpty(map[string]string{
 		userTag: "mainspring", sourceTag: lifecycle, sourceTypeTag: "JOB",
@@ -138,19 +138,20 @@ func nonEmpty(tags map[string]string) map[string]string {
 	return kept
 }
 
-// trackingFailure says whether waiting may help: an MLflow that does not
-// answer is waited for, one that refuses is not.
+// trackingFailure says whether waiting may help: an MLflow that does not answer
+// is waited for, one that refuses is not. Access that is denied is waited for as
+// well: a token that has expired is no reason to throw a trained model away.
 func trackingFailure(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, mlflow.ErrHeld): // first: withdrawing may have failed as well
 		return &models.Error{Kind: models.KindNotOwner, Message: err.Error()}
-	case errors.Is(err, mlflow.ErrUnavailable):
+	case errors.Is(err, mlflow.ErrUnavailable), errors.Is(err, mlflow.ErrDenied):
 		return &models.Error{Kind: models.KindUnavailable, Message: err.Error()}
 	case errors.Is(err, mlflow.ErrNotFound):
 		return &models.Error{Kind: models.KindNotFound, Message: err.Error()}
-	case errors.Is(err, mlflow.ErrInvalid), errors.Is(err, mlflow.ErrDenied):
+	case errors.Is(err, mlflow.ErrInvalid):
 		return &models.Error{Kind: models.KindInvalidSpec, Message: strings.TrimSpace(err.Error())}
 	default:
 		return err

@@ -3,6 +3,8 @@ package activities
 import (
 	"context"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -124,6 +126,15 @@ func TestMLflowThatRefusesIsNotWaitedFor(t *testing.T) {
 	var failed *models.Error
 	require.ErrorAs(t, err, &failed)
 	require.False(t, failed.Kind.Retryable(), "%v", err)
+
+	denying := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
+	t.Cleanup(denying.Close)
+	denied, err := mlflow.New(mlflow.Config{BaseURL: denying.URL})
+	require.NoError(t, err)
+	_, err = (&Tracking{MLflow: denied}).CreateRun(t.Context(), runRequest)
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, models.KindUnavailable, failed.Kind, "until the token is renewed")
+	require.Contains(t, failed.Error(), "MLFLOW_TRACKING_TOKEN")
 
 	gone, err := mlflow.New(mlflow.Config{BaseURL: "http://127.0.0.1:1", ReadRetries: -1})
 	require.NoError(t, err)

@@ -63,7 +63,8 @@ type CreateModelVersionRequest struct {
 	// Lifecycle and LifecycleRun name the workflow that the version's page links.
 	Lifecycle    string `json:"lifecycle,omitempty"`
 	LifecycleRun string `json:"lifecycle_run,omitempty"`
-	// Owner is who holds the model, see ClaimModelRequest.
+	// Owner is who holds the model, see ClaimModelRequest. Nobody else's request is
+	// carried out.
 	Owner string `json:"owner,omitempty"`
 }
 
@@ -102,7 +103,7 @@ type MoveAliasesRequest struct {
 	// neither this nor the wanted version was moved by somebody else, and nothing
 	// is done. Nil: not looked at.
 	Expected map[string]string `json:"expected,omitempty"`
-	Owner    string            `json:"owner,omitempty"`
+	Owner    string            `json:"owner,omitempty"` // who holds the model; nobody else's request is carried out
 }
 
 // ReadAliasesRequest asks what MLflow has. Versions are those that should exist.

@@ -3,8 +3,8 @@ package workflows
 import (
 	"fmt"
 	"slices"
-	"strings"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/mainspring-ml/mainspring/internal/gate"
@@ -24,6 +24,7 @@ func Evaluate(ctx workflow.Context, input models.EvaluateInput) (models.Evaluate
 	}
 	publish(ctx, attributeModel.ValueSet(input.Model), attributeStage.ValueSet(string(models.StageEvaluate)))
 	if err := e.run(ctx); err != nil {
+		e.closeRun(ctx, err)
 		return e.result, err
 	}
 	publish(ctx, attributeVerdict.ValueSet(string(e.result.Gate.Verdict)))
@@ -109,6 +110,24 @@ func (e *evaluating) waitFor(ctx workflow.Context, request, what string) {
 	e.show(ctx)
 }
 
+// closeRun says in MLflow that the candidate was not judged: the training has left
+// its run open.
+func (e *evaluating) closeRun(ctx workflow.Context, cause error) {
+	status := "FAILED"
+	if temporal.IsCanceledError(cause) {
+		status = "KILLED"
+	}
+	ctx, done := workflow.NewDisconnectedContext(ctx)
+	defer done()
+	err := do(quick(ctx, "Close the MLflow run"), models.Tracking.FinishRun, models.FinishRunRequest{
+		RunID: e.input.RunID, Status: status, EndTime: workflow.Now(ctx),
+		Tags: map[string]string{"mainspring.failure": clip(reason(cause), tagLimit)},
+	})
+	if err != nil {
+		workflow.GetLogger(ctx).Error("run not closed", "run", e.input.RunID, "error", err)
+	}
+}
+
 func recordEvaluation(ctx workflow.Context, input models.EvaluateInput, result models.EvaluateResult) error {
 	metrics := map[string]float64{}
 	for _, m := range input.Data.Task.Metrics() {
@@ -187,8 +206,7 @@ func checkName(c models.GateCheck) string {
 	if c.Slice == "" {
 		return c.Name
 	}
-	// A value of the data must not end the table's cell.
-	return c.Name + ", " + strings.ReplaceAll(c.Slice, "|", `\|`)
+	return c.Name + ", " + c.Slice
 }
 
 func interval(e models.Estimate) string {

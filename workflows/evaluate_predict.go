@@ -12,7 +12,8 @@ import (
 )
 
 // predictionTries is how often a model's answers are asked for when hosts or
-// leases are lost meanwhile. Each try begins anew.
+// programs are lost meanwhile. Each try begins anew. One whose lease was lost or
+// wanted back does not count: the pool says when the next may begin.
 const predictionTries = 5
 
 // predict gets one model's answers from what its spec names: the worker's own
@@ -23,15 +24,23 @@ func (e *evaluating) predict(ctx workflow.Context, request models.PredictRowsReq
 		return call(heavy(ctx, "Predict with the "+request.Who), models.Scoring.PredictRows, request)
 	}
 	request.ArtifactURI = e.input.ArtifactURI
-	for try := 1; ; try++ {
+	for try, failed := 1, 0; ; try++ {
 		// A job that failed stays failed under its key.
 		request.Key = key(ctx, fmt.Sprintf("predict %s, try %d", request.Who, try))
 		answers, err := e.predictOnHost(ctx, request, try)
-		if err == nil || ctx.Err() != nil || !elsewhere(err) || try == predictionTries {
+		if err == nil || ctx.Err() != nil || !elsewhere(err) {
 			return answers, err
 		}
-		e.waitFor(ctx, "", fmt.Sprintf("another host for the %s: %s", request.Who, reason(err)))
-		if err := workflow.Sleep(ctx, time.Duration(try)*2*time.Second); err != nil {
+		why, pause := "its lease was lost or wanted back", 500*time.Millisecond
+		if !temporal.IsCanceledError(err) {
+			failed++
+			why, pause = reason(err), time.Duration(failed)*2*time.Second
+		}
+		if failed == predictionTries {
+			return answers, err
+		}
+		e.waitFor(ctx, "", fmt.Sprintf("another host for the %s: %s", request.Who, why))
+		if err := workflow.Sleep(ctx, pause); err != nil {
 			return answers, err
 		}
 	}

@@ -114,6 +114,35 @@ func TestEvaluateGivesAPreemptedLeaseBackAndTriesAgain(t *testing.T) {
 	require.Len(t, h.sent(models.SignalReleaseLease), 2)
 }
 
+func TestEvaluateOutlastsPreemptions(t *testing.T) {
+	h := newHouse(t)
+	input := evaluateInput()
+	input.Champion = nil
+	input.Spec.Predict.Resources = &models.Resources{Nodes: 1, GPUsPerNode: 1, Preemptible: true}
+	h.predicting = func(ctx context.Context, call int) error {
+		if call > 5 {
+			return nil
+		}
+		h.SignalWorkflow(models.SignalLeasePreempted, models.LeasePreempted{RequestID: h.leases()[call-1].RequestID,
+			LeaseEnding: models.LeaseEnding{Reason: "a gang of priority 5", By: time.Now().Add(time.Minute)}})
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	evaluated(t, h, input)
+	require.Len(t, h.leases(), 6)
+}
+
+func TestACancelledEvaluationClosesItsRun(t *testing.T) {
+	h := newHouse(t)
+	input := evaluateInput()
+	input.Spec.Predict.Resources = &models.Resources{Nodes: 1, GPUsPerNode: 1}
+	h.pool = func(string, any) {} // does not answer
+	h.RegisterDelayedCallback(h.CancelWorkflow, time.Minute)
+	h.ExecuteWorkflow(models.EvaluateWorkflow, input)
+	require.Error(t, h.GetWorkflowError())
+	require.Equal(t, "KILLED", h.finished[0].Status)
+}
+
 func TestEvaluateFailsForGoodOnTheModelsOwnFault(t *testing.T) {
 	for _, kind := range []models.ErrorKind{models.KindModelRejected, models.KindEnvironmentFailed, models.KindTrainingFailed} {
 		h := newHouse(t)
@@ -123,7 +152,8 @@ func TestEvaluateFailsForGoodOnTheModelsOwnFault(t *testing.T) {
 		h.ExecuteWorkflow(models.EvaluateWorkflow, input)
 		require.ErrorContains(t, h.GetWorkflowError(), "it can't be fed")
 		require.Len(t, h.predicted, 1)
-		require.Empty(t, h.finished)
+		require.Equal(t, "FAILED", h.finished[0].Status, "the run does not stay open")
+		require.Contains(t, h.finished[0].Tags["mainspring.failure"], "it can't be fed")
 	}
 }
 

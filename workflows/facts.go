@@ -44,7 +44,14 @@ func (p *page) linef(format string, args ...any) {
 	p.lines = append(p.lines, fmt.Sprintf(format, args...))
 }
 
-func (p *page) row(cells ...string) { p.lines = append(p.lines, "| "+strings.Join(cells, " | ")+" |") }
+// row escapes its cells: a value of the data, or what a person wrote, must not end
+// the table.
+func (p *page) row(cells ...string) {
+	for i, cell := range cells {
+		cells[i] = strings.ReplaceAll(strings.Join(strings.Fields(cell), " "), "|", `\|`)
+	}
+	p.lines = append(p.lines, "| "+strings.Join(cells, " | ")+" |")
+}
 
 func (p *page) header(cells ...string) {
 	p.lines = append(p.lines, "")
@@ -111,7 +118,7 @@ func reason(err error) string {
 // saidBefore is what stands before the first of Temporal's errors in a chain.
 func saidBefore(err error) string {
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		switch e.(type) {
+		switch e.(type) { //nolint:errorlint // it walks the chain itself
 		case *temporal.ActivityError, *temporal.ChildWorkflowExecutionError,
 			*temporal.ApplicationError, *temporal.TimeoutError, *temporal.CanceledError:
 			said, _ := strings.CutSuffix(err.Error(), e.Error())

@@ -256,9 +256,10 @@ func (l *lifecycle) rollOut(ctx workflow.Context, version string) (models.RollOu
 // carried out already with the same reply.
 func ask[Reply any](ctx workflow.Context, signal string, request models.StewardSignal, matches func(Reply) bool) (Reply, error) {
 	repeat := 5 * time.Minute
+	asking := arriving(quick(ctx, "Ask the steward"))
 	channel := workflow.GetSignalChannel(ctx, signal)
 	for {
-		if err := do(quick(ctx, "Ask the steward"), models.Entities.SignalSteward, request); err != nil {
+		if err := do(asking, models.Entities.SignalSteward, request); err != nil {
 			return *new(Reply), err
 		}
 		asked := workflow.Now(ctx)

@@ -33,6 +33,14 @@ func quick(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
+// arriving is for a message that must not come in after a later one: when it is
+// cancelled, it is waited for until it has arrived or never will.
+func arriving(ctx workflow.Context) workflow.Context {
+	options := workflow.GetActivityOptions(ctx)
+	options.WaitForCancellation = true
+	return workflow.WithActivityOptions(ctx, options)
+}
+
 // heavy is for work on data, which heartbeats.
 func heavy(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{

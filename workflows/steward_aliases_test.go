@@ -109,6 +109,18 @@ func TestAWithdrawnPromotionThatWaitsGivesItsTrafficBack(t *testing.T) {
 	require.NotContains(t, h.aliases, "challenger")
 }
 
+func TestAnAliasMovedByHandDoesNotStandInForAnApproval(t *testing.T) {
+	h := newHouse(t)
+	started := h.servers("ready")
+	state := threeVersions()
+	state.Versions[2].Spec.Evaluate.Approval = &models.ApprovalSpec{Approvers: []string{"grace"}}
+	h.RegisterDelayedCallback(func() { h.byHand("champion", "3") }, time.Second)
+	adopted := order[models.AliasReport](h, time.Minute, models.UpdateAliases, aliasOrder(models.AliasAdopt))
+	h.runSteward(h.holding(state), time.Hour)
+	require.ErrorContains(t, adopted.err, "asks for a person's approval")
+	require.Empty(t, *started)
+}
+
 func TestAPromotionWithdrawnBeforeItHadToWaitIsTakenBack(t *testing.T) {
 	h := newHouse(t)
 	h.RegisterDelayedCallback(func() { h.byHand("champion", "1") }, time.Second)

@@ -137,6 +137,9 @@ func TestRollBackIsUndoneWhenTheServersDoNotAnswer(t *testing.T) {
 func TestRollBackIsRefusedBeforeItBegins(t *testing.T) {
 	deleted := threeVersions()
 	deleted.Versions[0].Deleted = true
+	rejected := threeVersions()
+	rejected.Versions[2].Spec.Evaluate.Approval = &models.ApprovalSpec{Approvers: []string{"grace"}}
+	rejected.Versions[2].Approval = &models.Approval{Verdict: models.VerdictFail, By: "grace"}
 	none := threeVersions()
 	none.Previous = ""
 	rejected := threeVersions()
@@ -154,6 +157,7 @@ func TestRollBackIsRefusedBeforeItBegins(t *testing.T) {
 		"is the champion":  {threeVersions(), models.RollBackOrder{To: "2", By: "a", Reason: "r"}, "is the champion"},
 		"unknown":          {threeVersions(), models.RollBackOrder{To: "9", By: "a", Reason: "r"}, "not known"},
 		"deleted":          {deleted, models.RollBackOrder{By: "a", Reason: "r"}, "deleted in MLflow"},
+		"rejected":         {rejected, models.RollBackOrder{To: "3", By: "a", Reason: "r"}, "asks for a person's approval"},
 		"no previous":      {none, models.RollBackOrder{By: "a", Reason: "r"}, "no previous"},
 		"rejected":         {rejected, models.RollBackOrder{To: "3", By: "a", Reason: "r"}, "version 3 was not approved: rejected by kim: too slow"},
 		"not decided":      {expired, models.RollBackOrder{To: "3", By: "a", Reason: "r"}, "version 3 was not approved: nobody answered within 1h"},

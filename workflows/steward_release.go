@@ -37,11 +37,16 @@ func (s *steward) notReleasable(version string) string {
 		return fmt.Sprintf("version %s was deleted in MLflow", version)
 	case s.withoutEndpoint(*v) != "":
 		return s.withoutEndpoint(*v)
-	case v.Spec.Evaluate.Approval != nil && (v.Approval == nil || v.Approval.Verdict != models.VerdictPass):
+	case unapproved(*v):
 		return "the spec asks for a person's approval, and there is none"
 	default:
 		return ""
 	}
+}
+
+// unapproved: its spec asks for a person's approval, and nobody has given one.
+func unapproved(v models.ModelVersion) bool {
+	return v.Spec.Evaluate.Approval != nil && (v.Approval == nil || v.Approval.Verdict != models.VerdictPass)
 }
 
 // runRollout runs the child. A rollout that failed, was cancelled or was

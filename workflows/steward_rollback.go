@@ -46,6 +46,9 @@ func (s *steward) mayCrown(version string) error {
 		return refuse("version "+version+" waits for an approval", "approve it first, or name another one with --to")
 	case v.Approval != nil && v.Approval.Verdict != models.VerdictPass:
 		return refuse("version "+version+" was not approved: "+decided(*v.Approval), "name another one with --to")
+	case unapproved(*v):
+		return refuse("version "+version+" can't take over: its spec asks for a person's approval, and there is none",
+			"name another one with --to, or have a lifecycle ask again")
 	case s.withoutEndpoint(*v) != "":
 		return refuse("version "+version+" can't take over: "+s.withoutEndpoint(*v), "name another one with --to")
 	default:

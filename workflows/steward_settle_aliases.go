@@ -168,6 +168,8 @@ func (s *steward) adoptable(d models.AliasDifference) error {
 		return nil
 	case v == nil:
 		return refuse("version " + d.Found + " was not registered by this steward, so it can't be served or rolled back to")
+	case d.Alias == models.AliasChampion && unapproved(*v):
+		return refuse("version " + d.Found + " can't take over: its spec asks for a person's approval, and there is none")
 	case d.Alias == models.AliasChampion && s.withoutEndpoint(*v) != "":
 		return refuse("version " + d.Found + " can't take over: " + s.withoutEndpoint(*v))
 	default:

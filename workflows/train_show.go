@@ -121,7 +121,7 @@ func (t *training) showAttempts(p *page) {
 		for _, a := range t.status.Attempts {
 			why := string(a.Reason)
 			if a.Detail != "" {
-				why += ": " + oneLine(a.Detail)
+				why += ": " + a.Detail
 			}
 			p.row(fmt.Sprint(a.Attempt), strings.Join(a.Nodes, ", "), fmt.Sprintf("%d – %d", a.From, a.To),
 				a.Ended.Sub(a.Began).Round(time.Second).String(), why, number(a.Account.Leased()), number(a.Account.Lost))
@@ -136,9 +136,4 @@ func (t *training) showAttempts(p *page) {
 	for _, name := range t.status.Skipped {
 		p.linef("- checkpoint passed over: %s", name)
 	}
-}
-
-// oneLine makes a message fit a table's cell.
-func oneLine(text string) string {
-	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "|", "\\|")
 }
