@@ -137,13 +137,12 @@ func TestRollBackIsUndoneWhenTheServersDoNotAnswer(t *testing.T) {
 func TestRollBackIsRefusedBeforeItBegins(t *testing.T) {
 	deleted := threeVersions()
 	deleted.Versions[0].Deleted = true
-	rejected := threeVersions()
-	rejected.Versions[2].Spec.Evaluate.Approval = &models.ApprovalSpec{Approvers: []string{"grace"}}
-	rejected.Versions[2].Approval = &models.Approval{Verdict: models.VerdictFail, By: "grace"}
+	never := threeVersions()
+	never.Versions[2].Spec.Evaluate.Approval = &models.ApprovalSpec{Approvers: []string{"grace"}}
 	none := threeVersions()
 	none.Previous = ""
 	rejected := threeVersions()
-	rejected.Versions[2].Approval = &models.Approval{Version: "3", Verdict: models.VerdictFail, By: "kim", Reason: "too slow"}
+	rejected.Versions[2].Approval = &models.Approval{Version: "3", Verdict: models.VerdictFail, By: "grace", Reason: "too slow"}
 	expired := threeVersions()
 	expired.Versions[2].Approval = &models.Approval{Version: "3", Verdict: models.VerdictInconclusive, Reason: "nobody answered within 1h"}
 	asked := threeVersions()
@@ -157,9 +156,9 @@ func TestRollBackIsRefusedBeforeItBegins(t *testing.T) {
 		"is the champion":  {threeVersions(), models.RollBackOrder{To: "2", By: "a", Reason: "r"}, "is the champion"},
 		"unknown":          {threeVersions(), models.RollBackOrder{To: "9", By: "a", Reason: "r"}, "not known"},
 		"deleted":          {deleted, models.RollBackOrder{By: "a", Reason: "r"}, "deleted in MLflow"},
-		"rejected":         {rejected, models.RollBackOrder{To: "3", By: "a", Reason: "r"}, "asks for a person's approval"},
+		"never approved":   {never, models.RollBackOrder{To: "3", By: "a", Reason: "r"}, "asks for a person's approval"},
 		"no previous":      {none, models.RollBackOrder{By: "a", Reason: "r"}, "no previous"},
-		"rejected":         {rejected, models.RollBackOrder{To: "3", By: "a", Reason: "r"}, "version 3 was not approved: rejected by kim: too slow"},
+		"rejected":         {rejected, models.RollBackOrder{To: "3", By: "a", Reason: "r"}, "version 3 was not approved: rejected by grace: too slow"},
 		"not decided":      {expired, models.RollBackOrder{To: "3", By: "a", Reason: "r"}, "version 3 was not approved: nobody answered within 1h"},
 		"still asked":      {asked, models.RollBackOrder{To: "3", By: "a", Reason: "r"}, "version 3 waits for an approval"},
 		"never registered": {models.StewardState{Model: "m"}, models.RollBackOrder{By: "a", Reason: "r"}, "no previous"},
