@@ -79,7 +79,7 @@ func describeFigure(check models.GateCheck) string {
 	case f.Low == f.High:
 		return significant(f.Value)
 	default:
-		return fmt.Sprintf("%.4f [%.4f, %.4f]", f.Value, f.Low, f.High)
+		return f.Text()
 	}
 }
 

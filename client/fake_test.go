@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"go.temporal.io/api/common/v1"
 	enums "go.temporal.io/api/enums/v1"
@@ -15,6 +16,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	sdk "go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // fakeServer plays a script: each look at the lifecycle moves it one scene on,
@@ -52,12 +54,13 @@ type sentSignal struct {
 // scene is what queries and descriptions answer, by workflow ID.
 type scene struct {
 	status  map[string]any
-	ranks   map[string]any    // heartbeat details of a pending RunRanks
-	failing map[string]string // last failure of a pending PredictRows, by workflow ID
-	err     error             // of every query
-	typed   string            // workflow type; empty: Lifecycle
-	types   map[string]string // of some workflow IDs
-	ended   bool              // no workflow runs any more
+	ranks   map[string]any       // heartbeat details of a pending RunRanks
+	running map[string]time.Time // start of a pending PredictRows, by workflow ID
+	failing map[string]string    // last failure of a pending PredictRows, by workflow ID
+	err     error                // of every query
+	typed   string               // workflow type; empty: Lifecycle
+	types   map[string]string    // of some workflow IDs
+	ended   bool                 // no workflow runs any more
 	missing bool
 }
 
@@ -140,6 +143,10 @@ func (f *fakeServer) DescribeWorkflowExecution(_ context.Context, id, _ string) 
 			{ActivityType: &common.ActivityType{Name: "RunRanks"}, HeartbeatDetails: payloads},
 			{ActivityType: &common.ActivityType{Name: "RunRanks"}},
 		}
+	}
+	if began, ok := now.running[id]; ok {
+		description.PendingActivities = append(description.PendingActivities, &workflow.PendingActivityInfo{
+			ActivityType: &common.ActivityType{Name: "PredictRows"}, LastStartedTime: timestamppb.New(began)})
 	}
 	if message, ok := now.failing[id]; ok {
 		description.PendingActivities = append(description.PendingActivities, &workflow.PendingActivityInfo{

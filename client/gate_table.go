@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -37,9 +38,10 @@ func GateTable(gate models.GateVerdict) []string {
 			informing++
 		}
 	}
-	width := 28
+	width, figures := 28, 26
 	for _, check := range rows {
-		width = max(width, len([]rune(checkName(check))))
+		width = max(width, utf8.RuneCountInString(checkName(check)))
+		figures = max(figures, len(describeFigure(check)))
 	}
 	var lines []string
 	for _, check := range rows {
@@ -47,7 +49,7 @@ func GateTable(gate models.GateVerdict) []string {
 		if check.Champion != nil {
 			limit += fmt.Sprintf(" (champion %.4f)", check.Champion.Value)
 		}
-		lines = append(lines, fmt.Sprintf("%-*s %-12s %-26s %s", width, checkName(check), check.Verdict, describeFigure(check), limit))
+		lines = append(lines, fmt.Sprintf("%-*s %-12s %-*s %s", width, checkName(check), check.Verdict, figures, describeFigure(check), limit))
 	}
 	if notShown > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more checks of slices that did not pass; the version's page in MLflow has them all", notShown))

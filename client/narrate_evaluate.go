@@ -39,11 +39,11 @@ func metricTable(spec models.LifecycleSpec, e models.Evaluation) []string {
 			champion = fmt.Sprintf("champion %.4f", figure.Value)
 		}
 		if figure, ok := e.Gains[metric]; ok {
-			gain = "gain " + interval("%+.4f", figure)
+			gain = "gain " + figure.Signed()
 		} else if e.Gain != nil && metric == compared {
-			gain = "gain " + interval("%+.4f", *e.Gain)
+			gain = "gain " + e.Gain.Signed()
 		}
-		line := fmt.Sprintf("%-20s %-26s %-17s %s", metric, interval("%.4f", candidate), champion, gain)
+		line := fmt.Sprintf("%-20s %-26s %-17s %s", metric, candidate.Text(), champion, gain)
 		lines = append(lines, strings.TrimRight(line, " "))
 	}
 	if text := describeSlices(e.Slices); text != "" {
@@ -53,15 +53,6 @@ func metricTable(spec models.LifecycleSpec, e models.Evaluation) []string {
 		lines = append(lines, describeServing(*e.Serving))
 	}
 	return lines
-}
-
-// interval writes an estimate, with its interval where it has one.
-func interval(format string, e models.Estimate) string {
-	text := fmt.Sprintf(format, e.Value)
-	if e.Low != e.High {
-		text += fmt.Sprintf(" ["+format+", "+format+"]", e.Low, e.High)
-	}
-	return text
 }
 
 // blocksNeeded is how many blocks a slice needs to be judged by the gate.

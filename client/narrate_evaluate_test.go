@@ -62,6 +62,12 @@ func TestGateTableShowsWhatDecidedFirst(t *testing.T) {
 		"1 slice not judged: too few rows or blocks",
 	}, GateTable(gate))
 
+	// Long figures keep the columns apart.
+	long := check("rmse gain over the champion", "", models.VerdictFail)
+	long.Figure = around(-2221.5, 0.05)
+	lines := GateTable(models.GateVerdict{Checks: []models.GateCheck{long, check("rmse", "", models.VerdictPass)}})
+	require.Equal(t, strings.Index(lines[0], "≤"), strings.Index(lines[1], "≤"))
+
 	gate.Checks = nil
 	for i := range 50 {
 		gate.Checks = append(gate.Checks, check("log_loss gain over the champion", fmt.Sprintf("carrier=%02d", i), models.VerdictInconclusive))

@@ -124,7 +124,34 @@ func (c *Client) doing(ctx context.Context, model string) string {
 	if err := c.query(ctx, models.StewardID(model), &status); err != nil {
 		return ""
 	}
-	return cmp.Or(status.Doing, status.Waiting)
+	now := cmp.Or(status.Doing, status.Waiting)
+	if why := c.unanswered(ctx, models.StewardID(model)); now != "" && why != "" {
+		now += "; " + why
+	}
+	return now
+}
+
+// patience is how long an activity of a steward may run before a person who
+// waits is told: most end in a moment.
+const patience = 10 * time.Second
+
+// unanswered says which of a workflow's activities is tried again, and why, or
+// has no answer yet, such as while MLflow hangs.
+func (c *Client) unanswered(ctx context.Context, workflowID string) string {
+	description, err := c.temporal.DescribeWorkflowExecution(ctx, workflowID, "")
+	if err != nil {
+		return ""
+	}
+	for _, activity := range description.GetPendingActivities() {
+		name := activity.GetActivityType().GetName()
+		if failure := activity.GetLastFailure(); failure != nil {
+			return name + " waits and is tried again: " + failure.GetMessage()
+		}
+		if began := activity.GetLastStartedTime(); began != nil && time.Since(began.AsTime()) > patience {
+			return name + " has had no answer for longer than " + patience.String()
+		}
+	}
+	return ""
 }
 
 // noSteward says why nobody answers for a model: it was never registered, or

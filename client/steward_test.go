@@ -57,6 +57,20 @@ func TestRollBackTellsAndWaits(t *testing.T) {
 	require.Equal(t, []string{"rolling back to version 2", "version 4 waits for an approval"}, told)
 }
 
+// TestAnOrderThatMLflowHoldsUpSaysSo: what the steward does is not enough.
+func TestAnOrderThatMLflowHoldsUpSaysSo(t *testing.T) {
+	at := map[string]any{"model/delay": models.StewardStatus{Doing: "making version 2 the champion again"}}
+	server := newFakeServer(scene{status: at, failing: map[string]string{"model/delay": "no answer from 127.0.0.1:5000"}}, scene{status: at})
+	c := newTestClient(t, server)
+	require.Equal(t, "making version 2 the champion again; ScoreModel waits and is tried again: no answer from 127.0.0.1:5000", c.doing(t.Context(), "delay"))
+
+	server = newFakeServer(scene{status: at, running: map[string]time.Time{"model/delay": time.Now().Add(-time.Minute)}}, scene{status: at})
+	require.Equal(t, "making version 2 the champion again; ScoreModel has had no answer for longer than 10s", newTestClient(t, server).doing(t.Context(), "delay"))
+
+	server = newFakeServer(scene{status: at, running: map[string]time.Time{"model/delay": time.Now()}}, scene{status: at})
+	require.Equal(t, "making version 2 the champion again", newTestClient(t, server).doing(t.Context(), "delay"))
+}
+
 func TestAnOrderGoesOnWhenNobodyWaits(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	server := withSteward(models.StewardStatus{Doing: "restoring"})

@@ -87,7 +87,7 @@ func words(c models.GateCheck) string {
 	case c.Figure.Low == c.Figure.High:
 		return fmt.Sprintf("%s %.4g (needed: %s)", name, c.Figure.Value, c.Limit)
 	default:
-		return fmt.Sprintf("%s %.4f [%.4f, %.4f] (needed: %s)", name, c.Figure.Value, c.Figure.Low, c.Figure.High, c.Limit)
+		return fmt.Sprintf("%s %s (needed: %s)", name, c.Figure.Text(), c.Limit)
 	}
 }
 

@@ -55,7 +55,7 @@ type Client struct {
 
 // New returns a client without contacting the server; see [Client.Ping].
 func New(cfg Config) (*Client, error) {
-	const hint = "set it to the server's address, such as http://127.0.0.1:5000"
+	const hint = "set MLFLOW_TRACKING_URI to the server's address, such as http://127.0.0.1:5000"
 	base, err := url.Parse(strings.TrimRight(cfg.BaseURL, "/"))
 	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
 		// The value may hold a password: it is not repeated.
