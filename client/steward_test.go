@@ -62,10 +62,10 @@ func TestAnOrderThatMLflowHoldsUpSaysSo(t *testing.T) {
 	at := map[string]any{"model/delay": models.StewardStatus{Doing: "making version 2 the champion again"}}
 	server := newFakeServer(scene{status: at, failing: map[string]string{"model/delay": "no answer from 127.0.0.1:5000"}}, scene{status: at})
 	c := newTestClient(t, server)
-	require.Equal(t, "making version 2 the champion again; ScoreModel waits and is tried again: no answer from 127.0.0.1:5000", c.doing(t.Context(), "delay"))
+	require.Equal(t, "making version 2 the champion again; PredictRows waits and is tried again: no answer from 127.0.0.1:5000", c.doing(t.Context(), "delay"))
 
 	server = newFakeServer(scene{status: at, running: map[string]time.Time{"model/delay": time.Now().Add(-time.Minute)}}, scene{status: at})
-	require.Equal(t, "making version 2 the champion again; ScoreModel has had no answer for longer than 10s", newTestClient(t, server).doing(t.Context(), "delay"))
+	require.Equal(t, "making version 2 the champion again; PredictRows has had no answer for longer than 10s", newTestClient(t, server).doing(t.Context(), "delay"))
 
 	server = newFakeServer(scene{status: at, running: map[string]time.Time{"model/delay": time.Now()}}, scene{status: at})
 	require.Equal(t, "making version 2 the champion again", newTestClient(t, server).doing(t.Context(), "delay"))
