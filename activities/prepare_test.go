@@ -246,7 +246,7 @@ func TestAllNullColumn(t *testing.T) {
 	p := &activities.Prepare{Store: store}
 	putObject(t, store, "s3://source/shipments/a.parquet", encode(t, rows))
 	_, err := prepare(t.Context(), p, shipmentSpec())
-	wantFailure(t, err, models.KindDataCheckFailed, `column "weight": 461 of 461 values are null (1), at most 0 allowed`)
+	wantFailure(t, err, models.KindDataCheckFailed, `column "weight": 461 of 461 values are null or NaN (a share of 1), at most 0 allowed`)
 
 	spec := shipmentSpec()
 	spec.Checks.MaxNullFraction = map[string]float64{"weight": 1}

@@ -54,12 +54,14 @@ func (g *Gateway) forward(ctx context.Context, drawn, champion *arm, c call) (re
 		how, err := g.attempt(ctx, server.replica, c, &result)
 		if how == lost {
 			// The server may only have closed an idle connection. A new one tells.
-			how, err = g.attempt(ctx, server.replica, c, &result)
-			g.countCrash(server, how)
+			if how, err = g.attempt(ctx, server.replica, c, &result); how == unreachable || how == lost {
+				g.eject(server)
+				g.countCrash(server)
+			}
 		}
 		switch how {
 		case answered:
-			server.crashed.Store(false)
+			g.countReturn(server)
 			if server.arm != drawn {
 				drawn.counters.failovers.Add(1)
 			}
@@ -73,18 +75,31 @@ func (g *Gateway) forward(ctx context.Context, drawn, champion *arm, c call) (re
 		case unready:
 			reason = fmt.Sprintf("no server of version %s is ready: the last one answered 503", server.arm.Version)
 		case unreachable, lost:
-			server.downUntil.Store(time.Now().Add(g.config.Eject).UnixNano())
+			g.eject(server)
 			reason = fmt.Sprintf("no server of version %s could be reached: %v", server.arm.Version, err)
 		}
 	}
 	return g.refuse(drawn, body, http.StatusServiceUnavailable, reason), true
 }
 
+// eject passes a server over for a while.
+func (g *Gateway) eject(server candidate) {
+	server.downUntil.Store(time.Now().Add(g.config.Eject).UnixNano())
+}
+
 // countCrash counts the loss of a server once, by the request that noticed:
 // its connection broke and the server does not take another.
-func (g *Gateway) countCrash(server candidate, second outcome) {
-	if (second == unreachable || second == lost) && server.crashed.CompareAndSwap(false, true) {
+func (g *Gateway) countCrash(server candidate) {
+	if server.crashed.CompareAndSwap(false, true) {
 		server.arm.counters.crashed()
+	}
+}
+
+// countReturn makes the next loss count again. An answer that was on its way
+// when the server died is no return: the server is passed over then.
+func (g *Gateway) countReturn(server candidate) {
+	if server.crashed.Load() && time.Now().UnixNano() > server.downUntil.Load() {
+		server.crashed.Store(false)
 	}
 }
 

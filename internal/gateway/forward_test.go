@@ -216,3 +216,21 @@ func TestClientErrorsAreNotTheVersions(t *testing.T) {
 		t.Errorf("rows %+v", rows)
 	}
 }
+
+// TestAnAnswerOnItsWayIsNoReturn: what a server still said before it died does
+// not make its loss count twice.
+func TestAnAnswerOnItsWayIsNoReturn(t *testing.T) {
+	g := newStage(t, Config{Eject: time.Hour}).gateway
+	lost := candidate{arm: &arm{counters: &counters{}}, replica: &replica{}}
+	g.eject(lost)
+	g.countCrash(lost)
+	g.countReturn(lost)
+	if !lost.crashed.Load() {
+		t.Error("an answer of a server that is passed over makes its next loss count")
+	}
+	lost.downUntil.Store(time.Now().Add(-time.Second).UnixNano())
+	g.countReturn(lost)
+	if lost.crashed.Load() {
+		t.Error("a server that is asked again and answers has come back")
+	}
+}
