@@ -3,39 +3,17 @@ package registry
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mainspring-ml/mainspring/testenv/figures"
 )
 
-// The figures stand between these lines.
-const (
-	beginMark = "<!-- figures: go run ./bench/registry -write -->"
-	endMark   = "<!-- /figures -->"
-)
+const command = "go run ./bench/registry -write"
 
-// WriteInto puts the figures between the marks of a document.
-func (f Figures) WriteInto(path string) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	written, err := f.replaceIn(string(text))
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return os.WriteFile(path, []byte(written), 0o644)
-}
-
-func (f Figures) replaceIn(document string) (string, error) {
-	before, rest, found := strings.Cut(document, beginMark)
-	_, after, closed := strings.Cut(rest, endMark)
-	if !found || !closed {
-		return "", fmt.Errorf("the lines %q and %q must be there, in this order", beginMark, endMark)
-	}
-	return before + beginMark + "\n" + f.tables() + endMark + after, nil
-}
+// WriteInto puts the figures into a document.
+func (f Figures) WriteInto(path string) error { return figures.WriteInto(path, command, f.tables()) }
 
 func (f Figures) tables() string {
 	var out strings.Builder

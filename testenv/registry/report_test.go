@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mainspring-ml/mainspring/testenv/figures"
 )
 
 func figuresOfATest() Figures {
@@ -21,11 +23,11 @@ func figuresOfATest() Figures {
 
 func TestFiguresReplaceThoseOfTheLastRun(t *testing.T) {
 	f := figuresOfATest()
-	once, err := f.replaceIn("# Title\n\n" + beginMark + "\nold\n" + endMark + "\n\nthe end\n")
+	once, err := figures.Replace("# Title\n\n"+figures.BeginMark(command)+"\nold\n"+figures.EndMark+"\n\nthe end\n", command, f.tables())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"# Title\n\n" + beginMark, "2 of 2 seeds", "| `POST a` | 1 | 1 |", `| MLflow down | it waits \| and goes on |`, endMark + "\n\nthe end\n"} {
+	for _, want := range []string{"# Title\n\n" + figures.BeginMark(command), "2 of 2 seeds", "| `POST a` | 1 | 1 |", `| MLflow down | it waits \| and goes on |`, figures.EndMark + "\n\nthe end\n"} {
 		if !strings.Contains(once, want) {
 			t.Errorf("%q is missing in:\n%s", want, once)
 		}
@@ -33,10 +35,10 @@ func TestFiguresReplaceThoseOfTheLastRun(t *testing.T) {
 	if strings.Contains(once, "old") {
 		t.Error("the old figures are left")
 	}
-	if twice, err := f.replaceIn(once); err != nil || twice != once {
+	if twice, err := figures.Replace(once, command, f.tables()); err != nil || twice != once {
 		t.Errorf("writing again changes the document (%v)", err)
 	}
-	if _, err := f.replaceIn("no marks"); err == nil {
+	if _, err := figures.Replace("no marks", command, f.tables()); err == nil {
 		t.Error("a document without marks was accepted")
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mainspring-ml/mainspring/testenv/figures"
 )
 
 func TestFiguresReplaceThoseOfTheLastRun(t *testing.T) {
@@ -15,12 +17,12 @@ func TestFiguresReplaceThoseOfTheLastRun(t *testing.T) {
 			{Case: "node", Did: "a host", Error: "it did not\nstart"},
 		},
 	}
-	document := "# Title\n\n" + beginMark + "\nold\n" + endMark + "\n\nthe end\n"
-	once, err := f.replaceIn(document)
+	document := "# Title\n\n" + figures.BeginMark(command) + "\nold\n" + figures.EndMark + "\n\nthe end\n"
+	once, err := figures.Replace(document, command, f.table())
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "# Title\n\n" + beginMark + `
+	want := "# Title\n\n" + figures.BeginMark(command) + `
 
 Measured on 2026-02-03 on 2 cores: 40 steps of 300 ms and more, a checkpoint every 5.
 The undisturbed model is ` + "`0123456789ab…`" + `.
@@ -31,14 +33,14 @@ The undisturbed model is ` + "`0123456789ab…`" + `.
 | SIGKILL of one rank | 13 | 2 | 3 | 0.2 s | 4.1 s | **no** |
 | a host |  |  |  |  |  | **not measured**: it did not start |
 
-` + endMark + "\n\nthe end\n"
+` + figures.EndMark + "\n\nthe end\n"
 	if once != want {
 		t.Errorf("got:\n%s", once)
 	}
-	if twice, err := f.replaceIn(once); err != nil || twice != once {
+	if twice, err := figures.Replace(once, command, f.table()); err != nil || twice != once {
 		t.Errorf("writing again changes the document (%v):\n%s", err, twice)
 	}
-	if _, err := f.replaceIn("no marks"); err == nil {
+	if _, err := figures.Replace("no marks", command, f.table()); err == nil {
 		t.Error("a document without marks was accepted")
 	}
 }
