@@ -77,38 +77,20 @@ func (g *gang) background(ctx context.Context, work ...func(context.Context)) (s
 	return func() { cancel(); group.Wait() }
 }
 
-// wait touches the job and calls look until the job has ended.
+// wait calls look until the ranks have ended, are overdue or hang.
 func (g *gang) wait(ctx context.Context, handle *runner.Handle, look func()) (runner.State, error) {
 	began := handle.Began()
-	ticker := time.NewTicker(followEvery)
-	defer ticker.Stop()
-	for {
-		state, ended, err := handle.Poll()
-		if err != nil || ended {
-			return state, err
-		}
-		if err := handle.Touch(); err != nil {
-			return state, err
-		}
+	return g.h.awaitJob(ctx, handle, reasonCancelled, func(state runner.State) string {
 		g.notePIDs(state)
 		look()
 		if overdue(began, g.req.Train) {
-			return handle.Stop(context.WithoutCancel(ctx), reasonTimeout)
+			return reasonTimeout
 		}
 		if silence, hangs := g.watch.silent(now()); hangs {
-			return handle.Stop(context.WithoutCancel(ctx), g.watch.hangText(silence, g.step()))
+			return g.watch.hangText(silence, g.step())
 		}
-		select {
-		case <-ticker.C:
-		case <-agentStops(ctx):
-			return state, g.h.agentLeaves()
-		case <-ctx.Done():
-			if !cancelRequested(ctx) {
-				return state, g.h.agentLeaves()
-			}
-			return handle.Stop(context.WithoutCancel(ctx), reasonCancelled)
-		}
-	}
+		return ""
+	})
 }
 
 func (g *gang) step() int64 {

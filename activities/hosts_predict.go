@@ -2,12 +2,10 @@ package activities
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -39,7 +37,7 @@ func (h *Hosts) PredictOnHost(ctx context.Context, req models.PredictRowsRequest
 		return models.Predictions{}, err
 	}
 	defer release()
-	if result, found, err := p.earlierResult(); err != nil || found {
+	if result, found, err := earlierResult[models.Predictions](p.path(resultFile)); err != nil || found {
 		return result, err
 	}
 	handle, err := p.start(ctx)
@@ -149,47 +147,15 @@ func (p *hostPrediction) timeout() time.Duration {
 	return p.req.Predict.WithDefaults().Timeout.Std()
 }
 
-// follow touches the job until it has ended. It stops the job when cancellation
-// was requested or the time is up; when the attempt ends for any other reason,
-// the job goes on and follow returns an error.
+// follow waits for the program, for as long as the spec allows.
 func (p *hostPrediction) follow(ctx context.Context, handle *runner.Handle) (runner.State, error) {
 	p.enter("predicting")
-	ticker := time.NewTicker(followEvery)
-	defer ticker.Stop()
-	for {
-		state, ended, err := handle.Poll()
-		if err != nil || ended {
-			return state, err
-		}
-		if err := handle.Touch(); err != nil {
-			return state, err
-		}
+	return p.h.awaitJob(ctx, handle, reasonPredictCancelled, func(runner.State) string {
 		if time.Since(handle.Began()) > p.timeout() {
-			return handle.Stop(context.WithoutCancel(ctx), reasonPredictTimeout)
+			return reasonPredictTimeout
 		}
-		select {
-		case <-ticker.C:
-		case <-agentStops(ctx):
-			return state, p.h.agentLeaves()
-		case <-ctx.Done():
-			if !cancelRequested(ctx) {
-				return state, p.h.agentLeaves()
-			}
-			return handle.Stop(context.WithoutCancel(ctx), reasonPredictCancelled)
-		}
-	}
-}
-
-// earlierResult finds the result of an attempt whose answer did not arrive.
-func (p *hostPrediction) earlierResult() (result models.Predictions, found bool, err error) {
-	data, err := os.ReadFile(p.path(resultFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return result, false, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &result)
-	}
-	return result, err == nil, err
+		return ""
+	})
 }
 
 // conclude checks and stores what the program has left.
@@ -214,8 +180,7 @@ func (p *hostPrediction) conclude(ctx context.Context, handle *runner.Handle, st
 	for _, device := range p.req.Node.Devices {
 		result.Devices = append(result.Devices, device.UUID)
 	}
-	partial := p.path(resultFile + ".partial")
-	if err := errors.Join(writeJSON(partial, result), os.Rename(partial, p.path(resultFile))); err != nil {
+	if err := keepResult(p.path(resultFile), result); err != nil {
 		return models.Predictions{}, err
 	}
 	for _, name := range []string{codeDir, workDir, modelDir, rowsDir, predictionsFile, answersFile} {

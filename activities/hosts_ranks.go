@@ -2,10 +2,8 @@ package activities
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -40,7 +38,8 @@ func (h *Hosts) RunRanks(ctx context.Context, req models.RunRanksRequest) (model
 		return models.RanksResult{}, err
 	}
 	defer release()
-	if result, found, err := g.earlierResult(); err != nil || found {
+	if result, found, err := earlierResult[models.RanksResult](g.path(resultFile)); err != nil || found {
+		result.Reattached = true
 		return result, err
 	}
 	handle, err := g.start(ctx)
@@ -207,19 +206,6 @@ func (g *gang) see(ctx context.Context, handle *runner.Handle) (models.RanksResu
 	return result, err
 }
 
-// earlierResult finds the result of an attempt whose answer did not arrive.
-func (g *gang) earlierResult() (result models.RanksResult, found bool, err error) {
-	data, err := os.ReadFile(g.path(resultFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return result, false, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &result)
-	}
-	result.Reattached = true
-	return result, err == nil, err
-}
-
 // conclude stores what the ranks have left.
 func (g *gang) conclude(ctx context.Context, report models.AttemptReport) (models.RanksResult, error) {
 	g.phase(phaseUploading)
@@ -232,12 +218,7 @@ func (g *gang) conclude(ctx context.Context, report models.AttemptReport) (model
 		}
 		result.Metrics = g.progress.Metrics // all of them; nobody writes any more
 	}
-	data, err := json.Marshal(result)
-	if err != nil {
-		return models.RanksResult{}, err
-	}
-	partial := g.path(resultFile + ".partial")
-	if err := errors.Join(os.WriteFile(partial, data, 0o600), os.Rename(partial, g.path(resultFile))); err != nil {
+	if err := keepResult(g.path(resultFile), result); err != nil {
 		return models.RanksResult{}, err
 	}
 	for _, name := range []string{checkpointDir, modelDir, codeDir, workDir, "resume", outOfFoldFile} {
