@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/gate"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -55,16 +56,13 @@ func metricTable(spec models.LifecycleSpec, e models.Evaluation) []string {
 	return lines
 }
 
-// blocksNeeded is how many blocks a slice needs to be judged by the gate.
-const blocksNeeded = 5
-
 func describeSlices(all []models.SliceEvidence) string {
 	if len(all) == 0 {
 		return ""
 	}
 	judged := 0
 	for _, s := range all {
-		if s.Judged && s.Blocks >= blocksNeeded {
+		if s.Judged && s.Blocks >= gate.MinBlocks {
 			judged++
 		}
 	}

@@ -29,6 +29,20 @@ const (
 	VerdictInconclusive Verdict = "inconclusive"
 )
 
+// Rank orders verdicts by how much they decide: a fail is 0, a check that only
+// informs and has none comes last.
+func (v Verdict) Rank() int {
+	switch v {
+	case VerdictFail:
+		return 0
+	case VerdictInconclusive:
+		return 1
+	case VerdictPass:
+		return 2
+	}
+	return 3
+}
+
 // LifecycleResult is what a lifecycle returns. A candidate that the gate
 // refused is a result, not a failure.
 type LifecycleResult struct {

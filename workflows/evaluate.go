@@ -194,11 +194,8 @@ func (e *evaluating) show(ctx workflow.Context) {
 // worstFirst keeps the order of checks with the same verdict; those without one
 // inform only and come last.
 func worstFirst(checks []models.GateCheck) []models.GateCheck {
-	rank := func(v models.Verdict) int {
-		return slices.Index([]models.Verdict{models.VerdictFail, models.VerdictInconclusive, models.VerdictPass, ""}, v)
-	}
 	sorted := slices.Clone(checks)
-	slices.SortStableFunc(sorted, func(a, b models.GateCheck) int { return rank(a.Verdict) - rank(b.Verdict) })
+	slices.SortStableFunc(sorted, func(a, b models.GateCheck) int { return a.Verdict.Rank() - b.Verdict.Rank() })
 	return sorted
 }
 

@@ -32,7 +32,7 @@ func gateOf(l LifecycleStory) *gatePage {
 	page := &gatePage{GateVerdict: *l.Status.Gate}
 	checks := slices.Clone(page.Checks)
 	slices.SortStableFunc(checks, func(a, b models.GateCheck) int {
-		return cmp.Or(verdictRank(a.Verdict)-verdictRank(b.Verdict), weight(a)-weight(b))
+		return cmp.Or(a.Verdict.Rank()-b.Verdict.Rank(), weight(a)-weight(b))
 	})
 	for _, c := range checks[:min(len(checks), checksShown)] {
 		name, rest, _ := strings.Cut(c.Name, " ") // "log_loss gain over the champion"
@@ -46,10 +46,6 @@ func gateOf(l LifecycleStory) *gatePage {
 		page.More = fmt.Sprintf("%s more; all are in evaluation/gate.md among the MLflow run's artifacts.", counted(more, "check"))
 	}
 	return page
-}
-
-func verdictRank(v models.Verdict) int {
-	return slices.Index([]models.Verdict{models.VerdictFail, models.VerdictInconclusive, models.VerdictPass, ""}, v)
 }
 
 // weight puts the whole before its parts, and data checks, which have stopped

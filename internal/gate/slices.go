@@ -66,10 +66,7 @@ func (j judge) unjudged(slice models.SliceEvidence) string {
 }
 
 func worstFirst(a, b ruling) int {
-	rank := func(v models.Verdict) int {
-		return slices.Index([]models.Verdict{models.VerdictFail, models.VerdictInconclusive, models.VerdictPass}, v)
-	}
-	return cmp.Or(cmp.Compare(rank(a.Verdict), rank(b.Verdict)), cmp.Compare(b.distance, a.distance))
+	return cmp.Or(cmp.Compare(a.Verdict.Rank(), b.Verdict.Rank()), cmp.Compare(b.distance, a.distance))
 }
 
 // slice holds one slice against all that is asked of slices, at the level they
