@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
+
+	"github.com/mainspring-ml/mainspring/client"
 )
 
 func newStatusCommand() *cobra.Command {
@@ -15,21 +19,13 @@ func newStatusCommand() *cobra.Command {
 		Example: "  mainspring status lifecycle/flight-delay/2013-03-01\n  mainspring status pool/default",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
-			ctx := command.Context()
-			stack, err := findStack(stateDir)
-			if err != nil {
+			return connect(command.Context(), stateDir, func(ctx context.Context, connection *client.Client) error {
+				if !follow {
+					return connection.PrintStatus(ctx, args[0], command.OutOrStdout())
+				}
+				_, err := connection.Follow(ctx, args[0], command.OutOrStdout())
 				return err
-			}
-			connection, err := dial(ctx, stack)
-			if err != nil {
-				return err
-			}
-			defer connection.Close()
-			if !follow {
-				return connection.PrintStatus(ctx, args[0], command.OutOrStdout())
-			}
-			_, err = connection.Follow(ctx, args[0], command.OutOrStdout())
-			return err
+			})
 		},
 	}
 	command.Flags().BoolVar(&follow, "follow", false, "follow the lifecycle until it ends")

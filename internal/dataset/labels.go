@@ -81,20 +81,7 @@ func labelTypes(spec models.DataSpec) []string {
 
 // tally counts the labels of some rows as numbers.
 func (l Labels) tally(s *Series, rows []int) models.ColumnTally {
-	t := models.ColumnTally{Rows: int64(len(rows))}
-	low, high := math.Inf(1), math.Inf(-1)
-	for _, row := range rows {
-		v, ok := l.Number(s, row)
-		if !ok {
-			t.Nulls++
-			continue
-		}
-		low, high = min(low, v), max(high, v)
-	}
-	if low <= high {
-		t.Min, t.Max = finite(low), finite(high)
-	}
-	return t
+	return tallyNumbers(rows, func(row int) (float64, bool) { return l.Number(s, row) })
 }
 
 // others counts the labels that the task does not know, with one of them.

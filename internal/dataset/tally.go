@@ -25,16 +25,24 @@ const (
 
 // tally counts some rows of a column. NaN counts as null.
 func tally(s *Series, rows []int) models.ColumnTally {
+	if s.Type != TypeString {
+		return tallyNumbers(rows, s.Number)
+	}
+	t := models.ColumnTally{Rows: int64(len(rows))}
+	for _, row := range rows {
+		if s.IsNull(row) {
+			t.Nulls++
+		}
+	}
+	return t
+}
+
+// tallyNumbers counts rows by their numbers; a row without one is a null.
+func tallyNumbers(rows []int, number func(row int) (float64, bool)) models.ColumnTally {
 	t := models.ColumnTally{Rows: int64(len(rows))}
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, row := range rows {
-		if s.Type == TypeString {
-			if s.IsNull(row) {
-				t.Nulls++
-			}
-			continue
-		}
-		v, ok := s.Number(row)
+		v, ok := number(row)
 		if !ok {
 			t.Nulls++
 			continue

@@ -46,11 +46,7 @@ func SignDir(ctx context.Context, key Key, dir, signature string) ([]byte, error
 // VerifyDir reads every file of a directory and holds it against a bundle.
 // signature is where the bundle lies, which may be inside.
 func VerifyDir(ctx context.Context, bundle []byte, trust Trust, dir, signature string) (Verified, error) {
-	payload, id, err := Open(bundle, trust)
-	if err != nil {
-		return Verified{}, err
-	}
-	signed, err := parseModel(payload)
+	signed, id, err := openModel(bundle, trust)
 	if err != nil {
 		return Verified{}, err
 	}
@@ -69,11 +65,7 @@ func VerifyDir(ctx context.Context, bundle []byte, trust Trust, dir, signature s
 // is stricter than VerifyDir: the model must have been signed under that name,
 // and of what the signer chose to ignore only upstream's own list counts.
 func VerifyFiles(bundle []byte, trust Trust, name string, files []File) (Verified, error) {
-	payload, id, err := Open(bundle, trust)
-	if err != nil {
-		return Verified{}, err
-	}
-	signed, err := parseModel(payload)
+	signed, id, err := openModel(bundle, trust)
 	if err != nil {
 		return Verified{}, err
 	}
@@ -88,6 +80,15 @@ func VerifyFiles(bundle []byte, trust Trust, name string, files []File) (Verifie
 		return Verified{}, err
 	}
 	return Verified{Name: signed.name, KeyID: id, Files: len(signed.files)}, compare(name, signed.files, kept)
+}
+
+// openModel is what a trusted key has signed, and the key's ID.
+func openModel(bundle []byte, trust Trust) (signed signedModel, keyID string, err error) {
+	payload, keyID, err := Open(bundle, trust)
+	if err == nil {
+		signed, err = parseModel(payload)
+	}
+	return signed, keyID, err
 }
 
 // compare names every kind of difference, each with some of its files. Both

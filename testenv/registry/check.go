@@ -98,13 +98,19 @@ func (s *Slot) aliases(ctx context.Context, model string, want map[string]string
 	return err
 }
 
-// record: the chain holds from its first record, and says what MLflow says.
-func (s *Slot) record(ctx context.Context, model string, want Expected) error {
+// stewardRecord is what a steward says of itself, and its whole record.
+func (s *Slot) stewardRecord(ctx context.Context, model string) (models.StewardStatus, []models.Record, error) {
 	status, err := s.Steward(ctx, model)
 	if err != nil {
-		return err
+		return status, nil, err
 	}
 	records, err := s.stack.records(ctx, status)
+	return status, records, err
+}
+
+// record: the chain holds from its first record, and says what MLflow says.
+func (s *Slot) record(ctx context.Context, model string, want Expected) error {
+	status, records, err := s.stewardRecord(ctx, model)
 	if err != nil {
 		return err
 	}

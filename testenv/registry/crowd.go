@@ -66,11 +66,7 @@ func (s *Slot) crowd(ctx context.Context, n int, figures *CrowdFigures) error {
 	if len(seen) != n || seen[""] {
 		return fmt.Errorf("%d lifecycles registered %d versions", n, len(seen))
 	}
-	status, err := s.Steward(ctx, model)
-	if err != nil {
-		return err
-	}
-	records, err := s.stack.records(ctx, status)
+	status, records, err := s.stewardRecord(ctx, model)
 	if err != nil {
 		return err
 	}
