@@ -23,7 +23,7 @@ func (s LifecycleSpec) WithDefaults() LifecycleSpec {
 	s.Train = s.Train.WithDefaults()
 	s.Evaluate = s.Evaluate.WithDefaultsFor(s.Data.Task)
 	if s.Deploy != nil {
-		deploy := s.Deploy.WithDefaults()
+		deploy := s.Deploy.withDefaultsFor(s)
 		s.Deploy = &deploy
 	}
 	if s.Monitor != nil {
@@ -143,29 +143,6 @@ func (g ChampionGate) withDefaultsFor(task Task) ChampionGate {
 	g.Block = cmp.Or(g.Block, Day)
 	g.Resamples = cmp.Or(g.Resamples, 2000)
 	return g
-}
-
-// WithDefaults returns d with its defaults filled in.
-func (d DeploySpec) WithDefaults() DeploySpec {
-	d.Replicas = cmp.Or(d.Replicas, 1)
-	d.Resources = d.Resources.WithDefaults()
-	d.Canary = d.Canary.WithDefaults()
-	return d
-}
-
-// WithDefaults returns c with its defaults filled in.
-func (c CanarySpec) WithDefaults() CanarySpec {
-	if len(c.Steps) == 0 {
-		c.Steps = []float64{10, 50}
-	}
-	c.FalseAlarm = cmp.Or(c.FalseAlarm, 0.01)
-	c.FalsePass = cmp.Or(c.FalsePass, 0.05)
-	c.Tolerance = cmp.Or(c.Tolerance, 0.5)
-	c.MaxErrorRate = cmp.Or(c.MaxErrorRate, 0.02)
-	c.StepDeadline = cmp.Or(c.StepDeadline, Day)
-	c.OnDeadline = cmp.Or(c.OnDeadline, PolicyRollBack)
-	c.Poll = cmp.Or(c.Poll, Duration(time.Minute))
-	return c
 }
 
 // WithDefaults returns m with its defaults filled in. The retraining's window

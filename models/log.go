@@ -19,8 +19,13 @@ type InferenceRow struct {
 	ArmShare   float64 `parquet:"arm_share"` // probability with which the arm was drawn
 	Status     int32   `parquet:"status"`    // HTTP
 	LatencyUS  int64   `parquet:"latency_us"`
-	Inputs     string  `parquet:"inputs,zstd"`
-	Outputs    string  `parquet:"outputs,zstd"`
+	// Drawn is the version that the draw chose; another one answered when its
+	// servers could not.
+	Drawn string `parquet:"drawn,dict"`
+	// LogShare is the probability with which a request is logged at all.
+	LogShare float64 `parquet:"log_share"`
+	Inputs   string  `parquet:"inputs,zstd"`
+	Outputs  string  `parquet:"outputs,zstd"`
 }
 
 // LabelRow is one outcome that became known, a Parquet file under LabelPrefix.
@@ -42,7 +47,8 @@ type Watermark struct {
 
 // Keys in the artifact store's bucket, one function per kind of object.
 
-// InferencePrefix holds the log of one event-time day.
+// InferencePrefix holds the log of one event-time day, an hour=HH/ folder for
+// each hour of it.
 func InferencePrefix(endpoint string, day time.Time) string {
 	return fmt.Sprintf("inference/%s/dt=%s/", endpoint, DayKey(day))
 }
@@ -95,6 +101,26 @@ type ArmStats struct {
 	Requests   int64   `json:"requests"`
 	Errors     int64   `json:"errors"`
 	Latency    []int64 `json:"latency"`
+	Slow       int64   `json:"slow,omitempty"`
+	// Diverted counts requests that another version answered because this one's
+	// breaker was open; each is an error as well.
+	Diverted int64 `json:"diverted,omitempty"`
+	// Skipped counts copies that were not sent to a shadow because too many were
+	// on their way.
+	Skipped int64 `json:"skipped,omitempty"`
+	// Blocks count by the moment of the answer, oldest first; the oldest are
+	// forgotten. In a generation with a shadow, the champion's blocks count only
+	// those requests whose copy was answered, so that both arms compare.
+	Blocks []BlockStats `json:"blocks,omitempty"`
+}
+
+// BlockStats are the counts of one block of the route's length. Blocks start
+// at multiples of it since 1970.
+type BlockStats struct {
+	Start    time.Time `json:"start"`
+	Requests int64     `json:"requests"`
+	Errors   int64     `json:"errors"`
+	Slow     int64     `json:"slow"`
 }
 
 // LatencyBounds are the upper bounds of the latency buckets.

@@ -91,6 +91,10 @@ const (
 	UpdateAliases  = "aliases"   // AliasOrder in, AliasReport out
 )
 
+// UpdateRollout is the update by which a person pauses, resumes, aborts or
+// promotes a Rollout: RolloutOrder in, RolloutStatus out.
+const UpdateRollout = "order"
+
 // ExplainQuery asks a GPUPool why one request waits: request ID in, sentence
 // out; empty when it does not wait.
 const ExplainQuery = "explain"

@@ -1,6 +1,9 @@
 package models
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // ServeInput is the input of the Serve workflow.
 type ServeInput struct {
@@ -10,6 +13,9 @@ type ServeInput struct {
 	Artifact ModelArtifact `json:"artifact"`
 	// Signature is the version's; nil: it has none.
 	Signature *Signature `json:"signature,omitempty"`
+	// Prediction names the output that holds the prediction, for a server whose
+	// protocol has no names.
+	Prediction string `json:"prediction,omitempty"`
 	// Notify is the workflow that gets SignalServeReady or SignalServeFailed.
 	Notify string `json:"notify,omitempty"`
 }
@@ -52,6 +58,9 @@ type StartReplicaRequest struct {
 	// RequireSignature refuses a version without one. The host's own policy may
 	// do so as well.
 	RequireSignature bool `json:"require_signature,omitempty"`
+	// Server is what answers; its zero value is the built-in server.
+	Server     ServerSpec `json:"server,omitzero"`
+	Prediction string     `json:"prediction,omitempty"`
 }
 
 // Replica is a ready model server.
@@ -81,8 +90,17 @@ type Route struct {
 	Endpoint   string `json:"endpoint"`
 	Model      string `json:"model"`
 	Generation int64  `json:"generation"`
-	Arms       []Arm  `json:"arms"` // weights add up to 1
+	Arms       []Arm  `json:"arms"` // weights add up to 1; those of shadows are 0
 	Reason     string `json:"reason"`
+	// Traffic, with its defaults filled in, is the champion's.
+	Traffic TrafficSpec `json:"traffic,omitzero"`
+	Task    Task        `json:"task,omitempty"` // of the model, for labels
+	// SlowAbove is the latency above which an answer counts as slow; 0: none
+	// does.
+	SlowAbove Duration `json:"slow_above,omitempty"`
+	// Block is the length of the blocks that the gateways count in; 0: they
+	// count totals only.
+	Block Duration `json:"block,omitempty"`
 }
 
 // Arm is one version's share of the traffic.
@@ -90,6 +108,9 @@ type Arm struct {
 	Version string  `json:"version"`
 	Role    Role    `json:"role"`
 	Weight  float64 `json:"weight"` // 0 to 1
+	// Shadow is the share of the champion's requests that are copied to this
+	// arm, 0 to 1.
+	Shadow float64 `json:"shadow,omitempty"`
 }
 
 // Role is what a version does on an endpoint.
@@ -99,6 +120,7 @@ type Role string
 const (
 	RoleChampion Role = "champion"
 	RoleCanary   Role = "canary"
+	RoleShadow   Role = "shadow"
 )
 
 // Replicas are the addresses of one version's ready servers, kept apart from
@@ -119,6 +141,12 @@ type ReadArmsRequest struct {
 	Seen        int64    `json:"seen"`
 	MinNew      int64    `json:"min_new"`
 	Wait        Duration `json:"wait"`
+	// Champion and After ask for the blocks of the newest generation that start
+	// at After or later and have ended on every gateway; with them, a new block
+	// is worth returning for as well.
+	Champion string    `json:"champion,omitempty"`
+	After    time.Time `json:"after,omitzero"`
+	Block    Duration  `json:"block,omitempty"` // 0: no blocks
 }
 
 // ArmCounts are one version's counters under one route generation, summed over
@@ -127,14 +155,24 @@ type ArmCounts struct {
 	Generation int64   `json:"generation"`
 	Version    string  `json:"version"`
 	Requests   int64   `json:"requests"`
-	Errors     int64   `json:"errors"` // answers the client must count as failed: 5xx, time-outs
+	Errors     int64   `json:"errors"`         // answers the client must count as failed: 5xx, time-outs
+	Slow       int64   `json:"slow,omitempty"` // answers above the route's SlowAbove
 	P50Millis  float64 `json:"p50_ms"`
 	P99Millis  float64 `json:"p99_ms"`
+	// Latency has one count per bound of LatencyBounds and one for everything
+	// above; of the newest generation only.
+	Latency []int64 `json:"latency,omitempty"`
 }
 
 // ArmReading is sorted by generation and version.
 type ArmReading struct {
 	Arms []ArmCounts `json:"arms"`
+	// Blocks are the ended ones that were asked for, oldest first, at most a few
+	// hundred; More says that others wait.
+	Blocks []CanaryBlock `json:"blocks,omitempty"`
+	More   bool          `json:"more,omitempty"`
+	// Next is what After has to be in the next request.
+	Next time.Time `json:"next,omitzero"`
 }
 
 // Routing publishes what the gateways follow and reads what they count.

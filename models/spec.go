@@ -221,31 +221,14 @@ type DeploySpec struct {
 	Replicas  int        `json:"replicas,omitempty" jsonschema_description:"Model servers per version. Default: 1."`
 	Resources Resources  `json:"resources,omitzero" jsonschema_description:"What each replica leases. Default: one device."`
 	Canary    CanarySpec `json:"canary,omitzero" jsonschema_description:"Steps of traffic and the evidence each must give."`
+	// Server and Traffic belong to the version that the spec made: they change
+	// with its release and go back with its rollback.
+	Server  ServerSpec  `json:"server,omitzero" jsonschema_description:"What answers for the model. Default: the built-in server (ONNX Runtime)."`
+	Traffic TrafficSpec `json:"traffic,omitzero" jsonschema_description:"How the gateways treat the endpoint's requests."`
 	// RequireSignature makes serving refuse a version without a signature that a
 	// trusted key verifies. A host's own policy can demand it for all models.
 	RequireSignature bool `json:"require_signature,omitempty" jsonschema_description:"Refuse to serve a version without a signature that one of the host's trusted keys verifies. Default: the host's policy."`
 }
-
-// CanarySpec states the steps and the error budgets of the judge.
-type CanarySpec struct {
-	Steps        []float64 `json:"steps,omitempty" jsonschema_description:"Share of traffic for the canary at each step, in percent, rising. Default: 10, 50."`
-	FalseAlarm   float64   `json:"false_rollback,omitempty" jsonschema_description:"Chance of rolling back a version that is no worse, over the whole rollout. Default: 0.01."`
-	FalsePass    float64   `json:"false_promotion,omitempty" jsonschema_description:"Chance of promoting a version whose error rate breaks the limits, over the whole rollout. Default: 0.05."`
-	Tolerance    float64   `json:"tolerance,omitempty" jsonschema_description:"Relative rise of the error rate that is a regression. Default: 0.5."`
-	MaxErrorRate float64   `json:"max_error_rate,omitempty" jsonschema_description:"A canary proven below this error rate is safe whatever the champion does. Default: 0.02."`
-	StepDeadline Duration  `json:"step_deadline,omitempty" jsonschema_description:"Longest time a step waits for its evidence. Default: 24h."`
-	OnDeadline   Policy    `json:"on_deadline,omitempty" jsonschema_description:"What an inconclusive step does: roll_back (default) or hold. It never promotes."`
-	Poll         Duration  `json:"poll,omitempty" jsonschema_description:"Longest time between two looks at the evidence when few requests come. Default: 1m."`
-}
-
-// Policy is what happens when a canary step runs out of time undecided.
-type Policy string
-
-// The policies.
-const (
-	PolicyRollBack Policy = "roll_back"
-	PolicyHold     Policy = "hold"
-)
 
 // MonitorSpec says how matured blocks are judged and what an alarm starts.
 type MonitorSpec struct {

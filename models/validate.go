@@ -76,10 +76,7 @@ func (s LifecycleSpec) problems() Problems {
 	}
 	if s.Deploy != nil {
 		s.Deploy.check(root.sub("deploy"))
-	}
-	if r := s.Evaluate.Predict.Runtime; s.Deploy != nil && (r == RuntimePyfunc || r == RuntimeCommand) {
-		root.add("evaluate.predict.runtime", "use onnx, or drop deploy",
-			"is %s, and deploy serves with onnx: the gate would judge another runtime than the one that answers", r)
+		s.checkServed(root)
 	}
 	if s.Monitor != nil {
 		root.check(s.Deploy != nil, "monitor", "add a deploy section or drop monitor",
@@ -213,37 +210,6 @@ func checkBounds(at section, field string, low, high *float64) {
 	case low != nil && high != nil && *low > *high:
 		at.add(field, "", "has min %v above max %v", *low, *high)
 	}
-}
-
-func (d DeploySpec) check(at section) {
-	at.name("endpoint", d.Endpoint)
-	at.atLeast("replicas", int64(d.Replicas), 1)
-	d.Resources.check(at.sub("resources"))
-	at.check(d.Resources.Nodes <= 1, "resources.nodes", "set replicas for more servers",
-		"is %d; one replica runs on one host", d.Resources.Nodes)
-	at.check(d.Resources.GPUs == 0, "resources.gpus", "write gpus_per_node", "is %d; it may span hosts, and one replica runs on one host", d.Resources.GPUs)
-	d.Canary.check(at.sub("canary"))
-}
-
-func (c CanarySpec) check(at section) {
-	previous := 0.0
-	for i, step := range c.Steps {
-		field := index("steps", i)
-		switch {
-		case !(step > 0 && step < 100):
-			at.add(field, "the promotion itself is the step to 100", "is %v; a step is above 0 and below 100 percent", step)
-		case step <= previous:
-			at.add(field, "", "is %v after %v; steps must rise", step, previous)
-		}
-		previous = max(previous, step)
-	}
-	at.fraction("false_rollback", c.FalseAlarm)
-	at.fraction("false_promotion", c.FalsePass)
-	at.check(c.Tolerance > 0, "tolerance", "0.5 calls a rise by half a regression", "is %v; it must be above 0", c.Tolerance)
-	at.fraction("max_error_rate", c.MaxErrorRate)
-	at.positive("step_deadline", c.StepDeadline)
-	oneOf(at, "on_deadline", c.OnDeadline, PolicyRollBack, PolicyHold)
-	at.positive("poll", c.Poll)
 }
 
 func (m MonitorSpec) check(at section) {

@@ -168,7 +168,7 @@ func TestValidate(t *testing.T) {
 		{"nothing to watch", func(s *LifecycleSpec) { s.Deploy = nil },
 			"monitor: nothing to watch: the spec has no deploy section (add a deploy section or drop monitor)"},
 		{"another runtime is judged than served", func(s *LifecycleSpec) { s.Evaluate.Predict.Runtime = RuntimePyfunc },
-			"evaluate.predict.runtime: is pyfunc, and deploy serves with onnx: the gate would judge another runtime than the one that answers (use onnx, or drop deploy)"},
+			"evaluate.predict.runtime: is pyfunc, and deploy serves with onnx: the gate would judge another runtime than the one that answers (use onnx, name a server in deploy.server.command, or drop deploy)"},
 		{"trigger", func(s *LifecycleSpec) { s.Trigger = &Trigger{Kind: "cron"} },
 			`trigger.kind: is "cron"; it must be manual or alarm`},
 		{"parameters without a JSON form", func(s *LifecycleSpec) { s.Train.Params = map[string]any{"x": math.NaN()} },
@@ -255,9 +255,15 @@ func TestWithDefaults(t *testing.T) {
 	want.Evaluate = EvaluateSpec{Prediction: "probability", Threshold: 0.5, Quantile: 0.5,
 		Predict:  PredictSpec{Runtime: "onnx", Timeout: Duration(time.Hour)},
 		Champion: ChampionGate{Metric: "log_loss", Level: 0.1, Block: Day, Resamples: 2000}}
-	want.Deploy = &DeploySpec{Endpoint: "delay", Replicas: 1, Resources: one, Canary: CanarySpec{
-		Steps: []float64{10, 50}, FalseAlarm: 0.01, FalsePass: 0.05, Tolerance: 0.5, MaxErrorRate: 0.02,
-		StepDeadline: Duration(24 * time.Hour), OnDeadline: "roll_back", Poll: Duration(time.Minute)}}
+	want.Deploy = &DeploySpec{Endpoint: "delay", Replicas: 1, Resources: one,
+		Canary: CanarySpec{
+			Steps: []float64{10, 50}, FalseAlarm: 0.01, FalsePass: 0.05, Evidence: "blocks", Block: Duration(time.Minute),
+			Tolerance: 0.5, MaxErrorRate: 0.02,
+			StepDeadline: Duration(24 * time.Hour), OnDeadline: "roll_back", Poll: Duration(time.Minute)},
+		Server: ServerSpec{StartWithin: Duration(time.Minute), Threads: 1, MaxBody: 16 << 20},
+		Traffic: TrafficSpec{Timeout: Duration(10 * time.Second),
+			Breaker: BreakerSpec{MaxPending: 1024, Failures: 20, OpenFor: Duration(5 * time.Second)},
+			Eject:   EjectSpec{Failures: 5, For: Duration(time.Second)}, Log: LogSpec{Sample: 100}}}
 	want.Monitor = &MonitorSpec{Block: Day, Maturity: Day, MinLabels: 30, FalseAlarmsPerYear: 0.1, ReferenceBlocks: 30,
 		Poll:    Duration(5 * time.Minute),
 		Retrain: RetrainSpec{Window: 60 * Day, Holdout: 14 * Day, Cooldown: 14 * Day, MaxFailures: 3}}
