@@ -238,14 +238,13 @@ require (
 	software.sslmate.com/src/go-pkcs12 v0.7.3 // indirect
 )
 
-// See ext.
-replace github.com/traefik/traefik/dynamic/ext => ./ext
-
-// As Traefik's own go.mod has it, except for go-http-auth: Traefik's fork of it can't
-// be had from a module proxy.
+// See auth and ext.
 replace (
-	github.com/abbot/go-http-auth => github.com/abbot/go-http-auth v0.4.0
-	github.com/gorilla/mux => github.com/containous/mux v0.0.0-20250523120546-41b6ec3aed59
+	github.com/abbot/go-http-auth => ./auth
+	github.com/traefik/traefik/dynamic/ext => ./ext
 )
+
+// As in Traefik's own go.mod.
+replace github.com/gorilla/mux => github.com/containous/mux v0.0.0-20250523120546-41b6ec3aed59
 
 exclude github.com/tencentcloud/tencentcloud-sdk-go v3.0.83+incompatible
