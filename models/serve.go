@@ -32,6 +32,13 @@ type ServeFailed struct {
 	Reason  string `json:"reason"`
 }
 
+// TellServe names a workflow that wants SignalServeReady or SignalServeFailed
+// from a Serve that runs already; it takes the place of ServeInput.Notify. A
+// Serve that is ready tells it at once, one that is on its way out does not.
+type TellServe struct {
+	Notify string `json:"notify"`
+}
+
 // StopServe ends a Serve workflow and its servers.
 type StopServe struct {
 	Reason string `json:"reason"`
