@@ -143,7 +143,7 @@ func TestPredictAfterCloseFails(t *testing.T) {
 	if err := model.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := model.Predict(context.Background(), blankInputs(model.Inputs)); err == nil {
+	if _, err := model.Predict(context.Background(), blankInputs(model.Inputs, 1)); err == nil {
 		t.Error("a closed model predicted")
 	}
 }
@@ -191,7 +191,7 @@ func write(t *testing.T, path, text string) {
 
 func BenchmarkPredict(b *testing.B) {
 	model := load(b, openRuntime(b), "flights")
-	inputs := blankInputs(model.Inputs)
+	inputs := blankInputs(model.Inputs, 1)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := model.Predict(context.Background(), inputs); err != nil {

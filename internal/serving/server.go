@@ -84,7 +84,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // WarmUp makes one prediction with blank inputs, so that no caller pays for
 // the first one, and makes the server ready.
 func (s *Server) WarmUp(ctx context.Context) error {
-	if _, err := s.model.Predict(ctx, blankInputs(s.config.Inputs)); err != nil {
+	if _, err := s.model.Predict(ctx, blankInputs(s.config.Inputs, 1)); err != nil {
 		return &models.Error{
 			Kind: models.KindServerFailed, Subject: s.config.Name + " version " + s.config.Version,
 			Message: "the warm-up prediction with blank inputs failed", Cause: err,
