@@ -30,6 +30,8 @@ func (s *Server) ServeGRPC(ctx context.Context, listener net.Listener) error {
 	server := grpc.NewServer(
 		// The message has as many bytes as its tensors, and their names.
 		grpc.MaxRecvMsgSize(int(s.config.MaxBodyBytes)),
+		// A message is in memory before it is counted as pending.
+		grpc.MaxConcurrentStreams(uint32(s.config.MaxPending)),
 		grpc.ConnectionTimeout(10*time.Second),
 	)
 	grpcv2.RegisterGRPCInferenceServiceServer(server, grpcService{Server: s})

@@ -36,7 +36,7 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) {
 	buffer := s.buffers.get()
 	defer s.buffers.put(buffer)
 	status := http.StatusOK
-	body, jsonLength, refused := s.predict(r, buffer)
+	body, jsonLength, refused := s.predict(w, r, buffer)
 	header := w.Header()
 	if refused != nil {
 		status, body = refused.status, oip.AppendError(nil, refused.message)
@@ -64,12 +64,12 @@ var (
 
 // predict returns the body of the answer, which may share the buffer's memory,
 // and the length of the JSON in it if binary data follows.
-func (s *Server) predict(r *http.Request, buffer *bytes.Buffer) (body []byte, jsonLength int, refused *refusal) {
+func (s *Server) predict(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer) (body []byte, jsonLength int, refused *refusal) {
 	if refused := s.admit(); refused != nil {
 		return nil, 0, refused
 	}
 	defer s.release()
-	if refused := s.read(r, buffer); refused != nil {
+	if refused := s.read(w, r, buffer); refused != nil {
 		return nil, 0, refused
 	}
 	request, err := oip.ScanBinaryRequest(buffer.Bytes(), r.Header.Get(oip.HeaderLength))
@@ -101,8 +101,11 @@ func (s *Server) predict(r *http.Request, buffer *bytes.Buffer) (body []byte, js
 	return body, jsonLength, nil
 }
 
+// bodyTime is how long a caller may take to send the body.
+const bodyTime = time.Minute
+
 // read fills the buffer with the body.
-func (s *Server) read(r *http.Request, buffer *bytes.Buffer) *refusal {
+func (s *Server) read(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer) *refusal {
 
 	limit := s.config.MaxBodyBytes
 	if r.ContentLength > limit {
@@ -111,6 +114,10 @@ func (s *Server) read(r *http.Request, buffer *bytes.Buffer) *refusal {
 	if r.ContentLength > 0 {
 		buffer.Grow(int(min(r.ContentLength, keepBytes)) + bytes.MinRead)
 	}
+	// The server's own ReadTimeout would also end a prediction that takes longer.
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(bodyTime)) // not every writer has one
+	defer func() { _ = connection.SetReadDeadline(time.Time{}) }()
 	if _, err := buffer.ReadFrom(io.LimitReader(r.Body, limit+1)); err != nil {
 		return refuse(http.StatusBadRequest, "the body can't be read: %v", err)
 	}

@@ -124,7 +124,7 @@ func (s *Server) WarmUp(ctx context.Context) error {
 // Serve answers on the listener until ctx ends. Then it is not ready any more,
 // takes no new connections, and waits for the requests in flight.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
