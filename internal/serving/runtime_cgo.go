@@ -32,7 +32,9 @@ func OpenRuntime(config RuntimeConfig) (*Runtime, error) {
 		return nil, ErrRuntimeOpen
 	}
 	ort.SetSharedLibraryPath(config.Library)
-	if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
+	// What fails is returned as an error as well; on standard error it would be
+	// one line per bad request.
+	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
 		return nil, noRuntime(fmt.Sprintf("%s can't be loaded", config.Library), err)
 	}
 	return &Runtime{threads: config.Threads, device: config.Device}, nil
