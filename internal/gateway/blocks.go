@@ -18,8 +18,8 @@ type blocks struct {
 	length  time.Duration         // 0: nothing is counted
 	current atomic.Pointer[block] // the newest; nil: there is none
 
-	mu       sync.Mutex
-	kept     []*block // by start
+	mu        sync.Mutex
+	kept      []*block // by start
 	forgotten bool     // forget was called
 }
 

@@ -21,6 +21,7 @@ type Gateway struct {
 	config    Config
 	store     Store
 	transport http.RoundTripper
+	streams   http.RoundTripper
 	started   time.Time
 
 	known    atomic.Pointer[map[string]*endpoint] // by name; replaced, never changed
@@ -31,6 +32,7 @@ type Gateway struct {
 	full     chan struct{} // asks for a flush before the interval is over
 
 	buffers    buffers
+	chunks     chunks
 	copying    sync.WaitGroup // copies for shadows on their way
 	copyBytes  atomic.Int64   // of their bodies
 	requestIDs atomic.Int64
@@ -51,7 +53,7 @@ func New(config Config, store Store) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		config: config, store: store, transport: newTransport(config), started: time.Now(),
+		config: config, store: store, transport: newTransport(config), streams: newStreamTransport(config), started: time.Now(),
 		full: make(chan struct{}, 1),
 	}
 	g.known.Store(&map[string]*endpoint{})

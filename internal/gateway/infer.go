@@ -91,9 +91,19 @@ func (g *Gateway) answer(ctx context.Context, in *inference) (result answer, ok 
 	now := time.Now()
 	latency := now.Sub(in.started)
 	g.copyToShadow(ctx, in, request, result.arm.counters.judge(result.status, latency))
-	through.count(result, latency, now)
+	in.count(&through, result, latency, now)
 	g.finish(in.endpoint, ticket, in.row(result, now, latency))
 	return result, true
+}
+
+// count counts an answer, unless the caller chose the version: who asks for one
+// may ask for anything, and the judge compares what was drawn by chance.
+func (in *inference) count(through *passage, result answer, latency time.Duration, now time.Time) {
+	if in.version != "" {
+		result.arm.counters.named.Add(1)
+		return
+	}
+	through.count(result, latency, now)
 }
 
 // finish logs a request's row.

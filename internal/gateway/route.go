@@ -12,7 +12,7 @@ import (
 
 // route is a models.Route made ready for requests. It never changes.
 type route struct {
-	models.Route // its traffic with defaults, but for the time-out: 0 is the gateway's
+	models.Route        // its traffic with defaults, but for the time-out: 0 is the gateway's
 	arms         []*arm // in drawing order
 	champion     *arm   // nil: the route has none
 	shadow       *arm   // gets copies of the champion's requests; nil: there is none
