@@ -52,7 +52,8 @@ func (g *Gateway) forward(ctx context.Context, p *passage, c call) (result answe
 	now := time.Now()
 	defer func() { p.leave(time.Now()) }()
 	body := g.buffers.get()
-	reason, asked := "no server of version "+p.drawn.Version+" is ready", false
+	var reason string
+	asked := false
 	var room [8]candidate
 	for _, server := range p.line(room[:0], now) {
 		if !p.enter(server.arm, now) {
@@ -91,8 +92,11 @@ func (g *Gateway) forward(ctx context.Context, p *passage, c call) (result answe
 		}
 	}
 	header := jsonHeader()
-	if p.diverted() && !asked {
+	switch {
+	case p.diverted() && !asked:
 		header, reason = p.refusal(now)
+	case !asked:
+		reason = fmt.Sprintf("no server of version %s is ready", p.drawn.Version)
 	}
 	result = errorAnswer(p.drawn, body, http.StatusServiceUnavailable, header, reason)
 	result.unreached = true

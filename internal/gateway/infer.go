@@ -81,7 +81,7 @@ func (g *Gateway) answer(ctx context.Context, in *inference) (result answer, ok 
 	ticket := in.endpoint.log.admit(in.eventTime.UnixMicro())
 	through := g.newPassage(in.route, in.drawn, in.version != "")
 	request := call{
-		method: http.MethodPost, path: "/v2/models/" + in.endpoint.name + "/infer",
+		method: http.MethodPost, path: in.endpoint.inferPath,
 		header: forwardedHeader(in.header, in.id), body: in.body, sending: in.sending,
 	}
 	if result, ok = g.forward(ctx, &through, request); !ok {

@@ -27,10 +27,11 @@ type arm struct {
 
 // endpoint is what the gateway knows about one endpoint since it started.
 type endpoint struct {
-	name  string
-	route atomic.Pointer[route] // nil: there is none yet
-	log   *inferenceLog
-	flush flushState
+	name      string
+	inferPath string
+	route     atomic.Pointer[route] // nil: there is none yet
+	log       *inferenceLog
+	flush     flushState
 	// durable is the watermark that was written last; nil: none yet.
 	durable atomic.Pointer[time.Time]
 
@@ -47,7 +48,7 @@ type armKey struct {
 
 func newEndpoint(name string, bufferRows int) *endpoint {
 	return &endpoint{
-		name: name, log: newInferenceLog(bufferRows), bounds: models.LatencyBounds(),
+		name: name, inferPath: "/v2/models/" + name + "/infer", log: newInferenceLog(bufferRows), bounds: models.LatencyBounds(),
 		pools: map[string]*pool{}, counters: map[armKey]*counters{},
 	}
 }
