@@ -25,6 +25,7 @@ type serveFlags struct {
 	signature string
 	keys      []string // PEM files
 	config    serving.Config
+	adapt     adaptFlags
 }
 
 func newServeCommand() *cobra.Command {
@@ -37,7 +38,9 @@ the Open Inference Protocol v2. It needs ONNX Runtime's shared library, whose
 path it takes from MAINSPRING_ONNXRUNTIME.
 
 It is ready once a first prediction has been made; then it writes its URL to the
-ready file. On SIGTERM it finishes the requests in flight and leaves.`,
+ready file. On SIGTERM it finishes the requests in flight and leaves.
+
+With --adapt it loads nothing, and translates for another model server.`,
 		Example: `  mainspring serve --model-dir model/ --name flights --version 3 --addr 127.0.0.1:8000
   curl -s localhost:8000/v2/models/flights`,
 		Args: cobra.NoArgs,
@@ -46,6 +49,9 @@ ready file. On SIGTERM it finishes the requests in flight and leaves.`,
 			defer stop()
 			if err := f.checkSignature(cmd); err != nil {
 				return err
+			}
+			if f.adapt.upstream != "" {
+				return serveAdapted(ctx, f)
 			}
 			return serve(ctx, f)
 		},
@@ -63,6 +69,7 @@ ready file. On SIGTERM it finishes the requests in flight and leaves.`,
 	flags.Int64Var(&f.config.MaxBodyBytes, "max-body-bytes", 16<<20, "largest request body")
 	flags.Int64Var(&f.config.MaxBatch, "max-batch", 4096, "largest batch")
 	flags.DurationVar(&f.config.Drain, "drain", 10*time.Second, "longest time for requests in flight after SIGTERM")
+	f.adapt.register(flags)
 	for _, name := range []string{"model-dir", "name", "version"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			panic(err) // the flag is defined above
