@@ -7,10 +7,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/mainspring-ml/mainspring/internal/serving/mlmodel"
+	"github.com/mainspring-ml/mainspring/internal/serving/oip"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -126,6 +129,26 @@ func TestPredictionsBecomeOutputs(t *testing.T) {
 
 func signed(outputs string) func(*Config) {
 	return func(c *Config) { c.Signature = mlmodel.Signature{Outputs: outputs} }
+}
+
+// tritonclient's HTTP client speaks the binary tensor extension by default.
+func TestBinaryTensorsAreTakenAndGiven(t *testing.T) {
+	u := &upstream{answer: `{"predictions":[0.5]}`}
+	head := `{"inputs":[{"name":"distance","datatype":"INT32","shape":[1],"parameters":{"binary_data_size":4}}],"outputs":[{"name":"predictions","parameters":{"binary_data":true}}]}`
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, infer, strings.NewReader(head+"\x2a\x00\x00\x00"))
+	request.Header.Set(oip.HeaderLength, strconv.Itoa(len(head)))
+	recorder := httptest.NewRecorder()
+	adapter(t, u, nil).ServeHTTP(recorder, request)
+	if want := `POST /invocations {"dataframe_split":{"columns":["distance"],"data":[[42]]}}`; len(u.asked) != 1 || u.asked[0] != want {
+		t.Errorf("asked %q, want %q", u.asked, want)
+	}
+	reply, err := oip.ScanBinaryResponse(recorder.Body.Bytes(), recorder.Header().Get(oip.HeaderLength))
+	if err != nil || recorder.Code != http.StatusOK || len(reply.Outputs) != 1 {
+		t.Fatalf("got %d %q, %v", recorder.Code, recorder.Body, err)
+	}
+	if got, err := reply.Outputs[0].Decode(); err != nil || !reflect.DeepEqual(got.Data, []float64{0.5}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
 }
 
 // A failure of the model must count against it, and one of the caller must not.

@@ -34,8 +34,14 @@ func invocationOf(inputs []oip.RawTensor, tensors bool, ports []models.ModelPort
 
 // flatValues are a tensor's values in row-major order, each as it was written.
 func flatValues(input oip.RawTensor) ([]json.RawMessage, error) {
-	if _, err := input.Decode(); err != nil { // what it holds fits what it says
+	tensor, err := input.Decode() // what it holds fits what it says
+	if err != nil {
 		return nil, err
+	}
+	if input.Data == nil { // binary; what JSON can't hold is refused
+		if input, err = asJSON(input.Name, tensor); err != nil {
+			return nil, err
+		}
 	}
 	flat, err := input.AppendFlat(nil)
 	if err != nil {
@@ -43,6 +49,18 @@ func flatValues(input oip.RawTensor) ([]json.RawMessage, error) {
 	}
 	var values []json.RawMessage
 	return values, json.Unmarshal(flat, &values)
+}
+
+func asJSON(name string, tensor oip.Tensor) (oip.RawTensor, error) {
+	text, err := oip.AppendRequest(nil, "", []oip.NamedTensor{{Name: name, Tensor: tensor}})
+	if err != nil {
+		return oip.RawTensor{}, err
+	}
+	request, err := oip.ScanRequest(text)
+	if err != nil {
+		return oip.RawTensor{}, err
+	}
+	return request.Inputs[0], nil
 }
 
 // frameInvocation makes a data frame of the inputs, a column each. A column of

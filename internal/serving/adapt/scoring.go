@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -147,11 +148,8 @@ func (s *scoring) infer(w http.ResponseWriter, r *http.Request) {
 	case int64(len(body)) > s.config.MaxBodyBytes:
 		writeError(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes; send smaller batches", s.config.MaxBodyBytes))
 		return
-	case r.Header.Get("Inference-Header-Content-Length") != "":
-		writeError(w, http.StatusUnsupportedMediaType, "binary tensors are not supported by this server; send the data as JSON")
-		return
 	}
-	request, err := oip.ScanRequest(body)
+	request, err := oip.ScanBinaryRequest(body, r.Header.Get(oip.HeaderLength))
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err.Error())
 		return
@@ -229,10 +227,17 @@ func (s *scoring) reply(w http.ResponseWriter, request oip.RawRequest, answer []
 		}
 		outputs = wanted
 	}
-	body, err := oip.AppendResponse(nil, oip.Response{Model: s.config.Name, Version: s.config.Version, ID: request.ID, Outputs: outputs})
+	for i := range outputs {
+		outputs[i].Binary = request.WantsBinary(outputs[i].Name)
+	}
+	body, jsonLength, err := oip.AppendResponse(nil, oip.Response{Model: s.config.Name, Version: s.config.Version, ID: request.ID, Outputs: outputs})
 	if err != nil {
 		writeError(w, http.StatusInternalServerError, err.Error())
 		return
+	}
+	if jsonLength > 0 {
+		w.Header().Set(oip.HeaderLength, strconv.Itoa(jsonLength))
+		w.Header().Set("Content-Type", "application/octet-stream")
 	}
 	writeBody(w, http.StatusOK, body)
 }
