@@ -31,6 +31,7 @@ type serveFlags struct {
 	signature string
 	keys      []string // PEM files
 	config    serving.Config
+	adapt     adaptFlags
 }
 
 func newServeCommand() *cobra.Command {
@@ -48,7 +49,9 @@ ready file, and its gRPC address in a second line. On SIGTERM it is not ready at
 once, finishes the requests in flight and leaves.
 
 With --batch-max-rows, requests that arrive while a prediction runs are
-predicted together. A lone request is never held back.`,
+predicted together. A lone request is never held back.
+
+With --adapt it loads nothing, and translates for another model server.`,
 		Example: `  mainspring serve --model-dir model/ --name flights --version 3 --addr 127.0.0.1:8000
   curl -s localhost:8000/v2/models/flights`,
 		Args: cobra.NoArgs,
@@ -57,6 +60,9 @@ predicted together. A lone request is never held back.`,
 			defer stop()
 			if err := f.checkSignature(cmd); err != nil {
 				return err
+			}
+			if f.adapt.upstream != "" {
+				return serveAdapted(ctx, f)
 			}
 			return serve(ctx, f)
 		},
@@ -79,6 +85,7 @@ predicted together. A lone request is never held back.`,
 	flags.DurationVar(&f.config.Batch.MaxDelay, "batch-max-delay", time.Millisecond, "longest time that a request waits for others while a prediction runs")
 	flags.StringVar(&f.device, "device", string(serving.DeviceAuto), "auto (the leased device if the library can use it), cpu, cuda or rocm")
 	flags.DurationVar(&f.config.Drain, "drain", 10*time.Second, "longest time for requests in flight after SIGTERM")
+	f.adapt.register(flags)
 	for _, name := range []string{"model-dir", "name", "version"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			panic(err) // the flag is defined above
