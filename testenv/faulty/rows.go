@@ -20,8 +20,8 @@ type Row struct {
 
 // The data's first day, and how it is cut.
 const (
-	Days       = 10
-	RowsPerDay = 40
+	Days       = 20
+	RowsPerDay = 30
 )
 
 // Start is the first moment of the data.
