@@ -43,7 +43,9 @@ type fakeServer struct {
 	handleErr error         // of an update that was taken
 	answered  chan struct{} // updates are answered when it is closed; nil: at once
 
-	listed []string // workflow IDs that a list has
+	listed     []string // workflow IDs that a list has
+	executions []*workflow.WorkflowExecutionInfo
+	queries    []string // of lists
 }
 
 type sentSignal struct {
@@ -218,7 +220,11 @@ func (u fakeUpdate) Get(ctx context.Context, into any) error {
 	return encoded{u.server.answer}.Get(into)
 }
 
-func (f *fakeServer) ListWorkflow(context.Context, *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+func (f *fakeServer) ListWorkflow(_ context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	f.queries = append(f.queries, request.GetQuery())
+	if f.executions != nil {
+		return &workflowservice.ListWorkflowExecutionsResponse{Executions: f.executions}, nil
+	}
 	var listed []*workflow.WorkflowExecutionInfo
 	for _, id := range f.listed {
 		listed = append(listed, &workflow.WorkflowExecutionInfo{Execution: &common.WorkflowExecution{WorkflowId: id}})

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/models"
@@ -59,8 +57,7 @@ type outcome struct {
 
 func (c *Client) heading(workflowID string) []string {
 	lines := []string{"following " + workflowID}
-	if c.ui != "" {
-		page := strings.TrimRight(c.ui, "/") + "/namespaces/" + c.namespace + "/workflows/" + url.PathEscape(workflowID)
+	if page := c.page(workflowID); page != "" {
 		lines = append(lines, "  "+page)
 	}
 	return lines

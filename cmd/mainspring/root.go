@@ -43,6 +43,7 @@ func newRootCommand() *cobra.Command {
 		newApproveCommand(),
 		newRejectCommand(),
 		newRollBackCommand(),
+		newRolloutCommand(),
 		newAliasesCommand(),
 		newAuditCommand(),
 		newRenderCommand(),

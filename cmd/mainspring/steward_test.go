@@ -18,6 +18,7 @@ func TestWhatPeopleDecideIsSigned(t *testing.T) {
 	for _, args := range [][]string{
 		{"approve", "delay"}, {"reject", "delay", "3"}, {"rollback", "delay", "--to", "2"}, {"aliases", "delay", "--restore"},
 		{"aliases", "delay", "--adopt", "--reason", " "}, {"aliases", "delay", "--take-over"},
+		{"rollout", "pause", "flights"}, {"rollout", "promote", "flights", "--reason", ""},
 	} {
 		got := mainspring(t, args...)
 		require.Equal(t, exitUsage, got.code, args)

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -45,18 +46,12 @@ type lifecyclePage struct {
 	Account     *accountPage // nil: nothing was leased, or it did not end
 }
 
-// stepPage is one canary step.
-type stepPage struct {
-	models.CanaryStep
-	Plot template.HTML
-}
-
 type link struct{ Name, URL string }
 
 // renderHTML is the report as one file that loads nothing from elsewhere.
 func renderHTML(story *Story) ([]byte, error) {
 	parsed, err := template.New("report").Funcs(template.FuncMap{
-		"grouped": grouped, "figure": figure, "percent": percent, "date": date, "short": shortDigest,
+		"grouped": terminal.Grouped, "figure": terminal.Figure, "percent": percent, "date": date, "short": shortDigest,
 		"stopwatch": func(s float64) string { return stopwatch(time.Duration(s * float64(time.Second))) },
 		"clock":     func(t time.Time) string { return t.UTC().Format("15:04:05") },
 		"word":      metricWord, "main": mainMetrics, "estimate": estimate, "bytes": readableBytes,
@@ -94,7 +89,7 @@ func newLifecyclePage(l LifecycleStory) lifecyclePage {
 	p.Outcome, p.Reason = outcomeOf(l)
 	if l.Rollout != nil {
 		for _, step := range l.Rollout.Steps {
-			p.Steps = append(p.Steps, stepPage{step, evidencePlot(step)})
+			p.Steps = append(p.Steps, newStepPage(step))
 		}
 	}
 	return p

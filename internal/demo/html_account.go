@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -69,7 +70,7 @@ func accountBar(parts []accountPart) template.HTML {
 		if w <= 0 {
 			continue
 		}
-		drawing.rect(x, 2, max(w-1, 0.5), height-4, "band "+part.Class, fmt.Sprintf("%s: %s GPU-seconds, %s", part.Name, figure(part.Seconds), percent(part.Share)))
+		drawing.rect(x, 2, max(w-1, 0.5), height-4, "band "+part.Class, fmt.Sprintf("%s: %s GPU-seconds, %s", part.Name, terminal.Figure(part.Seconds), percent(part.Share)))
 		if w > 90 {
 			drawing.text(x+w/2, height/2+4, "onband middle", part.Name)
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -91,7 +92,7 @@ func reliabilityPlot(l LifecycleStory) template.HTML {
 	few := series{name: fmt.Sprintf("fewer than %d rows", fewRows), class: "c1", dots: true}
 	for _, b := range e.Reliability {
 		p := point{x: b.Predicted, y: b.Observed, note: fmt.Sprintf("of %s rows predicted about %s, %s had the outcome",
-			grouped(b.Rows), percent(b.Predicted), percent(b.Observed))}
+			terminal.Grouped(b.Rows), percent(b.Predicted), percent(b.Observed))}
 		switch {
 		case b.Rows >= fewRows:
 			observed.points = append(observed.points, p)

@@ -3,11 +3,11 @@ package demo
 import (
 	"fmt"
 	"html/template"
-	"math"
 	"slices"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/drift"
+	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -98,7 +98,7 @@ func lossPlot(s *Story) template.HTML {
 			}
 			values = append(values, b.Loss)
 			days.points = append(days.points, point{x: unix(b.Start), y: b.Loss, note: fmt.Sprintf("%s: log-loss %.3f on %s labels, version %s",
-				date(b.Start), b.Loss, grouped(b.Labelled), b.Version)})
+				date(b.Start), b.Loss, terminal.Grouped(b.Labelled), b.Version)})
 			last = append(last, b.Loss)
 			last = last[max(0, len(last)-7):]
 			if len(last) == 7 {
@@ -143,7 +143,7 @@ func martingalePlot(s *Story) template.HTML {
 			if b.Version == r.version && b.Conclusive && !b.Start.Before(r.from) && b.Start.Before(r.to) {
 				values = append(values, b.Martingale)
 				line.points = append(line.points, point{x: unix(b.Start), y: b.Martingale,
-					note: fmt.Sprintf("%s: martingale %s, p %s", date(b.Start), figure(b.Martingale), figure(b.P))})
+					note: fmt.Sprintf("%s: martingale %s, p %s", date(b.Start), terminal.Figure(b.Martingale), terminal.Figure(b.P))})
 			}
 		}
 		p.series = append(p.series, line)
@@ -157,7 +157,7 @@ func martingalePlot(s *Story) template.HTML {
 	}
 	p.y = evidenceAxis("martingale (log scale)", values, limit)
 	if limit > 0 {
-		p.rules = append(p.rules, rule{at: limit, class: "threshold", label: "threshold " + figure(limit)})
+		p.rules = append(p.rules, rule{at: limit, class: "threshold", label: "threshold " + terminal.Figure(limit)})
 	}
 	return p.render()
 }
@@ -173,7 +173,7 @@ func curvePlot(l LifecycleStory) template.HTML {
 		steps = append(steps, q[0])
 		line.points = append(line.points, point{x: q[0], y: q[1], note: fmt.Sprintf("step %.0f: %.4f", q[0], q[1])})
 	}
-	low, high := bounds(steps)
+	low, high := terminal.Bounds(steps)
 	p := plot{title: "Training loss by step", width: 470, height: 240, series: []series{line}}
 	p.x, p.y = axis{label: "step", from: low, to: high}, around("loss", losses(l.Curve))
 	return p.render()
@@ -202,32 +202,5 @@ func daysPlot(l LifecycleStory) template.HTML {
 	p := plot{title: "Loss by held-out day", width: 470, height: 240, series: []series{champion, candidate}}
 	p.x = axis{label: "held-out day (event time)", dates: true, from: unix(e.Days[0].Start), to: unix(e.Days[len(e.Days)-1].Start)}
 	p.y = around("mean loss", values)
-	return p.render()
-}
-
-// evidencePlot is one canary step: two e-values and the thresholds that act.
-func evidencePlot(step models.CanaryStep) template.HTML {
-	harm := series{name: "harm", class: "bad", line: true, dots: true}
-	safe := series{name: "safe", class: "good", line: true, dots: true}
-	var values []float64
-	most := 1.0
-	for _, look := range step.History {
-		values = append(values, look.Harm, look.Safe)
-		most = max(most, float64(look.Requests))
-		harm.points = append(harm.points, point{x: float64(look.Requests), y: look.Harm, note: fmt.Sprintf("%s requests: harm %s", grouped(look.Requests), figure(look.Harm))})
-		safe.points = append(safe.points, point{x: float64(look.Requests), y: look.Safe, note: fmt.Sprintf("%s requests: safe %s", grouped(look.Requests), figure(look.Safe))})
-	}
-	p := plot{title: fmt.Sprintf("Canary evidence at %s", percent(step.Weight)), width: 470, height: 260, series: []series{safe, harm}}
-	p.x = axis{label: "requests to the canary", to: most}
-	limits := math.Max(step.Verdict.HarmThreshold, step.Verdict.SafeThreshold)
-	p.y = evidenceAxis("e-value (log scale)", values, limits)
-	for _, r := range []rule{
-		{at: step.Verdict.SafeThreshold, class: "promoted", label: "safe enough: " + figure(step.Verdict.SafeThreshold)},
-		{at: step.Verdict.HarmThreshold, class: "alarm", label: "rolls back: " + figure(step.Verdict.HarmThreshold)},
-	} {
-		if r.at > 0 {
-			p.rules = append(p.rules, r)
-		}
-	}
 	return p.render()
 }

@@ -3,6 +3,8 @@ package demo
 import (
 	"html/template"
 	"time"
+
+	"github.com/mainspring-ml/mainspring/internal/terminal"
 )
 
 // timeline draws the story over event time: who was champion, what alarmed,
@@ -123,8 +125,8 @@ func (t timelineDrawing) lifecycle(row int, l LifecycleStory) {
 	end := t.x(l.Status.Spec.Data.AsOf)
 	if snapshot := l.Status.Snapshot; snapshot != nil {
 		y := t.y(row) + 8
-		t.svg.rect(t.x(snapshot.Train.From), y, t.x(snapshot.Train.To)-t.x(snapshot.Train.From), t.row-20, "band train", "trained on "+grouped(snapshot.Train.Rows)+" rows")
-		t.svg.rect(t.x(snapshot.Test.From), y, t.x(snapshot.Test.To)-t.x(snapshot.Test.From), t.row-20, "band test", "held out "+grouped(snapshot.Test.Rows)+" rows")
+		t.svg.rect(t.x(snapshot.Train.From), y, t.x(snapshot.Train.To)-t.x(snapshot.Train.From), t.row-20, "band train", "trained on "+terminal.Grouped(snapshot.Train.Rows)+" rows")
+		t.svg.rect(t.x(snapshot.Test.From), y, t.x(snapshot.Test.To)-t.x(snapshot.Test.From), t.row-20, "band test", "held out "+terminal.Grouped(snapshot.Test.Rows)+" rows")
 		end = t.x(snapshot.Test.To)
 	}
 	class, words := "refused", outcome

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -57,7 +58,7 @@ func sentences(s *Story) []string {
 		lines = append(lines, "Nothing has happened yet: no lifecycle was seen, and nothing was alarmed or promoted.")
 	}
 	if s.Requests > 0 {
-		lines = append(lines, fmt.Sprintf("The gateway answered %s requests, %s of them with an error.", grouped(s.Requests), grouped(s.RequestErrors)))
+		lines = append(lines, fmt.Sprintf("The gateway answered %s requests, %s of them with an error.", terminal.Grouped(s.Requests), terminal.Grouped(s.RequestErrors)))
 	}
 	return lines
 }
@@ -71,14 +72,14 @@ func firstSentence(l LifecycleStory) string {
 	text := fmt.Sprintf("%s, made version %s the champion", begin, l.Status.Result.Version)
 	if e := l.Status.Evaluation; e != nil {
 		text += fmt.Sprintf(", with log-loss %.3f and AUC %.3f on %s held-out rows", e.Candidate[models.LogLoss].Value,
-			e.Candidate[models.AUC].Value, grouped(e.Rows))
+			e.Candidate[models.AUC].Value, terminal.Grouped(e.Rows))
 	}
 	return text + "."
 }
 
 func alarmSentence(a models.Alarm) string {
 	return fmt.Sprintf("On %s the monitor raised an alarm on version %s: log-loss %.3f over its last seven judged days against %.3f in its reference, martingale %s above the threshold of %s.",
-		date(a.Block), a.Version, a.Loss, a.Reference, figure(a.Martingale), figure(a.Threshold))
+		date(a.Block), a.Version, a.Loss, a.Reference, terminal.Figure(a.Martingale), terminal.Figure(a.Threshold))
 }
 
 func retrainSentence(s *Story, r Retrain) string {
@@ -90,7 +91,7 @@ func retrainSentence(s *Story, r Retrain) string {
 	for _, l := range s.Lifecycles {
 		if e := l.Status.Evaluation; l.ID == r.Lifecycle && e != nil && e.Gain != nil {
 			text += fmt.Sprintf(" Its gain over the champion on %s held-out rows was %+.3f [%+.3f, %+.3f].",
-				grouped(e.Rows), e.Gain.Value, e.Gain.Low, e.Gain.High)
+				terminal.Grouped(e.Rows), e.Gain.Value, e.Gain.Low, e.Gain.High)
 		}
 	}
 	return text
@@ -124,7 +125,7 @@ func date(t time.Time) string {
 	return t.UTC().Format("2 January 2006")
 }
 
-func percent(share float64) string { return figure(share*100) + " %" }
+func percent(share float64) string { return terminal.Figure(share*100) + " %" }
 
 // shortDigest is enough of a digest or run ID to recognise it.
 func shortDigest(digest string) string {
@@ -161,7 +162,7 @@ func estimate(e models.Estimate) string {
 		return "–" // a check that measures nothing
 	}
 	if e.Low == e.High {
-		return figure(e.Value)
+		return terminal.Figure(e.Value)
 	}
 	return fmt.Sprintf("%.4f [%.4f, %.4f]", e.Value, e.Low, e.High)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -15,27 +16,27 @@ import (
 func (f frame) training() []string {
 	p := f.scene.Training
 	if p == nil {
-		text := f.paint.dim("no training runs")
+		text := f.paint.Dim("no training runs")
 		if l := f.scene.Current; l != nil && len(l.Curve) > 0 {
 			curve := losses(l.Curve)
-			text = f.paint.dim("ended at step "+strconv.FormatFloat(l.Curve[len(l.Curve)-1][0], 'f', 0, 64)+"  loss ") +
+			text = f.paint.Dim("ended at step "+strconv.FormatFloat(l.Curve[len(l.Curve)-1][0], 'f', 0, 64)+"  loss ") +
 				fmt.Sprintf("%.4f", curve[len(curve)-1])
-			return []string{f.row("TRAINING", text), f.row("", f.paint.dim(sparkline(curve, 60)))}
+			return []string{f.row("TRAINING", text), f.row("", f.paint.Dim(terminal.Sparkline(curve, 60)))}
 		}
 		return []string{f.row("TRAINING", text), f.row("", "")}
 	}
-	text, spark := plain(p.Phase), ""
+	text, spark := terminal.Plain(p.Phase), ""
 	if p.Of > 0 {
-		text = f.meter(f.paint.cyan, float64(p.Step)/float64(p.Of), 24) + fmt.Sprintf("  step %d of %d", p.Step, p.Of)
+		text = f.meter(f.paint.Cyan, float64(p.Step)/float64(p.Of), 24) + fmt.Sprintf("  step %d of %d", p.Step, p.Of)
 		if p.Checkpoint > 0 {
-			text += f.paint.dim(fmt.Sprintf("  checkpoint at %d", p.Checkpoint))
+			text += f.paint.Dim(fmt.Sprintf("  checkpoint at %d", p.Checkpoint))
 		}
 		if p.Phase != "training" {
-			text += f.paint.dim("  " + plain(p.Phase))
+			text += f.paint.Dim("  " + terminal.Plain(p.Phase))
 		}
 	}
 	if curve := losses(p.Curve); len(curve) > 0 {
-		spark = f.paint.cyan(sparkline(curve, min(60, f.columns-30))) + fmt.Sprintf("  loss %.4f", curve[len(curve)-1])
+		spark = f.paint.Cyan(terminal.Sparkline(curve, min(60, f.columns-30))) + fmt.Sprintf("  loss %.4f", curve[len(curve)-1])
 	}
 	return []string{f.row("TRAINING", text), f.row("", spark)}
 }
@@ -56,53 +57,53 @@ func (f frame) canary() []string {
 	if rollout == nil || len(rollout.Steps) == 0 {
 		text := "none under way"
 		if rollout != nil && rollout.Waiting != "" {
-			text = plain(rollout.Waiting)
+			text = terminal.Plain(rollout.Waiting)
 		}
-		return []string{f.row("CANARY", f.paint.dim(text)), f.row("", ""), f.row("", "")}
+		return []string{f.row("CANARY", f.paint.Dim(text)), f.row("", ""), f.row("", "")}
 	}
 	step := rollout.Steps[len(rollout.Steps)-1]
-	errors := f.paint.dim("0 errors")
+	errors := f.paint.Dim("0 errors")
 	if step.Canary.Errors > 0 {
-		errors = f.paint.red(grouped(step.Canary.Errors) + " errors")
+		errors = f.paint.Red(terminal.Grouped(step.Canary.Errors) + " errors")
 	}
-	head := fmt.Sprintf("version %s at %s %%  %s requests  ", f.paint.bold(plain(rollout.Version)),
-		figure(step.Weight*100), grouped(step.Canary.Requests)) + errors + "  " + f.verdict(step.Verdict.Verdict)
+	head := fmt.Sprintf("version %s at %s %%  %s requests  ", f.paint.Bold(terminal.Plain(rollout.Version)),
+		terminal.Figure(step.Weight*100), terminal.Grouped(step.Canary.Requests)) + errors + "  " + f.verdict(step.Verdict.Verdict)
 	return []string{
 		f.row("CANARY", head),
-		f.evidence("  safe", f.paint.green, step.Verdict.Safe, step.Verdict.SafeThreshold, "promotes"),
-		f.evidence("  harm", f.paint.red, step.Verdict.Harm, step.Verdict.HarmThreshold, "rolls back"),
+		f.evidence("  safe", f.paint.Green, step.Verdict.Safe, step.Verdict.SafeThreshold, "promotes"),
+		f.evidence("  harm", f.paint.Red, step.Verdict.Harm, step.Verdict.HarmThreshold, "rolls back"),
 	}
 }
 
 // evidence is a number that acts once it reaches its threshold, on a log
 // scale from 1.
 func (f frame) evidence(label string, colour func(string) string, value, threshold float64, acts string) string {
-	return f.row(label, f.meter(colour, logShare(value, threshold), 24)+
-		fmt.Sprintf("  %8s", figure(value))+f.paint.dim(" at "+figure(threshold)+" it "+acts))
+	return f.row(label, f.meter(colour, terminal.LogShare(value, threshold), 24)+
+		fmt.Sprintf("  %8s", terminal.Figure(value))+f.paint.Dim(" at "+terminal.Figure(threshold)+" it "+acts))
 }
 
 func (f frame) monitor() []string {
 	m := f.scene.Monitor
-	head, spark := f.paint.dim("no blocks judged yet"), ""
+	head, spark := f.paint.Dim("no blocks judged yet"), ""
 	if m.Watch != nil {
-		head = "champion " + f.paint.bold(plain(m.Watch.Version)) + f.paint.dim(", waiting for the first day's labels")
+		head = "champion " + f.paint.Bold(terminal.Plain(m.Watch.Version)) + f.paint.Dim(", waiting for the first day's labels")
 	}
 	if n := len(m.Blocks); n > 0 {
 		last, values := m.Blocks[n-1], recentLosses(m.Blocks, 60)
-		head = "champion " + f.paint.bold(plain(last.Version)) + f.paint.dim("  "+last.Start.UTC().Format("2 Jan")+"  ")
+		head = "champion " + f.paint.Bold(terminal.Plain(last.Version)) + f.paint.Dim("  "+last.Start.UTC().Format("2 Jan")+"  ")
 		if last.Conclusive {
-			head += fmt.Sprintf("loss %.3f", last.Loss) + f.paint.dim(fmt.Sprintf("  %s of %s labelled", grouped(last.Labelled), grouped(last.Requests)))
+			head += fmt.Sprintf("loss %.3f", last.Loss) + f.paint.Dim(fmt.Sprintf("  %s of %s labelled", terminal.Grouped(last.Labelled), terminal.Grouped(last.Requests)))
 		} else {
-			head += f.paint.dim("too few labels to judge")
+			head += f.paint.Dim("too few labels to judge")
 		}
-		low, high := bounds(values)
-		spark = f.paint.blue(pad(sparkline(values, min(60, f.columns-32)), min(60, f.columns-32))) +
-			f.paint.dim(fmt.Sprintf("  %.2f to %.2f", low, high))
+		low, high := terminal.Bounds(values)
+		spark = f.paint.Blue(terminal.Pad(terminal.Sparkline(values, min(60, f.columns-32)), min(60, f.columns-32))) +
+			f.paint.Dim(fmt.Sprintf("  %.2f to %.2f", low, high))
 	}
-	alarm := f.paint.dim("none")
+	alarm := f.paint.Dim("none")
 	if n := len(m.Alarms); n > 0 {
 		a := m.Alarms[n-1]
-		alarm = f.paint.yellow(fmt.Sprintf("%s  loss %.3f against %.3f  ", a.Block.UTC().Format("2 Jan"), a.Loss, a.Reference)) + plain(a.Action)
+		alarm = f.paint.Yellow(fmt.Sprintf("%s  loss %.3f against %.3f  ", a.Block.UTC().Format("2 Jan"), a.Loss, a.Reference)) + terminal.Plain(a.Action)
 		if n > 1 {
 			alarm = fmt.Sprintf("%d, last: ", n) + alarm
 		}
@@ -110,7 +111,7 @@ func (f frame) monitor() []string {
 	return []string{
 		f.row("MONITOR", head),
 		f.row("  loss", spark),
-		f.evidence("  evidence", f.paint.yellow, m.Detector.Value, m.Detector.Threshold, "alarms"),
+		f.evidence("  evidence", f.paint.Yellow, m.Detector.Value, m.Detector.Threshold, "alarms"),
 		f.row("  alarms", alarm),
 	}
 }
@@ -144,39 +145,9 @@ func stopwatch(d time.Duration) string {
 	return fmt.Sprintf("%d:%02d", int(d.Minutes()), int(d.Seconds())%60)
 }
 
-// grouped writes 52341 as 52,341.
-func grouped(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	sign := ""
-	if n < 0 {
-		sign, digits = "-", digits[1:]
-	}
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return sign + digits
-}
-
-// figure writes three digits that matter, and no exponent where people can
-// read the number.
-func figure(v float64) string {
-	switch a := math.Abs(v); {
-	case math.IsNaN(v):
-		return "–"
-	case math.IsInf(v, 0) || a >= 1e6 || a > 0 && a < 1e-3:
-		return strconv.FormatFloat(v, 'g', 2, 64)
-	case a >= 1000:
-		return grouped(int64(math.Round(v)))
-	case a >= 100:
-		return strconv.FormatFloat(v, 'f', 0, 64)
-	default:
-		return strconv.FormatFloat(v, 'g', 3, 64)
-	}
-}
-
 func counted(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return strings.Join([]string{grouped(int64(n)), noun + "s"}, " ")
+	return strings.Join([]string{terminal.Grouped(int64(n)), noun + "s"}, " ")
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -23,7 +24,7 @@ const decisions = 6
 type frame struct {
 	scene   Scene
 	now     time.Time
-	paint   paint
+	paint   terminal.Paint
 	columns int
 }
 
@@ -54,7 +55,7 @@ func (f frame) lines(rows int) []string {
 			lines = append(lines, "")
 		}
 		for _, line := range s.lines {
-			lines = append(lines, fit(line, f.columns-1))
+			lines = append(lines, terminal.Fit(line, f.columns-1))
 		}
 	}
 	return lines[:min(len(lines), max(rows, 1))]
@@ -73,13 +74,13 @@ func height(sections []section, spaced bool) int {
 
 // row is a line with a label in the first column.
 func (f frame) row(label, text string) string {
-	return " " + f.paint.dim(pad(label, 11)) + " " + text
+	return " " + f.paint.Dim(terminal.Pad(label, 11)) + " " + text
 }
 
 // meter is a bar between quiet marks.
 func (f frame) meter(colour func(string) string, share float64, width int) string {
-	filled, rest := bar(share, width)
-	return colour(filled) + f.paint.dim(rest)
+	filled, rest := terminal.Bar(share, width)
+	return colour(filled) + f.paint.Dim(rest)
 }
 
 // ends puts text at both ends of a line.
@@ -93,9 +94,9 @@ func (f frame) ends(left, right string) string {
 
 func (f frame) title() []string {
 	s := f.scene
-	name := f.paint.bold("Mainspring")
+	name := f.paint.Bold("Mainspring")
 	if s.Current != nil {
-		name += f.paint.dim(" · ") + plain(s.Current.Status.Spec.Model.Name)
+		name += f.paint.Dim(" · ") + terminal.Plain(s.Current.Status.Spec.Model.Name)
 	}
 	date, share := "before the first request", 0.0
 	if !s.EventTime.IsZero() {
@@ -104,17 +105,17 @@ func (f frame) title() []string {
 			share = float64(s.EventTime.Sub(s.From)) / float64(span)
 		}
 	}
-	errors := f.paint.dim("0 errors")
+	errors := f.paint.Dim("0 errors")
 	if s.Errors > 0 {
-		errors = f.paint.red(grouped(s.Errors) + " errors")
+		errors = f.paint.Red(terminal.Grouped(s.Errors) + " errors")
 	}
-	traffic := fmt.Sprintf("%s requests %s  %s", grouped(s.Requests), f.paint.dim(fmt.Sprintf("%5.0f/s", s.PerSecond)), errors)
+	traffic := fmt.Sprintf("%s requests %s  %s", terminal.Grouped(s.Requests), f.paint.Dim(fmt.Sprintf("%5.0f/s", s.PerSecond)), errors)
 	if s.HoldsFor != "" {
-		traffic += f.paint.dim("  clock held: " + plain(s.HoldsFor))
+		traffic += f.paint.Dim("  clock held: " + terminal.Plain(s.HoldsFor))
 	}
 	return []string{
-		f.ends(" "+name, f.paint.dim("elapsed ")+stopwatch(s.Elapsed)),
-		f.row("event time", f.meter(f.paint.blue, share, f.columns-40)+"  "+f.paint.bold(date)),
+		f.ends(" "+name, f.paint.Dim("elapsed ")+stopwatch(s.Elapsed)),
+		f.row("event time", f.meter(f.paint.Blue, share, f.columns-40)+"  "+f.paint.Bold(date)),
 		f.row("traffic", traffic),
 	}
 }
@@ -128,11 +129,11 @@ func (f frame) stages() []string {
 	if t := current.Status.Spec.Trigger; t != nil && t.Kind == models.TriggerAlarm {
 		why = "retraining"
 	}
-	id := plain(current.ID)
+	id := terminal.Plain(current.ID)
 	if id == "" {
 		id, why = "not started yet", ""
 	}
-	lines := []string{f.row("LIFECYCLE", f.paint.bold(id)+f.paint.dim("  "+why))}
+	lines := []string{f.row("LIFECYCLE", f.paint.Bold(id)+f.paint.Dim("  "+why))}
 	for _, stage := range stagesInOrder() {
 		lines = append(lines, f.stage(current, stage))
 	}
@@ -145,17 +146,17 @@ func stagesInOrder() []models.Stage {
 
 func (f frame) stage(l *LifecycleStory, stage models.Stage) string {
 	started, ended := l.Status.Started[stage], l.Status.Ended[stage]
-	mark, took := f.paint.dim("·"), ""
+	mark, took := f.paint.Dim("·"), ""
 	switch {
 	case !ended.IsZero():
-		mark, took = f.paint.green("✓"), seconds(ended.Sub(started))
+		mark, took = f.paint.Green("✓"), seconds(ended.Sub(started))
 	case l.Failure != "" && !started.IsZero():
-		mark = f.paint.red("✗")
+		mark = f.paint.Red("✗")
 	case !started.IsZero() && l.Status.Result == nil:
-		mark, took = f.paint.cyan(spinner(f.scene.Elapsed)), seconds(max(0, f.now.Sub(started)))
+		mark, took = f.paint.Cyan(spinner(f.scene.Elapsed)), seconds(max(0, f.now.Sub(started)))
 	}
-	return " " + strings.Repeat(" ", 9) + mark + "  " + pad(string(stage), 9) +
-		f.paint.dim(fmt.Sprintf("%8s  ", took)) + f.outcome(l, stage, !started.IsZero())
+	return " " + strings.Repeat(" ", 9) + mark + "  " + terminal.Pad(string(stage), 9) +
+		f.paint.Dim(fmt.Sprintf("%8s  ", took)) + f.outcome(l, stage, !started.IsZero())
 }
 
 // outcome is what a stage found, in its own figures.
@@ -163,22 +164,22 @@ func (f frame) outcome(l *LifecycleStory, stage models.Stage, begun bool) string
 	s := l.Status
 	switch {
 	case stage == models.StagePrepare && s.Snapshot != nil:
-		return fmt.Sprintf("%s rows to train, %s held out", grouped(s.Snapshot.Train.Rows), grouped(s.Snapshot.Test.Rows))
+		return fmt.Sprintf("%s rows to train, %s held out", terminal.Grouped(s.Snapshot.Train.Rows), terminal.Grouped(s.Snapshot.Test.Rows))
 	case stage == models.StageTrain && s.Training != nil:
 		return fmt.Sprintf("%d steps on %s", s.Training.Steps, counted(len(s.Training.Devices), "device"))
 	case stage == models.StageEvaluate && s.Gate != nil:
 		return f.verdict(s.Gate.Verdict) + "  " + gainOrLoss(s.Evaluation)
 	case stage == models.StageRegister && s.Version != "":
-		return "version " + plain(s.Version)
+		return "version " + terminal.Plain(s.Version)
 	case stage == models.StageRollout && s.Result != nil && begun:
 		if s.Result.Promoted {
-			return f.paint.green("promoted") + "  " + plain(s.Result.Reason)
+			return f.paint.Green("promoted") + "  " + terminal.Plain(s.Result.Reason)
 		}
-		return f.paint.yellow("not promoted") + "  " + plain(s.Result.Reason)
+		return f.paint.Yellow("not promoted") + "  " + terminal.Plain(s.Result.Reason)
 	case s.Stage == stage && l.Failure != "":
-		return f.paint.red(plain(l.Failure))
+		return f.paint.Red(terminal.Plain(l.Failure))
 	case s.Stage == stage && s.WaitingFor != "":
-		return f.paint.dim(plain(s.WaitingFor))
+		return f.paint.Dim(terminal.Plain(s.WaitingFor))
 	default:
 		return ""
 	}
@@ -198,13 +199,13 @@ func gainOrLoss(e *models.Evaluation) string {
 func (f frame) verdict(v models.Verdict) string {
 	switch v {
 	case models.VerdictPass:
-		return f.paint.green("pass")
+		return f.paint.Green("pass")
 	case models.VerdictFail:
-		return f.paint.yellow("fail")
+		return f.paint.Yellow("fail")
 	case models.VerdictInconclusive:
-		return f.paint.yellow("inconclusive")
+		return f.paint.Yellow("inconclusive")
 	default:
-		return plain(string(v))
+		return terminal.Plain(string(v))
 	}
 }
 
@@ -219,8 +220,8 @@ func (f frame) decisions() []string {
 		text := ""
 		if i < len(events) {
 			e := events[i]
-			text = f.paint.dim(fmt.Sprintf("%7s", seconds(time.Duration(e.Wall*float64(time.Second))))) + "  " +
-				f.paint.kind(e.Kind, "● "+plain(e.Text))
+			text = f.paint.Dim(fmt.Sprintf("%7s", seconds(time.Duration(e.Wall*float64(time.Second))))) + "  " +
+				f.kind(e.Kind, "● "+terminal.Plain(e.Text))
 		}
 		lines[i] = f.row(label, text)
 	}
@@ -228,11 +229,11 @@ func (f frame) decisions() []string {
 }
 
 func (f frame) waiting() []string {
-	text := f.paint.dim("nothing")
+	text := f.paint.Dim("nothing")
 	if n := len(f.scene.Waiting); n > 0 {
-		text = f.paint.yellow(plain(f.scene.Waiting[0]))
+		text = f.paint.Yellow(terminal.Plain(f.scene.Waiting[0]))
 		if n > 1 {
-			text = f.paint.yellow(fmt.Sprintf("%d reasons, first: ", n)) + text
+			text = f.paint.Yellow(fmt.Sprintf("%d reasons, first: ", n)) + text
 		}
 	}
 	return []string{f.row("WAITING FOR", text)}
@@ -243,7 +244,23 @@ func (f frame) links() []string {
 	lines := []string{f.row("LINKS", ""), f.row("", "")}
 	half := max(24, min(36, (f.columns-14)/2-9))
 	for i, name := range slices.Sorted(maps.Keys(f.scene.UI)) {
-		lines[i/2%2] += f.paint.dim(pad(plain(name), 9)) + pad(plain(f.scene.UI[name]), half)
+		lines[i/2%2] += f.paint.Dim(terminal.Pad(terminal.Plain(name), 9)) + terminal.Pad(terminal.Plain(f.scene.UI[name]), half)
 	}
 	return lines
+}
+
+// kind colours an event's mark and text.
+func (f frame) kind(k EventKind, s string) string {
+	switch k {
+	case EventAlarm, EventRefused:
+		return f.paint.Yellow(s)
+	case EventPromoted:
+		return f.paint.Green(s)
+	case EventFailure:
+		return f.paint.Red(s)
+	case EventStage, EventReplay:
+		return s
+	default:
+		return s
+	}
 }

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -52,7 +52,7 @@ func scenes(t *testing.T) map[string]Scene {
 }
 
 func framed(s Scene, columns, rows int, colour bool) []string {
-	f := frame{scene: s, now: time.Date(2026, 3, 2, 9, 1, 0, 0, time.UTC), paint: paint(colour), columns: columns}
+	f := frame{scene: s, now: time.Date(2026, 3, 2, 9, 1, 0, 0, time.UTC), paint: terminal.Paint(colour), columns: columns}
 	return f.lines(rows)
 }
 
@@ -95,40 +95,4 @@ func TestFrameWithoutColour(t *testing.T) {
 	var out bytes.Buffer
 	newLiveView(&out).Show(scenes(t)["end"])
 	require.NotRegexp(t, `\x1b\[[0-9;]*m`, out.String())
-}
-
-// TestViewRedrawsInPlace: the second frame begins where the first one did, and
-// the cursor is back at the end.
-func TestViewRedrawsInPlace(t *testing.T) {
-	var out bytes.Buffer
-	columns := 100
-	v := &liveView{out: &out, size: func() (int, int) { return columns, 50 }, clock: time.Now}
-	v.Show(Scene{})
-	first := strings.Count(out.String(), "\r\n")
-	require.NotRegexp(t, `\x1b\[\d+A`, out.String())
-	out.Reset()
-	v.Show(scenes(t)["end"])
-	up := regexp.MustCompile(`\x1b\[(\d+)A`).FindStringSubmatch(out.String())
-	require.Len(t, up, 2)
-	require.Equal(t, first, v.drawn)
-	require.Equal(t, first, strings.Count(out.String(), "\r\n"))
-	columns = 80 // narrower: what was there is wrapped, and cannot be counted back
-	out.Reset()
-	v.Show(Scene{})
-	require.Contains(t, out.String(), clearScreen)
-	out.Reset()
-	v.Close()
-	v.Close()
-	require.Equal(t, showCursor, out.String())
-}
-
-func TestBars(t *testing.T) {
-	for share, want := range map[float64]string{-1: "····", 0: "····", 0.5: "██··", 0.53: "██▏·", 1: "████", 7: "████"} {
-		filled, rest := bar(share, 4)
-		require.Equal(t, want, filled+rest, "share %v", share)
-	}
-	require.Equal(t, "▁▅█", sparkline([]float64{9, 1, 1.5, 2}, 3))
-	require.Equal(t, "▄▄", sparkline([]float64{1, 1}, 3))
-	require.Equal(t, "52,318", grouped(52318))
-	require.Equal(t, "-1,000", grouped(-1000))
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mainspring-ml/mainspring/internal/terminal"
 )
 
 // Plots are drawn as inline SVG whose colours are CSS classes of the report,
@@ -225,7 +227,9 @@ func newSVG(width, height float64, title string) *svg {
 }
 
 // escape also drops what XML cannot hold.
-func escape(text string) string { return html.EscapeString(plain(strings.ToValidUTF8(text, "�"))) }
+func escape(text string) string {
+	return html.EscapeString(terminal.Plain(strings.ToValidUTF8(text, "�")))
+}
 
 // done: everything written is a number, a class of ours, or escaped.
 func (s *svg) done() template.HTML { return template.HTML(s.b.String() + "</svg>") }

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"github.com/mainspring-ml/mainspring/internal/terminal"
 )
 
 // tick is one labelled place on an axis.
@@ -40,7 +42,7 @@ func (a axis) ticks(n int) []tick {
 func (a axis) roundTicks(n int) []tick {
 	span := a.to - a.from
 	if span <= 0 {
-		return []tick{{a.from, figure(a.from)}}
+		return []tick{{a.from, terminal.Figure(a.from)}}
 	}
 	magnitude := math.Pow(10, math.Floor(math.Log10(span/float64(n))))
 	step := magnitude
@@ -59,7 +61,7 @@ func (a axis) roundTicks(n int) []tick {
 	for i := first; i*step <= a.to+step*1e-9; i++ {
 		label := strconv.FormatFloat(i*step, 'f', digits, 64)
 		if step >= 1 {
-			label = grouped(int64(math.Round(i * step)))
+			label = terminal.Grouped(int64(math.Round(i * step)))
 		}
 		ticks = append(ticks, tick{i * step, label})
 	}
@@ -81,7 +83,7 @@ func (a axis) decades(n int) []tick {
 func decade(e int) string {
 	switch {
 	case e >= 0 && e <= 6:
-		return grouped(int64(math.Pow(10, float64(e))))
+		return terminal.Grouped(int64(math.Pow(10, float64(e))))
 	case e < 0 && e >= -3:
 		return strconv.FormatFloat(math.Pow(10, float64(e)), 'f', -e, 64)
 	default:
@@ -120,7 +122,7 @@ func (a axis) dateTicks(n int) []tick {
 // around is a linear axis with a little air over the values, and room above
 // for the labels of rules.
 func around(label string, values []float64) axis {
-	low, high := bounds(values)
+	low, high := terminal.Bounds(values)
 	air := (high - low) * 0.08
 	if air == 0 {
 		air = max(math.Abs(high)*0.05, 0.01)
@@ -131,7 +133,7 @@ func around(label string, values []float64) axis {
 // evidenceAxis is a log axis for numbers that start at 1 and act at a limit.
 // What falls far below 1 is evidence of nothing more than what is near it.
 func evidenceAxis(label string, values []float64, limit float64) axis {
-	low, high := bounds(values)
+	low, high := terminal.Bounds(values)
 	low = min(max(low, evidenceFloor), 0.5)
 	return axis{label: label, log: true, from: math.Pow(10, math.Floor(math.Log10(low))), to: max(high, limit, 10) * 4}
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,19 +31,23 @@ const (
 	HeaderArm     = "Mainspring-Arm"
 )
 
-// inference is a checked request.
+// inference is a checked request, however it came.
 type inference struct {
 	endpoint  *endpoint
 	route     *route
+	drawn     *arm
 	id        string
 	started   time.Time
 	eventTime time.Time
 	request   oip.RawRequest
+	header    http.Header // of the caller, in HTTP's names
 	body      []byte
 	sticky    string
+	// sending counts who may still read body after the answer.
+	sending *atomic.Int32
 }
 
-// infer answers one prediction request.
+// infer answers one prediction request over HTTP.
 func (g *Gateway) infer(w http.ResponseWriter, r *http.Request) {
 	body := g.buffers.get()
 	var sending atomic.Int32
@@ -51,32 +56,21 @@ func (g *Gateway) infer(w http.ResponseWriter, r *http.Request) {
 			g.buffers.put(body)
 		}
 	}()
-	in, status, err := g.accept(r, body)
+	in := inference{started: time.Now(), header: r.Header, sending: &sending}
+	status, err := g.read(r, body)
+	if err == nil {
+		in.body = body.Bytes()
+		status, err = g.accept(r.PathValue("endpoint"), &in)
+	}
 	if err != nil {
 		writeError(w, status, err.Error())
 		return
 	}
-	drawn := in.route.draw(in.point())
-	if drawn == nil {
-		writeError(w, http.StatusServiceUnavailable, fmt.Sprintf("endpoint %q: the route gives no version any traffic", in.endpoint.name))
-		return
-	}
-	ticket := in.endpoint.log.admit(in.eventTime.UnixMicro())
-	result, ok := g.forward(r.Context(), drawn, in.route.champion, call{
-		method: http.MethodPost, path: "/v2/models/" + in.endpoint.name + "/infer",
-		header: forwardedHeader(r, in.id), body: in.body, sending: &sending,
-	})
+	result, ok := g.answer(r.Context(), &in)
 	if !ok {
-		in.endpoint.log.finish(ticket, nil)
 		return
 	}
 	defer g.buffers.put(result.body)
-	latency := time.Since(in.started)
-	result.arm.counters.answered(result.status, latency)
-	row := in.row(result, latency)
-	if in.endpoint.log.finish(ticket, &row) == g.config.FlushRows {
-		g.flushSoon()
-	}
 	header := w.Header()
 	header.Set("Content-Type", result.contentType)
 	header.Set("Content-Length", strconv.Itoa(result.body.Len()))
@@ -87,39 +81,70 @@ func (g *Gateway) infer(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(result.body.Bytes()) // a client that went away has nobody to tell
 }
 
-// accept reads and checks a request. What it refuses never reaches an arm and
-// counts for none.
-func (g *Gateway) accept(r *http.Request, buffer *bytes.Buffer) (in inference, status int, err error) {
-	in.started = time.Now()
-	if in.endpoint, in.route, status, err = g.find(r.PathValue("endpoint")); err != nil {
-		return in, status, err
+// answer takes an accepted request to a server, counts and logs it. ok is false
+// when the caller went away. The answer's body goes back to g.buffers.
+func (g *Gateway) answer(ctx context.Context, in *inference) (result answer, ok bool) {
+	ticket := in.endpoint.log.admit(in.eventTime.UnixMicro())
+	result, ok = g.forward(ctx, in.drawn, in.route.champion, call{
+		method: http.MethodPost, path: "/v2/models/" + in.endpoint.name + "/infer",
+		header: forwardedHeader(in.header, in.id), body: in.body, sending: in.sending,
+	})
+	if !ok {
+		in.endpoint.log.finish(ticket, nil)
+		return result, false
 	}
-	if r.Header.Get("Inference-Header-Content-Length") != "" {
-		return in, http.StatusUnsupportedMediaType, fmt.Errorf("binary tensors are not supported; send the data as JSON")
+	latency := time.Since(in.started)
+	result.arm.counters.answered(result.status, latency)
+	row := in.row(result, latency)
+	if in.endpoint.log.finish(ticket, &row) == g.config.FlushRows {
+		g.flushSoon()
+	}
+	return result, true
+}
+
+// read takes in the body of a request over HTTP.
+func (g *Gateway) read(r *http.Request, buffer *bytes.Buffer) (status int, err error) {
+	if _, _, status, err := g.find(r.PathValue("endpoint")); err != nil {
+		return status, err
 	}
 	if _, err := buffer.ReadFrom(io.LimitReader(r.Body, g.config.MaxBodyBytes+1)); err != nil {
-		return in, http.StatusBadRequest, fmt.Errorf("the body can't be read: %w", err)
+		return http.StatusBadRequest, fmt.Errorf("the body can't be read: %w", err)
 	}
-	if in.body = buffer.Bytes(); int64(len(in.body)) > g.config.MaxBodyBytes {
-		return in, http.StatusRequestEntityTooLarge, fmt.Errorf("the body has more than %d bytes; send smaller batches", g.config.MaxBodyBytes)
+	if int64(buffer.Len()) > g.config.MaxBodyBytes {
+		return http.StatusRequestEntityTooLarge, fmt.Errorf("the body has more than %d bytes; send smaller batches", g.config.MaxBodyBytes)
+	}
+	return 0, nil
+}
+
+// accept checks a request, of which started, header and body are known, and
+// draws its arm. What it refuses never reaches an arm and counts for none.
+func (g *Gateway) accept(name string, in *inference) (status int, err error) {
+	if in.endpoint, in.route, status, err = g.find(name); err != nil {
+		return status, err
+	}
+	if in.header.Get("Inference-Header-Content-Length") != "" {
+		return http.StatusUnsupportedMediaType, fmt.Errorf("binary tensors are not supported; send the data as JSON")
 	}
 	if in.request, err = oip.ScanRequest(in.body); err != nil {
-		return in, http.StatusBadRequest, err
+		return http.StatusBadRequest, err
 	}
 	in.eventTime = in.started
-	if text := r.Header.Get(HeaderEventTime); text != "" {
+	if text := in.header.Get(HeaderEventTime); text != "" {
 		if in.eventTime, err = time.Parse(time.RFC3339Nano, text); err != nil {
-			return in, http.StatusBadRequest, fmt.Errorf("header %s: %q is no time; write it like 2013-01-01T05:15:00Z", HeaderEventTime, text)
+			return http.StatusBadRequest, fmt.Errorf("header %s: %q is no time; write it like 2013-01-01T05:15:00Z", HeaderEventTime, text)
 		}
 	}
-	in.sticky = r.Header.Get(HeaderStickyKey)
-	if in.id = r.Header.Get(HeaderRequestID); in.id == "" {
+	in.sticky = in.header.Get(HeaderStickyKey)
+	if in.id = in.header.Get(HeaderRequestID); in.id == "" {
 		in.id = in.request.ID
 	}
 	if in.id == "" {
 		in.id = g.newRequestID()
 	}
-	return in, 0, nil
+	if in.drawn = in.route.draw(in.point()); in.drawn == nil {
+		return http.StatusServiceUnavailable, fmt.Errorf("endpoint %q: the route gives no version any traffic", in.endpoint.name)
+	}
+	return 0, nil
 }
 
 // find returns an endpoint and the route it has now.
@@ -174,10 +199,10 @@ func tensorsJSON(tensors []oip.RawTensor, status int) string {
 }
 
 // forwardedHeader has what a model server needs to see.
-func forwardedHeader(r *http.Request, id string) http.Header {
+func forwardedHeader(from http.Header, id string) http.Header {
 	header := http.Header{"Content-Type": {"application/json"}, HeaderRequestID: {id}}
 	for _, name := range []string{"Traceparent", "Tracestate"} {
-		if value := r.Header.Get(name); value != "" {
+		if value := from.Get(name); value != "" {
 			header[name] = []string{value}
 		}
 	}

@@ -2,61 +2,10 @@ package oip
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
+	"unsafe"
 )
-
-// The datatypes that a model server here can feed and read.
-const (
-	Bytes = "BYTES"
-	Bool  = "BOOL"
-	Int32 = "INT32"
-	Int64 = "INT64"
-	FP32  = "FP32"
-	FP64  = "FP64"
-)
-
-// Tensor is a decoded tensor. Data is []string for BYTES, []bool, []int32,
-// []int64, []float32 or []float64, in row-major order.
-type Tensor struct {
-	Datatype string
-	Shape    []int64
-	Data     any
-}
-
-// Len is the number of values.
-func (t Tensor) Len() int {
-	switch data := t.Data.(type) {
-	case []string:
-		return len(data)
-	case []bool:
-		return len(data)
-	case []int32:
-		return len(data)
-	case []int64:
-		return len(data)
-	case []float32:
-		return len(data)
-	case []float64:
-		return len(data)
-	default:
-		return 0
-	}
-}
-
-// Size is the number of values of a shape, and -1 if it has an unknown
-// dimension or more values than fit an int.
-func Size(shape []int64) int {
-	size := int64(1)
-	for _, n := range shape {
-		if n < 0 || (n > 0 && size > math.MaxInt32/n) {
-			return -1
-		}
-		size *= n
-	}
-	return int(size)
-}
 
 // Decode reads the values. The datatype must be one of the constants above.
 func (t RawTensor) Decode() (Tensor, error) {
@@ -69,29 +18,40 @@ func (t RawTensor) Decode() (Tensor, error) {
 	out := Tensor{Datatype: t.Datatype, Shape: t.Shape}
 	var err error
 	switch t.Datatype {
-	case Bytes:
-		out.Data, err = decodeValues(t.Data, size, (*cursor).stringValue)
 	case Bool:
 		out.Data, err = decodeValues(t.Data, size, (*cursor).boolValue)
+	case Uint8:
+		out.Data, err = decodeValues(t.Data, size, uintValue[uint8])
+	case Uint16:
+		out.Data, err = decodeValues(t.Data, size, uintValue[uint16])
+	case Uint32:
+		out.Data, err = decodeValues(t.Data, size, uintValue[uint32])
+	case Uint64:
+		out.Data, err = decodeValues(t.Data, size, uintValue[uint64])
+	case Int8:
+		out.Data, err = decodeValues(t.Data, size, intValue[int8])
+	case Int16:
+		out.Data, err = decodeValues(t.Data, size, intValue[int16])
 	case Int32:
-		out.Data, err = decodeValues(t.Data, size, func(c *cursor) (int32, error) {
-			n, err := c.intValue(32)
-			return int32(n), err
-		})
+		out.Data, err = decodeValues(t.Data, size, intValue[int32])
 	case Int64:
-		out.Data, err = decodeValues(t.Data, size, func(c *cursor) (int64, error) { return c.intValue(64) })
+		out.Data, err = decodeValues(t.Data, size, intValue[int64])
+	case FP16:
+		out.Data, err = decodeValues(t.Data, size, (*cursor).halfValue)
 	case FP32:
-		out.Data, err = decodeValues(t.Data, size, func(c *cursor) (float32, error) {
-			f, err := c.floatValue(32)
-			return float32(f), err
-		})
+		out.Data, err = decodeValues(t.Data, size, floatValue[float32])
 	case FP64:
-		out.Data, err = decodeValues(t.Data, size, func(c *cursor) (float64, error) { return c.floatValue(64) })
+		out.Data, err = decodeValues(t.Data, size, floatValue[float64])
+	case Bytes:
+		out.Data, err = decodeValues(t.Data, size, (*cursor).stringValue)
 	default:
-		err = fmt.Errorf("datatype %q is not supported; use one of %s", t.Datatype,
-			strings.Join([]string{Bool, Int32, Int64, FP32, FP64, Bytes}, ", "))
+		err = unknownDatatype(t.Datatype)
 	}
 	return out, err
+}
+
+func unknownDatatype(datatype string) error {
+	return fmt.Errorf("datatype %q is not supported; use one of %s", datatype, strings.Join(Datatypes, ", "))
 }
 
 func decodeValues[T any](text []byte, size int, value func(*cursor) (T, error)) ([]T, error) {
@@ -136,34 +96,68 @@ func (c *cursor) boolValue() (bool, error) {
 	return false, fmt.Errorf("%s is not true or false", shorten(token))
 }
 
-func (c *cursor) intValue(bits int) (int64, error) {
+// number consumes a value that must follow JSON's grammar of numbers.
+func (c *cursor) number(kind string) (string, error) {
 	token, err := c.skip(0)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	if !isNumber(token) {
-		return 0, fmt.Errorf("%s is not an integer", shorten(token))
+		return "", fmt.Errorf("%s is not %s", shorten(token), kind)
 	}
-	n, err := strconv.ParseInt(string(token), 10, bits)
-	if err != nil {
-		return 0, fmt.Errorf("%s is not an integer of %d bits", shorten(token), bits)
-	}
-	return n, nil
+	// The strconv functions do not keep their argument.
+	return unsafe.String(unsafe.SliceData(token), len(token)), nil
 }
 
-func (c *cursor) floatValue(bits int) (float64, error) {
-	token, err := c.skip(0)
+func intValue[T int8 | int16 | int32 | int64](c *cursor) (T, error) {
+	token, err := c.number("an integer")
 	if err != nil {
 		return 0, err
 	}
-	if !isNumber(token) {
-		return 0, fmt.Errorf("%s is not a number", shorten(token))
-	}
-	f, err := strconv.ParseFloat(string(token), bits)
+	bits := int(unsafe.Sizeof(T(0))) * 8
+	n, err := strconv.ParseInt(token, 10, bits)
 	if err != nil {
-		return 0, fmt.Errorf("%s is not a number of %d bits", shorten(token), bits)
+		return 0, fmt.Errorf("%s is not an integer of %d bits", shorten([]byte(token)), bits)
 	}
-	return f, nil
+	return T(n), nil
+}
+
+func uintValue[T uint8 | uint16 | uint32 | uint64](c *cursor) (T, error) {
+	token, err := c.number("an integer")
+	if err != nil {
+		return 0, err
+	}
+	bits := int(unsafe.Sizeof(T(0))) * 8
+	n, err := strconv.ParseUint(token, 10, bits)
+	if err != nil {
+		return 0, fmt.Errorf("%s is not an unsigned integer of %d bits", shorten([]byte(token)), bits)
+	}
+	return T(n), nil
+}
+
+func floatValue[T float32 | float64](c *cursor) (T, error) {
+	token, err := c.number("a number")
+	if err != nil {
+		return 0, err
+	}
+	bits := int(unsafe.Sizeof(T(0))) * 8
+	f, err := strconv.ParseFloat(token, bits)
+	if err != nil {
+		return 0, fmt.Errorf("%s is not a number of %d bits", shorten([]byte(token)), bits)
+	}
+	return T(f), nil
+}
+
+func (c *cursor) halfValue() (Half, error) {
+	f, err := floatValue[float64](c)
+	if err != nil {
+		return 0, err
+	}
+	h := HalfOf(f)
+	if h&0x7fff == 0x7c00 {
+		return 0, fmt.Errorf("%v is not a number of 16 bits", f)
+	}
+	return h, nil
 }
 
 // isNumber reports whether token follows JSON's grammar of numbers, which is
@@ -215,32 +209,4 @@ func shorten(token []byte) string {
 		return string(token[:40]) + "…"
 	}
 	return string(token)
-}
-
-// intern spares an allocation for the datatypes that occur in practice.
-func intern(b []byte) string {
-	switch string(b) {
-	case Bytes:
-		return Bytes
-	case Bool:
-		return Bool
-	case Int32:
-		return Int32
-	case Int64:
-		return Int64
-	case FP32:
-		return FP32
-	case FP64:
-		return FP64
-	}
-	return string(b)
-}
-
-// ShapeText writes a shape as in messages: [-1,1].
-func ShapeText(shape []int64) string {
-	parts := make([]string, len(shape))
-	for i, n := range shape {
-		parts[i] = strconv.FormatInt(n, 10)
-	}
-	return "[" + strings.Join(parts, ",") + "]"
 }

@@ -77,47 +77,72 @@ func appendTensor(dst []byte, t NamedTensor) ([]byte, error) {
 	dst = append(dst, `","shape":`...)
 	dst = appendList(dst, t.Shape, appendInt[int64])
 	dst = append(dst, `,"data":`...)
-	switch data := t.Data.(type) {
-	case []string:
-		dst = appendList(dst, data, appendString)
-	case []bool:
-		dst = appendList(dst, data, strconv.AppendBool)
-	case []int32:
-		dst = appendList(dst, data, appendInt[int32])
-	case []int64:
-		dst = appendList(dst, data, appendInt[int64])
-	case []float32:
-		for i, f := range data {
-			if err := finite(float64(f), i); err != nil {
-				return nil, err
-			}
-		}
-		dst = appendList(dst, data, func(dst []byte, f float32) []byte {
-			return strconv.AppendFloat(dst, float64(f), 'g', -1, 32)
-		})
-	case []float64:
-		for i, f := range data {
-			if err := finite(f, i); err != nil {
-				return nil, err
-			}
-		}
-		dst = appendList(dst, data, func(dst []byte, f float64) []byte {
-			return strconv.AppendFloat(dst, f, 'g', -1, 64)
-		})
-	default:
-		return nil, fmt.Errorf("data of type %T has no JSON form", t.Data)
+	dst, err := appendValues(dst, t.Data)
+	if err != nil {
+		return nil, err
 	}
 	return append(dst, '}'), nil
 }
 
-func finite(f float64, index int) error {
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return fmt.Errorf("value number %d is %v, which JSON can't hold", index+1, f)
+// appendValues appends a tensor's values as one flat list.
+func appendValues(dst []byte, values any) ([]byte, error) {
+	switch data := values.(type) {
+	case []string:
+		dst = appendList(dst, data, appendString)
+	case []bool:
+		dst = appendList(dst, data, strconv.AppendBool)
+	case []uint8:
+		dst = appendList(dst, data, appendUint[uint8])
+	case []uint16:
+		dst = appendList(dst, data, appendUint[uint16])
+	case []uint32:
+		dst = appendList(dst, data, appendUint[uint32])
+	case []uint64:
+		dst = appendList(dst, data, appendUint[uint64])
+	case []int8:
+		dst = appendList(dst, data, appendInt[int8])
+	case []int16:
+		dst = appendList(dst, data, appendInt[int16])
+	case []int32:
+		dst = appendList(dst, data, appendInt[int32])
+	case []int64:
+		dst = appendList(dst, data, appendInt[int64])
+	case []Half:
+		return appendFloats(dst, data, 32, func(h Half) float64 { return float64(h.Float32()) })
+	case []float32:
+		return appendFloats(dst, data, 32, func(f float32) float64 { return float64(f) })
+	case []float64:
+		return appendFloats(dst, data, 64, func(f float64) float64 { return f })
+	default:
+		return nil, fmt.Errorf("data of type %T has no JSON form", values)
 	}
-	return nil
+	return dst, nil
 }
 
-func appendInt[T int32 | int64](dst []byte, n T) []byte { return strconv.AppendInt(dst, int64(n), 10) }
+// appendFloats writes the fewest digits that give the same number of that many
+// bits when read.
+func appendFloats[T any](dst []byte, values []T, bits int, float func(T) float64) ([]byte, error) {
+	dst = append(dst, '[')
+	for i, v := range values {
+		f := float(v)
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			return nil, fmt.Errorf("value number %d is %v, which JSON can't hold", i+1, f)
+		}
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = strconv.AppendFloat(dst, f, 'g', -1, bits)
+	}
+	return append(dst, ']'), nil
+}
+
+func appendUint[T uint8 | uint16 | uint32 | uint64](dst []byte, n T) []byte {
+	return strconv.AppendUint(dst, uint64(n), 10)
+}
+
+func appendInt[T int8 | int16 | int32 | int64](dst []byte, n T) []byte {
+	return strconv.AppendInt(dst, int64(n), 10)
+}
 
 func appendList[T any](dst []byte, values []T, one func([]byte, T) []byte) []byte {
 	dst = append(dst, '[')

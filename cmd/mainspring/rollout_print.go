@@ -1,0 +1,234 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mainspring-ml/mainspring/client"
+	"github.com/mainspring-ml/mainspring/internal/terminal"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// rolloutFrame lays out where a rollout stands.
+type rolloutFrame struct {
+	rollout client.Rollout
+	now     time.Time
+	paint   terminal.Paint
+	columns int
+}
+
+func (f rolloutFrame) lines() []string {
+	lines := f.title()
+	if step, ok := f.current(); ok {
+		lines = append(lines, "")
+		lines = append(lines, f.arms(step)...)
+		lines = append(lines, "")
+		lines = append(lines, f.evidence(step)...)
+	}
+	lines = append(lines, "")
+	lines = append(lines, f.steps()...)
+	lines = append(lines, f.people()...)
+	lines = append(lines, f.standing()...)
+	for i := range lines {
+		lines[i] = terminal.Fit(lines[i], f.columns-1)
+	}
+	return lines
+}
+
+// row is a line with a label in the first column.
+func (f rolloutFrame) row(label, text string) string {
+	return " " + f.paint.Dim(terminal.Pad(label, 10)) + " " + text
+}
+
+func (f rolloutFrame) title() []string {
+	s := f.rollout.Status
+	name := f.paint.Bold(terminal.Plain(cmp.Or(s.Endpoint, f.rollout.WorkflowID)))
+	if s.Version != "" {
+		name += f.paint.Dim(" · ") + "version " + f.paint.Bold(terminal.Plain(s.Version)) + f.paint.Dim(" against ") +
+			"version " + terminal.Plain(cmp.Or(s.Champion, "none"))
+	}
+	lines := []string{" " + name}
+	began := "began " + f.rollout.Started.UTC().Format("2006-01-02 15:04:05Z")
+	if f.rollout.Closed.IsZero() {
+		began += ", " + age(f.now.Sub(f.rollout.Started)) + " ago"
+	} else {
+		began += ", took " + age(f.rollout.Closed.Sub(f.rollout.Started))
+	}
+	return append(lines, " "+f.paint.Dim(began))
+}
+
+func (f rolloutFrame) current() (models.CanaryStep, bool) {
+	steps := f.rollout.Status.Steps
+	if len(steps) == 0 {
+		return models.CanaryStep{}, false
+	}
+	return steps[len(steps)-1], true
+}
+
+// arms compares what both versions answered at the current weight.
+func (f rolloutFrame) arms(step models.CanaryStep) []string {
+	const width = 24
+	cells := func(label string, of func(models.ArmCounts) string) string {
+		return f.row(label, terminal.Pad(of(step.Canary), width)+of(step.Champion))
+	}
+	head := "canary"
+	if step.Shadow > 0 {
+		head = "shadow"
+	}
+	lines := []string{f.row("", f.paint.Dim(terminal.Pad(head, width)+"champion"))}
+	total := step.Canary.Requests + step.Champion.Requests
+	lines = append(lines,
+		cells("requests", func(a models.ArmCounts) string {
+			if total == 0 || step.Shadow > 0 {
+				return terminal.Grouped(a.Requests)
+			}
+			return fmt.Sprintf("%s (%.3g %%)", terminal.Grouped(a.Requests), 100*float64(a.Requests)/float64(total))
+		}),
+		cells("errors", func(a models.ArmCounts) string { return share(a.Errors, a.Requests) }))
+	if f.rollout.Status.Spec.Latency != nil {
+		lines = append(lines, cells("slow", func(a models.ArmCounts) string { return share(a.Slow, a.Requests) }))
+	}
+	return append(lines, cells("p50, p99", func(a models.ArmCounts) string {
+		if a.Requests == 0 {
+			return "-"
+		}
+		return fmt.Sprintf("%.3g, %.3g ms", a.P50Millis, a.P99Millis)
+	}))
+}
+
+func share(k, n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%s (%.3g %%)", terminal.Grouped(k), 100*float64(k)/float64(n))
+}
+
+// evidence has two bars a metric: harm rolls back when its bar is full, safety
+// lets the step pass.
+func (f rolloutFrame) evidence(step models.CanaryStep) []string {
+	metrics := step.Verdict.Metrics
+	if len(metrics) == 0 {
+		v := step.Verdict
+		metrics = []models.MetricVerdict{{Metric: models.CanaryErrors, Harm: v.Harm, Safe: v.Safe, HarmThreshold: v.HarmThreshold, SafeThreshold: v.SafeThreshold}}
+	}
+	var lines []string
+	for _, m := range metrics {
+		lines = append(lines,
+			f.row(string(m.Metric), f.bar("safe", f.paint.Green, m.Safe, m.SafeThreshold)+"   "+f.bar("harm", f.paint.Red, m.Harm, m.HarmThreshold)))
+		if m.Reason != "" {
+			lines = append(lines, f.row("", f.paint.Dim(terminal.Plain(m.Reason))))
+		}
+	}
+	return lines
+}
+
+// bar is an e-value on a log scale from 1 to its threshold.
+func (f rolloutFrame) bar(label string, colour func(string) string, value, threshold float64) string {
+	filled, rest := terminal.Bar(terminal.LogShare(value, threshold), 16)
+	return label + " " + colour(filled) + f.paint.Dim(rest) +
+		terminal.Pad(fmt.Sprintf(" %s of %s", terminal.Figure(value), terminal.Figure(threshold)), 18)
+}
+
+// steps is the plan: what is done, what runs, what comes.
+func (f rolloutFrame) steps() []string {
+	s := f.rollout.Status
+	var parts []string
+	for i, step := range s.Steps {
+		name := fmt.Sprintf("%.3g %%", 100*step.Weight)
+		if step.Shadow > 0 {
+			name = "shadow"
+		}
+		switch over := i < len(s.Steps)-1 || !f.rollout.Closed.IsZero(); {
+		case step.Verdict.Verdict == models.VerdictFail:
+			parts = append(parts, f.paint.Red(name+" harm"))
+		case step.Shadow > 0 && i < len(s.Steps)-1:
+			parts = append(parts, f.paint.Green(name+" done"))
+		case over && step.Verdict.Verdict == models.VerdictPass, i < len(s.Steps)-1:
+			parts = append(parts, f.paint.Green(name+" passed"))
+		case over:
+			parts = append(parts, f.paint.Yellow(name+" undecided"))
+		default:
+			parts = append(parts, f.paint.Bold(name+" now"))
+		}
+	}
+	plan := s.Spec.Steps
+	done := 0
+	for _, step := range s.Steps {
+		if step.Shadow == 0 {
+			done++
+		}
+	}
+	for _, weight := range plan[min(done, len(plan)):] {
+		parts = append(parts, f.paint.Dim(fmt.Sprintf("%.3g %%", weight)))
+	}
+	lines := []string{f.row("steps", strings.Join(parts, f.paint.Dim(" → ")))}
+	if left, ok := f.deadline(); ok {
+		lines = append(lines, f.row("deadline", left))
+	}
+	return lines
+}
+
+// deadline is when the current step gives up.
+func (f rolloutFrame) deadline() (string, bool) {
+	step, ok := f.current()
+	s := f.rollout.Status
+	switch {
+	case !ok || !f.rollout.Closed.IsZero() || s.Spec.StepDeadline == 0:
+		return "", false
+	case s.Paused:
+		return "waits while the rollout is paused", true
+	case s.Spec.OnDeadline == models.PolicyHold:
+		return "none: it holds this weight until the judge or a person decides", true
+	}
+	return fmt.Sprintf("%s at this weight; then an undecided step rolls back (it began %s ago)", s.Spec.StepDeadline, age(f.now.Sub(step.StartedAt))), true
+}
+
+func (f rolloutFrame) people() []string {
+	var lines []string
+	for _, order := range f.rollout.Status.Orders {
+		lines = append(lines, f.row("by hand", fmt.Sprintf("%s  %s by %s: %s", moment(order.At), order.Action, terminal.Plain(order.By), terminal.Plain(order.Reason))))
+	}
+	return lines
+}
+
+// standing is the outcome, or what is waited for.
+func (f rolloutFrame) standing() []string {
+	r := f.rollout
+	var lines []string
+	switch {
+	case r.Failure != "":
+		lines = append(lines, f.row("ended", f.paint.Red(terminal.Plain(r.Failure))))
+	case r.Result != nil:
+		colour, word := f.paint.Red, "rolled back"
+		switch r.Result.Verdict {
+		case models.VerdictPass:
+			colour, word = f.paint.Green, "passed"
+		case models.VerdictInconclusive:
+			colour, word = f.paint.Yellow, "rolled back without a verdict"
+		case models.VerdictFail:
+		}
+		if r.Result.By != "" {
+			word += " by " + r.Result.By
+		}
+		lines = append(lines, f.row("ended", colour(word)+": "+terminal.Plain(r.Result.Reason)))
+		if e := r.Result.Exposed; e.Total > 0 {
+			lines = append(lines, f.row("exposed", fmt.Sprintf("%.3g %% of %s requests, of which %s failed", 100*e.Share, terminal.Grouped(e.Total), terminal.Grouped(e.Errors))))
+		}
+	default:
+		if r.Status.Paused {
+			lines = append(lines, f.row("paused", f.paint.Yellow("the weight stays; harm still rolls back")))
+		}
+		if r.Status.Waiting != "" {
+			lines = append(lines, f.row("waits for", terminal.Plain(r.Status.Waiting)))
+		}
+		if step, ok := f.current(); ok && step.Verdict.Reason != "" && len(step.Verdict.Metrics) != 1 {
+			lines = append(lines, f.row("judge", terminal.Plain(step.Verdict.Reason)))
+		}
+	}
+	if r.Page != "" {
+		lines = append(lines, f.row("page", f.paint.Dim(r.Page)))
+	}
+	return lines
+}
