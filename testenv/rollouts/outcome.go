@@ -183,51 +183,62 @@ func (b *Bench) AwaitLog(ctx context.Context, endpoint string, report traffic.Re
 
 // Check returns what is not as the scenario wants it.
 func (o Outcome) Check(s Scenario) error {
-	var broken []error
-	complain := func(ok bool, format string, arguments ...any) {
-		if !ok {
-			broken = append(broken, fmt.Errorf(s.Name+": "+format, arguments...))
-		}
-	}
-	complain(o.Verdict == s.Want, "the verdict is %s (%s), not %s", o.Verdict, o.Reason, s.Want)
-	complain(o.Promoted == (s.Want == models.VerdictPass), "promoted: %t", o.Promoted)
-	complain(s.Metric == "" || o.decidedBy(s.Metric), "%s did not decide: %+v", s.Metric, o.metrics())
-	for _, words := range s.Says {
-		complain(contains(o.Reason, words), "the reason does not say %q: %s", words, o.Reason)
-	}
-	winner := "champion"
-	if s.Want == models.VerdictPass {
-		winner = "candidate"
-	}
-	complain(o.Aliases[models.AliasChampion] == winner, "the alias champion names %s", o.Aliases[models.AliasChampion])
-	complain(o.Aliases[models.AliasChallenger] == "", "the alias challenger still names %s", o.Aliases[models.AliasChallenger])
-	whole := len(o.route.Arms) == 1 && o.route.Arms[0].Weight == 1 && o.name(o.route.Arms[0].Version) == winner
-	complain(whole, "the route is not all the %s's: %+v", winner, o.route.Arms)
+	broken := o.checkEngine(s)
 	if s.Rate > 0 {
-		broken = append(broken, o.checkTraffic(s, winner))
+		broken = errors.Join(broken, o.checkTraffic(s))
 	}
-	return errors.Join(broken...)
+	return broken
 }
 
-func (o Outcome) checkTraffic(s Scenario, winner string) error {
-	var broken []error
-	complain := func(ok bool, format string, arguments ...any) {
-		if !ok {
-			broken = append(broken, fmt.Errorf(s.Name+": "+format, arguments...))
-		}
+// winner is who serves in the end.
+func (s Scenario) winner() string {
+	if s.Want == models.VerdictPass {
+		return "candidate"
 	}
-	c := o.Traffic
-	complain(c.Lost == 0 && c.Unsent == 0 && c.Refused == 0, "requests are missing: %s", c)
-	complain(s.Candidate.ErrorRate > 0 || c.Failed == 0, "requests failed that nobody was told to fail: %s", c)
-	complain(len(o.last) == 1 && o.last[winner] > 0, "after the end %v answer, not only the %s", o.last, winner)
+	return "champion"
+}
+
+// complaints are about one scenario.
+type complaints struct {
+	scenario string
+	all      []error
+}
+
+func (c *complaints) unless(ok bool, format string, arguments ...any) {
+	if !ok {
+		c.all = append(c.all, fmt.Errorf(c.scenario+": "+format, arguments...))
+	}
+}
+
+// checkEngine is about the verdict and what the engine made of it.
+func (o Outcome) checkEngine(s Scenario) error {
+	c, winner := complaints{scenario: s.Name}, s.winner()
+	c.unless(o.Verdict == s.Want, "the verdict is %s (%s), not %s", o.Verdict, o.Reason, s.Want)
+	c.unless(o.Promoted == (s.Want == models.VerdictPass), "promoted: %t", o.Promoted)
+	c.unless(s.Metric == "" || o.decidedBy(s.Metric), "%s did not decide: %+v", s.Metric, o.metrics())
+	for _, words := range s.Says {
+		c.unless(contains(o.Reason, words), "the reason does not say %q: %s", words, o.Reason)
+	}
+	c.unless(o.Aliases[models.AliasChampion] == winner, "the alias champion names %q", o.Aliases[models.AliasChampion])
+	c.unless(o.Aliases[models.AliasChallenger] == "", "the alias challenger still names %q", o.Aliases[models.AliasChallenger])
+	whole := len(o.route.Arms) == 1 && o.route.Arms[0].Weight == 1 && o.name(o.route.Arms[0].Version) == winner
+	c.unless(whole, "the route is not all the %s's: %+v", winner, o.route.Arms)
+	return errors.Join(c.all...)
+}
+
+// checkTraffic is about what callers and the log saw.
+func (o Outcome) checkTraffic(s Scenario) error {
+	c, winner, counts := complaints{scenario: s.Name}, s.winner(), o.Traffic
+	c.unless(counts.Lost == 0 && counts.Unsent == 0 && counts.Refused == 0, "requests are missing: %s", counts)
+	c.unless(s.Candidate.ErrorRate > 0 || counts.Failed == 0, "requests failed that nobody was told to fail: %s", counts)
+	c.unless(len(o.last) == 1 && o.last[winner] > 0, "after the end %v answer, not only the %s", o.last, winner)
 	for _, share := range o.Shares {
-		complain(share.Share <= share.Most, "a step of weight %v gave the candidate %.4f of %d requests, more than %.4f",
+		c.unless(share.Share <= share.Most, "a step of weight %v gave the candidate %.4f of %d requests, more than %.4f",
 			share.Weight, share.Share, share.Requests, share.Most)
-		complain(share.Requests > 0, "a step of weight %v has no requests in the log", share.Weight)
+		c.unless(share.Requests > 0, "a step of weight %v has no requests in the log", share.Weight)
 	}
-	complain(len(o.Shares) > 0, "there was no step")
-	broken = append(broken, o.logged.Check(o.report))
-	return errors.Join(broken...)
+	c.unless(len(o.Shares) > 0, "there was no step")
+	return errors.Join(append(c.all, o.logged.Check(o.report))...)
 }
 
 func (o Outcome) metrics() []models.MetricVerdict {
