@@ -77,11 +77,16 @@ type WatchReplicaRequest struct {
 	Version  string    `json:"version"`
 	Replica  Replica   `json:"replica"`
 	Node     LeaseNode `json:"node"`
+	// Server is the one that was started; its secrets are kept out of what is
+	// quoted of its log.
+	Server ServerSpec `json:"server,omitzero"`
 }
 
 // ReplicaExit says why a server ended.
 type ReplicaExit struct {
 	Reason string `json:"reason"`
+	// Log are the last lines that the server wrote.
+	Log string `json:"log,omitempty"`
 }
 
 // Route is an endpoint's traffic table. An older generation never replaces a

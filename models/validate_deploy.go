@@ -74,6 +74,11 @@ func (s ServerSpec) check(at section) {
 	}
 }
 
+func (s ServerSpec) checkResolved(at section) {
+	at.sub("code").checkSourceResolved(s.Code)
+	at.sub("environment.requirements").checkSourceResolved(s.Environment.Requirements)
+}
+
 // placeholders of a server's command.
 var placeholders = []string{"{model_dir}", "{host}", "{port}", "{grpc_port}", "{endpoint}", "{version}"}
 

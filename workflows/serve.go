@@ -148,10 +148,11 @@ func (s *serving) live(ctx workflow.Context, l *life) error {
 	defer s.desk.release(ctx, request)
 
 	s.show(ctx, "starting replica on "+lease.Nodes[0].Node)
-	replica, err := call(onHost(ctx, lease.Nodes[0].Node, "Start replica"), models.Hosts.StartReplica, models.StartReplicaRequest{
+	replica, err := call(startingOnHost(ctx, lease.Nodes[0].Node, s.input.Deploy.Server), models.Hosts.StartReplica, models.StartReplicaRequest{
 		Endpoint: s.input.Deploy.Endpoint, Version: s.input.Version, Replica: l.index,
 		Token: lease.Token, Node: lease.Nodes[0], Artifact: s.input.Artifact,
 		Signature: s.input.Signature, RequireSignature: s.input.Deploy.RequireSignature,
+		Server: s.input.Deploy.Server, Prediction: s.input.Prediction,
 	})
 	if err != nil {
 		return err
@@ -169,7 +170,7 @@ func (s *serving) watch(ctx workflow.Context, l *life, lease models.Lease, repli
 	watching, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	ended := start(longOnHost(watching, replica.Node, "Watch replica at "+replica.URL, tenYears), models.Hosts.WatchReplica,
-		models.WatchReplicaRequest{Endpoint: s.input.Deploy.Endpoint, Version: s.input.Version, Replica: replica, Node: lease.Nodes[0]})
+		models.WatchReplicaRequest{Endpoint: s.input.Deploy.Endpoint, Version: s.input.Version, Replica: replica, Node: lease.Nodes[0], Server: s.input.Deploy.Server})
 	over := func() bool {
 		_, lost := s.desk.lossOf(lease.RequestID)
 		return lost || ended.IsReady()
