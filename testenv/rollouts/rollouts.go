@@ -19,6 +19,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,7 +112,31 @@ func (b *Bench) Promote(ctx context.Context, r Release) (version string, err err
 	if err == nil && !result.Promoted {
 		err = fmt.Errorf("%s was not promoted: %s", r.ID(), result.Reason)
 	}
-	return result.Version, err
+	if err != nil {
+		return "", err
+	}
+	return result.Version, b.awaitGateways(ctx, r.Endpoint)
+}
+
+// awaitGateways waits until all of them have seen the endpoint's first route.
+func (b *Bench) awaitGateways(ctx context.Context, endpoint string) error {
+	return laptop.Eventually(laptop.Patience, func() (bool, any) {
+		for _, url := range b.Laptop.Gateways {
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/v2/models/"+endpoint+"/ready", nil)
+			if err != nil {
+				return false, err
+			}
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				return ctx.Err() != nil, err
+			}
+			response.Body.Close()
+			if response.StatusCode != http.StatusOK {
+				return false, response.Status
+			}
+		}
+		return true, nil
+	})
 }
 
 // spec is a whole lifecycle around the faulty program: seconds from the data to
