@@ -32,6 +32,13 @@ type ServeFailed struct {
 	Reason  string `json:"reason"`
 }
 
+// TellServe names a workflow that wants SignalServeReady or SignalServeFailed
+// from a Serve that runs already; it takes the place of ServeInput.Notify. A
+// Serve that is ready tells it at once, one that is on its way out does not.
+type TellServe struct {
+	Notify string `json:"notify"`
+}
+
 // StopServe ends a Serve workflow and its servers.
 type StopServe struct {
 	Reason string `json:"reason"`
@@ -147,11 +154,15 @@ type ReadArmsRequest struct {
 	MinNew      int64    `json:"min_new"`
 	Wait        Duration `json:"wait"`
 	// Champion and After ask for the blocks of the newest generation that start
-	// at After or later and have ended on every gateway; with them, a new block
-	// is worth returning for as well.
+	// at After or later and have ended on every gateway that lives, which is one
+	// that wrote its counters within the last 15 s by the reader's clock; with
+	// them, a new block is worth returning for as well.
 	Champion string    `json:"champion,omitempty"`
 	After    time.Time `json:"after,omitzero"`
 	Block    Duration  `json:"block,omitempty"` // 0: no blocks
+	// MinBlocks is how many new blocks with canary requests are worth returning
+	// for; 0: one.
+	MinBlocks int `json:"min_blocks,omitempty"`
 }
 
 // ArmCounts are one version's counters under one route generation, summed over
@@ -173,7 +184,8 @@ type ArmCounts struct {
 type ArmReading struct {
 	Arms []ArmCounts `json:"arms"`
 	// Blocks are the ended ones that were asked for, oldest first, at most a few
-	// hundred; More says that others wait.
+	// hundred; More says that others wait. Each is returned once for a growing
+	// After: what a gateway writes for a block after it was returned is left out.
 	Blocks []CanaryBlock `json:"blocks,omitempty"`
 	More   bool          `json:"more,omitempty"`
 	// Next is what After has to be in the next request.

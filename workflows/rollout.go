@@ -148,10 +148,12 @@ func (r *rollout) open(ctx workflow.Context) error {
 		return err
 	}
 	r.state.Generation = route.Generation
-	r.state.Steps = append(r.state.Steps, models.CanaryStep{
+	step := models.CanaryStep{
 		Weight: weight, Generation: route.Generation, StartedAt: workflow.Now(ctx),
 		Verdict: models.CanaryVerdict{Verdict: models.VerdictInconclusive, Harm: 1, Safe: 1, Reason: "no requests yet"},
-	})
+	}
+	r.state.Steps = append(r.state.Steps, step)
+	r.state.Judge = canary.FromSpec(r.input.Deploy.Canary).Open(r.state.Judge, step)
 	return nil
 }
 
@@ -173,7 +175,8 @@ func (r *rollout) look(ctx workflow.Context, current *models.CanaryStep) error {
 	for _, counts := range reading.Arms {
 		r.take(counts)
 	}
-	current.Verdict = canary.Judge(config, r.state.Steps)
+	r.state.Judge = config.Observe(r.state.Judge, canary.Evidence{Champion: current.Champion, Canary: current.Canary, Blocks: reading.Blocks})
+	current.Verdict = config.Judge(r.state.Judge)
 	current.History = thin(append(current.History, models.CanaryLook{
 		Requests: current.Canary.Requests, Harm: current.Verdict.Harm, Safe: current.Verdict.Safe,
 	}), 60)

@@ -89,7 +89,7 @@ func (s *Server) predict(r *http.Request, buffer *bytes.Buffer) (int, []byte) {
 	}
 	// The request has been read to the end: its buffer takes the answer.
 	buffer.Reset()
-	body, err := oip.AppendResponse(buffer.AvailableBuffer(), response)
+	body, _, err := oip.AppendResponse(buffer.AvailableBuffer(), response)
 	if err != nil {
 		return failure(http.StatusInternalServerError, err.Error())
 	}

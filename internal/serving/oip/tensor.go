@@ -7,13 +7,14 @@ import (
 	"unsafe"
 )
 
-// Decode reads the values. The datatype must be one of the constants above.
+// Decode reads the values. The tensor does not share the message's memory.
 func (t RawTensor) Decode() (Tensor, error) {
+	if t.Data == nil {
+		return DecodeBinary(t.Datatype, t.Shape, t.Binary)
+	}
 	size := Size(t.Shape)
-	// Each value takes at least one byte and a comma: an absurd shape must not
-	// allocate memory that its data can't fill.
-	if size < 0 || size > len(t.Data) {
-		return Tensor{}, fmt.Errorf("shape %v does not fit the data", t.Shape)
+	if size < 0 {
+		return Tensor{}, fmt.Errorf("shape %s does not fit the data", ShapeText(t.Shape))
 	}
 	out := Tensor{Datatype: t.Datatype, Shape: t.Shape}
 	var err error
@@ -56,8 +57,13 @@ func unknownDatatype(datatype string) error {
 
 func decodeValues[T any](text []byte, size int, value func(*cursor) (T, error)) ([]T, error) {
 	c := &cursor{text: text}
-	values := make([]T, 0, size)
+	// Each value takes at least one byte and a comma: an absurd shape must not
+	// allocate memory that its data can't fill.
+	values := make([]T, 0, min(size, len(text)/2))
 	err := c.flatten(0, func() error {
+		if len(values) == size {
+			return fmt.Errorf("more values than the shape has room for: %d", size)
+		}
 		v, err := value(c)
 		if err != nil {
 			return fmt.Errorf("value number %d: %w", len(values)+1, err)
