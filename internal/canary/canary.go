@@ -185,5 +185,8 @@ const most = 1e100
 
 func evidence(logarithm float64) float64 { return min(math.Exp(logarithm), most) }
 
-// average of two e-values given by their logarithms.
-func average(a, b float64) float64 { return logSum(a, b) - math.Ln2 }
+// mixed is the average of two e-values, given and returned as logarithms, the
+// first with a share of the weight.
+func mixed(share, a, b float64) float64 {
+	return logSum(math.Log(share)+a, math.Log1p(-share)+b)
+}
