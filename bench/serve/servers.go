@@ -21,14 +21,15 @@ import (
 // process is a server under test.
 type process struct {
 	command *exec.Cmd
-	done    chan error
+	done    chan struct{}
+	ended   error // set when done is closed
 	output  bytes.Buffer
 	http    string // host:port
 	grpc    string
 }
 
 func start(ctx context.Context, name string, args, env []string) (*process, error) {
-	p := &process{command: exec.CommandContext(ctx, name, args...), done: make(chan error, 1)}
+	p := &process{command: exec.CommandContext(ctx, name, args...), done: make(chan struct{})}
 	p.command.Env = append(os.Environ(), env...)
 	p.command.Stdout, p.command.Stderr = &p.output, &p.output
 	// A process group: MLflow's server has children.
@@ -37,7 +38,10 @@ func start(ctx context.Context, name string, args, env []string) (*process, erro
 	if err := p.command.Start(); err != nil {
 		return nil, err
 	}
-	go func() { p.done <- p.command.Wait() }()
+	go func() {
+		p.ended = p.command.Wait()
+		close(p.done)
+	}()
 	return p, nil
 }
 
@@ -57,9 +61,8 @@ func (p *process) await(ctx context.Context, ready func() bool) error {
 	defer cancel()
 	for !ready() {
 		select {
-		case err := <-p.done:
-			p.done <- err
-			return fmt.Errorf("%s ended: %w\n%s", p.command.Path, err, p.output.String())
+		case <-p.done:
+			return fmt.Errorf("%s ended: %w\n%s", p.command.Path, p.ended, p.output.String())
 		case <-ctx.Done():
 			return fmt.Errorf("%s is not ready: %w", p.command.Path, ctx.Err())
 		case <-time.After(50 * time.Millisecond):

@@ -49,7 +49,6 @@ type batcher struct {
 
 // waiter is a request in the queue.
 type waiter struct {
-	ctx    context.Context
 	inputs map[string]Tensor
 	rows   int64
 	shape  string // of everything but the batch; requests with equal ones join
@@ -85,25 +84,25 @@ func (b *batcher) Predict(ctx context.Context, inputs map[string]Tensor) (map[st
 	if err := checkInputs(b.ports, inputs); err != nil {
 		return nil, err
 	}
-	w := &waiter{ctx: ctx, inputs: inputs, rows: batchOf(b.ports, inputs)}
+	w := &waiter{inputs: inputs, rows: batchOf(b.ports, inputs)}
 	b.mu.Lock()
 	if b.running == 0 && len(b.queue) == 0 {
 		b.running++
 		b.mu.Unlock()
 		b.waited(0)
-		b.run([]*waiter{w})
+		b.run(ctx, []*waiter{w})
 		return w.outputs, w.err
 	}
 	w.shape, w.since, w.done = b.shapeOf(inputs), time.Now(), make(chan struct{})
 	b.queue = append(b.queue, w)
 	b.start(false)
 	b.mu.Unlock()
-	b.wait(w)
+	b.wait(ctx, w)
 	return w.outputs, w.err
 }
 
 // wait returns when the request has its answer or has dropped out.
-func (b *batcher) wait(w *waiter) {
+func (b *batcher) wait(ctx context.Context, w *waiter) {
 	timer := time.NewTimer(b.config.MaxDelay)
 	defer timer.Stop()
 	for {
@@ -115,9 +114,9 @@ func (b *batcher) wait(w *waiter) {
 			w.due = true
 			b.start(false)
 			b.mu.Unlock()
-		case <-w.ctx.Done():
+		case <-ctx.Done():
 			if b.drop(w) {
-				w.err = w.ctx.Err()
+				w.err = ctx.Err()
 				return
 			}
 			<-w.done // it is being predicted
@@ -150,7 +149,8 @@ func (b *batcher) start(freed bool) {
 		freed = false
 		b.running++
 		batch := b.take(shape)
-		go b.run(batch)
+		// The end of one request must not end the prediction of the others.
+		go b.run(context.Background(), batch)
 	}
 }
 
@@ -186,13 +186,13 @@ func (b *batcher) take(shape string) []*waiter {
 }
 
 // run answers the requests of a batch.
-func (b *batcher) run(batch []*waiter) {
+func (b *batcher) run(ctx context.Context, batch []*waiter) {
 	for _, w := range batch {
 		if w.done != nil {
 			b.waited(time.Since(w.since))
 		}
 	}
-	b.predict(batch)
+	b.predict(ctx, batch)
 	b.mu.Lock()
 	b.running--
 	b.start(true)
@@ -204,18 +204,18 @@ func (b *batcher) run(batch []*waiter) {
 	}
 }
 
-func (b *batcher) predict(batch []*waiter) {
-	if len(batch) > 1 && b.together(batch) {
+func (b *batcher) predict(ctx context.Context, batch []*waiter) {
+	if len(batch) > 1 && b.together(ctx, batch) {
 		return
 	}
 	for _, w := range batch {
 		b.observe(w.rows)
-		w.outputs, w.err = b.model.Predict(w.ctx, w.inputs)
+		w.outputs, w.err = b.model.Predict(ctx, w.inputs)
 	}
 }
 
 // together makes one prediction for all and reports whether it worked.
-func (b *batcher) together(batch []*waiter) bool {
+func (b *batcher) together(ctx context.Context, batch []*waiter) bool {
 	rows := int64(0)
 	for _, w := range batch {
 		rows += w.rows
@@ -229,8 +229,7 @@ func (b *batcher) together(batch []*waiter) bool {
 		joined[port.Name] = oip.JoinRows(parts)
 	}
 	b.observe(rows)
-	// The end of one request must not end the prediction of the others.
-	outputs, err := b.model.Predict(context.Background(), joined)
+	outputs, err := b.model.Predict(ctx, joined)
 	if err != nil || checkRows(b.outputs, outputs, rows) != nil {
 		return false
 	}
