@@ -90,11 +90,14 @@ type figures struct {
 	P50Micros float64 `json:"p50_us"`
 	P99Micros float64 `json:"p99_us"`
 	PerSecond float64 `json:"requests_per_second"`
+	// CPUMicros is the server's processor time per request, which other load on
+	// the machine hardly moves.
+	CPUMicros float64 `json:"server_cpu_us_per_request"`
 }
 
 // load asks from a number of connections, each its next question when it has
 // the answer to the last, for a time.
-func load(connections int, length time.Duration, open func() (asker, error)) (figures, error) {
+func load(server *process, connections int, length time.Duration, open func() (asker, error)) (figures, error) {
 	askers := make([]asker, connections)
 	for i := range askers {
 		a, err := open()
@@ -111,7 +114,7 @@ func load(connections int, length time.Duration, open func() (asker, error)) (fi
 	}
 	taken := make([][]time.Duration, connections)
 	failed := make([]error, connections)
-	started := time.Now()
+	started, cpu := time.Now(), server.cpu()
 	var callers sync.WaitGroup
 	for i, a := range askers {
 		callers.Go(func() {
@@ -125,18 +128,22 @@ func load(connections int, length time.Duration, open func() (asker, error)) (fi
 		})
 	}
 	callers.Wait()
+	elapsed := time.Since(started)
+	cpu = server.cpu() - cpu
 	all := slices.Concat(taken...)
 	for _, err := range failed {
 		if err != nil {
 			return figures{}, err
 		}
 	}
-	elapsed := time.Since(started)
 	slices.Sort(all)
 	micros := func(q float64) float64 {
 		return float64(all[min(int(q*float64(len(all))), len(all)-1)].Nanoseconds()) / 1e3
 	}
-	return figures{P50Micros: micros(0.5), P99Micros: micros(0.99), PerSecond: float64(len(all)) / elapsed.Seconds()}, nil
+	return figures{
+		P50Micros: micros(0.5), P99Micros: micros(0.99), PerSecond: float64(len(all)) / elapsed.Seconds(),
+		CPUMicros: cpu.Seconds() * 1e6 / float64(len(all)),
+	}, nil
 }
 
 // middle is each figure's median over the rounds.
@@ -153,5 +160,6 @@ func middle(rounds []figures) figures {
 		P50Micros: pick(func(f figures) float64 { return f.P50Micros }),
 		P99Micros: pick(func(f figures) float64 { return f.P99Micros }),
 		PerSecond: pick(func(f figures) float64 { return f.PerSecond }),
+		CPUMicros: pick(func(f figures) float64 { return f.CPUMicros }),
 	}
 }

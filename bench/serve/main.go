@@ -3,10 +3,9 @@
 //
 //	go run ./bench/serve -json
 //
-// Both servers answer for the same network from the same model directory:
-// mainspring with ONNX Runtime, MLflow with NumPy, each as a process of its own
-// with one row per request. The callers are in this process and take part of
-// the same cores. Rounds alternate between the servers, so that other load on
+// Both servers answer for the same network from the same model directory with
+// ONNX Runtime, each as a process of its own, with one row per request. The
+// callers are in this process and share the cores with the servers. Rounds alternate between the servers, so that other load on
 // the machine hits both; figures are medians over the rounds, and ratios are of
 // figures of the same run.
 //
@@ -55,9 +54,12 @@ type small struct {
 	// Ratio1 and Ratio16 are requests per second over HTTP, divided by MLflow's.
 	Ratio1  float64 `json:"ratio_1"`
 	Ratio16 float64 `json:"ratio_16"`
+	// RatioCPU is MLflow's processor time per request at 16 connections, divided
+	// by mainspring's.
+	RatioCPU float64 `json:"ratio_cpu"`
 }
 
-// wide is a network of 128-2048-2048-1 with and without dynamic batching.
+// wide is a network of 128-4096-4096-1 with and without dynamic batching.
 type wide struct {
 	Connections int     `json:"connections"`
 	Single      figures `json:"unbatched"`
@@ -118,6 +120,7 @@ func run(ctx context.Context) (err error) {
 
 // round is one server under one load; alternate fills in the figures.
 type round struct {
+	server      *process
 	connections int
 	open        func() (asker, error)
 	into        *figures
@@ -128,7 +131,7 @@ func (r *report) alternate(rounds []round) error {
 	seen := make([][]figures, len(rounds))
 	for range r.Rounds {
 		for i, one := range rounds {
-			f, err := load(one.connections, length, one.open)
+			f, err := load(one.server, one.connections, length, one.open)
 			if err != nil {
 				return err
 			}
@@ -166,15 +169,16 @@ func (r *report) measureSmall(ctx context.Context, b bench) error {
 	}
 	s := &r.Small
 	err = r.alternate([]round{
-		{1, v2.http(ours), &s.HTTP1}, {1, v2.mlflow(theirs), &s.MLflow1}, {1, v2.grpc(ours), &s.GRPC1},
-		{16, v2.http(ours), &s.HTTP16}, {16, v2.mlflow(theirs), &s.MLflow16}, {16, v2.grpc(ours), &s.GRPC16},
+		{ours, 1, v2.http(ours), &s.HTTP1}, {theirs, 1, v2.mlflow(theirs), &s.MLflow1}, {ours, 1, v2.grpc(ours), &s.GRPC1},
+		{ours, 16, v2.http(ours), &s.HTTP16}, {theirs, 16, v2.mlflow(theirs), &s.MLflow16}, {ours, 16, v2.grpc(ours), &s.GRPC16},
 	})
 	s.Ratio1, s.Ratio16 = s.HTTP1.PerSecond/s.MLflow1.PerSecond, s.HTTP16.PerSecond/s.MLflow16.PerSecond
+	s.RatioCPU = s.MLflow16.CPUMicros / s.HTTP16.CPUMicros
 	return err
 }
 
 func (r *report) measureWide(ctx context.Context, b bench) error {
-	p := newPerceptron(128, 2048, 2048, 1)
+	p := newPerceptron(128, 4096, 4096, 1)
 	model := filepath.Join(b.dir, "wide")
 	if err := p.write(model); err != nil {
 		return err
@@ -195,7 +199,7 @@ func (r *report) measureWide(ctx context.Context, b bench) error {
 	}
 	for _, connections := range []int{1, 16, 64} {
 		w := wide{Connections: connections}
-		err := r.alternate([]round{{connections, v2.http(single), &w.Single}, {connections, v2.http(batched), &w.Batched}})
+		err := r.alternate([]round{{single, connections, v2.http(single), &w.Single}, {batched, connections, v2.http(batched), &w.Batched}})
 		if err != nil {
 			return err
 		}
@@ -207,7 +211,7 @@ func (r *report) measureWide(ctx context.Context, b bench) error {
 
 func (r *report) print() {
 	line := func(name string, f figures) {
-		fmt.Printf("  %-28s p50 %8.0f µs   p99 %8.0f µs   %8.0f requests/s\n", name, f.P50Micros, f.P99Micros, f.PerSecond)
+		fmt.Printf("  %-28s p50 %8.0f µs   p99 %8.0f µs   %8.0f requests/s   %6.0f µs of CPU each\n", name, f.P50Micros, f.P99Micros, f.PerSecond, f.CPUMicros)
 	}
 	fmt.Printf("20-64-32-1, one row per request, %d cores shared with the callers\n", r.CPUs)
 	s := r.Small
@@ -217,8 +221,8 @@ func (r *report) print() {
 	line("mainspring HTTP, 16 callers", s.HTTP16)
 	line("mainspring gRPC, 16 callers", s.GRPC16)
 	line("mlflow, 16 callers", s.MLflow16)
-	fmt.Printf("  HTTP against mlflow: %.1f times the requests at 1 caller, %.1f at 16\n", s.Ratio1, s.Ratio16)
-	fmt.Println("128-2048-2048-1, one row per request")
+	fmt.Printf("  HTTP against mlflow: %.1f times the requests at 1 caller, %.1f at 16; %.1f times less CPU\n", s.Ratio1, s.Ratio16, s.RatioCPU)
+	fmt.Println("128-4096-4096-1, one row per request")
 	for _, w := range r.Wide {
 		line(fmt.Sprintf("unbatched, %d callers", w.Connections), w.Single)
 		line(fmt.Sprintf("batched, %d callers", w.Connections), w.Batched)

@@ -2,12 +2,12 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -103,56 +103,27 @@ func floatBytes(values []float32) []byte {
 	return out
 }
 
-// mlmodel names both flavours: ONNX for mainspring, and for MLflow the same
-// network in NumPy, which is the least that its server can have to do.
+// mlmodel is what mlflow.onnx.save_model writes, as far as a server reads it.
 const mlmodel = `flavors:
   onnx:
     data: model.onnx
+    onnx_version: 1.23.2
+    providers:
+    - CPUExecutionProvider
   python_function:
-    loader_module: perceptron
-    code: code
-    data: weights
-`
-
-const loader = `import numpy as np
-
-
-class Perceptron:
-    def __init__(self, path):
-        widths = %s
-        flat = [np.fromfile(f"{path}/w{i}", dtype=np.float32) for i in range(len(widths) - 1)]
-        self.layers = [w.reshape(a, b) for w, a, b in zip(flat, widths, widths[1:])]
-
-    def predict(self, rows, params=None):
-        h = np.asarray(rows, dtype=np.float32)
-        for w in self.layers[:-1]:
-            h = np.maximum(h @ w, 0)
-        return 1 / (1 + np.exp(-(h @ self.layers[-1])))
-
-
-def _load_pyfunc(path):
-    return Perceptron(path)
+    data: model.onnx
+    loader_module: mlflow.onnx
 `
 
 // write makes a model directory in MLflow's format.
 func (p perceptron) write(dir string) error {
-	files := map[string][]byte{
-		"MLmodel": []byte(mlmodel), "model.onnx": p.onnx(),
-		"code/perceptron.py": fmt.Appendf(nil, loader, strings.ReplaceAll(fmt.Sprint(p.widths), " ", ", ")),
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
 	}
-	for i, w := range p.weights {
-		files[fmt.Sprint("weights/w", i)] = floatBytes(w)
-	}
-	for name, content := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, content, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "MLmodel"), []byte(mlmodel), 0o644),
+		os.WriteFile(filepath.Join(dir, "model.onnx"), p.onnx(), 0o644),
+	)
 }
 
 // row is one input.

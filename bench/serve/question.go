@@ -53,14 +53,16 @@ func (q question) agree(ours, theirs *process) error {
 	var v2 struct {
 		Outputs []struct{ Data []float64 }
 	}
-	var invocations struct{ Predictions [][]float64 }
+	var invocations struct {
+		Predictions struct{ Y [][]float64 }
+	}
 	if err := post(ours.http, inferPath, q.v2, &v2); err != nil {
 		return err
 	}
 	if err := post(theirs.http, "/invocations", q.invocations, &invocations); err != nil {
 		return err
 	}
-	if a, b := v2.Outputs[0].Data[0], invocations.Predictions[0][0]; math.Abs(a-b) > 1e-5 {
+	if a, b := v2.Outputs[0].Data[0], invocations.Predictions.Y[0][0]; math.Abs(a-b) > 1e-5 {
 		return fmt.Errorf("the servers disagree: %v and %v", a, b)
 	}
 	return nil

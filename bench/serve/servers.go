@@ -10,11 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/devstack"
+	"github.com/mainspring-ml/mainspring/internal/runner/pyenv"
 	"github.com/mainspring-ml/mainspring/internal/serving"
 )
 
@@ -44,6 +46,32 @@ func start(ctx context.Context, name string, args, env []string) (*process, erro
 	}()
 	return p, nil
 }
+
+// cpu is the processor time of the process and its children so far.
+func (p *process) cpu() time.Duration {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is valid
+	ticks := 0
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil { // ended meanwhile
+			continue
+		}
+		// After the name in brackets: state, parent, group, …, and from the 12th
+		// on the ticks in user and kernel mode.
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		if len(fields) < 13 || fields[2] != strconv.Itoa(p.command.Process.Pid) {
+			continue
+		}
+		for _, field := range fields[11:13] {
+			n, _ := strconv.Atoi(field) // the kernel writes numbers
+			ticks += n
+		}
+	}
+	return time.Duration(ticks) * (time.Second / ticksPerSecond)
+}
+
+// ticksPerSecond is the kernel's unit of processor time, USER_HZ.
+const ticksPerSecond = 100
 
 func (p *process) stop() {
 	_ = syscall.Kill(-p.command.Process.Pid, syscall.SIGTERM)
@@ -76,6 +104,7 @@ type bench struct {
 	dir        string
 	mainspring string // the binary
 	tools      devstack.Tools
+	python     string // with MLflow and ONNX Runtime
 }
 
 func newBench(ctx context.Context, dir string) (bench, error) {
@@ -84,11 +113,29 @@ func newBench(ctx context.Context, dir string) (bench, error) {
 	if b.tools, err = devstack.Setup(ctx, devstack.ReporterFunc(func(devstack.Progress) {})); err != nil {
 		return b, err
 	}
+	if b.python, err = pythonWithMLflow(ctx, b.tools); err != nil {
+		return b, err
+	}
 	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", b.mainspring, "./cmd/mainspring")
 	if text, err := build.CombinedOutput(); err != nil {
 		return b, fmt.Errorf("build mainspring (run this in the repository's root): %w\n%s", err, text)
 	}
 	return b, nil
+}
+
+// pythonWithMLflow is an environment of the pinned requirements that the tests
+// serve MLflow models with.
+func pythonWithMLflow(ctx context.Context, tools devstack.Tools) (string, error) {
+	cache := os.Getenv("MAINSPRING_CACHE")
+	if cache == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return "", err
+		}
+		cache = filepath.Join(user, "mainspring")
+	}
+	built, err := pyenv.Builder{Cache: cache, UV: tools.UV}.Build(ctx, pyenv.Request{Requirements: filepath.Join("testenv", "pyfunc", "requirements.txt")})
+	return built.Python, err
 }
 
 // serve starts mainspring serve.
@@ -122,9 +169,9 @@ func (b bench) mlflow(ctx context.Context, model string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(ctx, b.tools.MLflowPython, []string{
+	p, err := start(ctx, b.python, []string{
 		"-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local", "-h", "127.0.0.1", "-p", fmt.Sprint(port),
-	}, []string{"PATH=" + filepath.Dir(b.tools.MLflowPython) + ":" + os.Getenv("PATH"), "MLFLOW_DISABLE_TELEMETRY=true"})
+	}, []string{"PATH=" + filepath.Dir(b.python) + ":" + os.Getenv("PATH"), "MLFLOW_DISABLE_TELEMETRY=true"})
 	if err != nil {
 		return nil, err
 	}

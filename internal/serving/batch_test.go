@@ -140,6 +140,33 @@ func TestBatchGathersWhileAPredictionRuns(t *testing.T) {
 	b.expect(t, 3)
 }
 
+func TestBatchExpectsTheCallersOfAJointPredictionAgain(t *testing.T) {
+	b := newBatching(t, 8, never, 1)
+	b.ask(context.Background(), t, "", 1, 1)
+	b.expect(t, 1)
+	for i := range 3 {
+		b.ask(context.Background(), t, "", 1, int64(i))
+		b.waitQueued(t, i+1)
+	}
+	b.let(2)
+	b.expect(t, 3)
+	b.answers.Wait()
+	for i := range 2 { // these wait for the third one
+		b.ask(context.Background(), t, "", 1, int64(i))
+		b.waitQueued(t, i+1)
+	}
+	b.ask(context.Background(), t, "", 1, 3)
+	b.let(1)
+	b.expect(t, 3)
+	b.answers.Wait()
+
+	// Later than the longest delay nobody is expected any more.
+	b.config.MaxDelay = time.Nanosecond
+	b.ask(context.Background(), t, "", 1, 4)
+	b.let(1)
+	b.expect(t, 1)
+}
+
 func TestBatchIsNeverLargerThanAllowed(t *testing.T) {
 	b := newBatching(t, 4, never, 1)
 	b.ask(context.Background(), t, "", 1, 1)
