@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -95,8 +94,12 @@ func (g *Gateway) answer(ctx context.Context, in *inference) (result answer, ok 
 	}
 	latency := time.Since(in.started)
 	result.arm.counters.answered(result.status, latency)
-	row := in.row(result, latency)
-	if in.endpoint.log.finish(ticket, &row) == g.config.FlushRows {
+	var row *models.InferenceRow
+	if in.endpoint.log.wants(in.id, in.route.Traffic.Log) {
+		made := in.row(result, latency)
+		row = &made
+	}
+	if in.endpoint.log.finish(ticket, row) == g.config.FlushRows {
 		g.flushSoon()
 	}
 	return result, true
@@ -177,25 +180,15 @@ func (in *inference) row(result answer, latency time.Duration) models.InferenceR
 		Endpoint: in.endpoint.name, Version: result.arm.Version, Role: string(result.arm.Role),
 		Generation: in.route.Generation, ArmShare: result.arm.share,
 		Status: int32(result.status), LatencyUS: latency.Microseconds(),
-		Inputs: tensorsJSON(in.request.Inputs, result.status), Outputs: "{}",
+		LogShare: logShare(in.route.Traffic.Log),
+		Inputs:   tensorsJSON(in.request.Inputs, result.status, in.route.Traffic.Log.Sensitive), Outputs: "{}",
 	}
 	if result.status == http.StatusOK {
 		if response, err := oip.ScanResponse(result.body.Bytes()); err == nil {
-			row.Outputs = tensorsJSON(response.Outputs, result.status)
+			row.Outputs = tensorsJSON(response.Outputs, result.status, in.route.Traffic.Log.Sensitive)
 		}
 	}
 	return row
-}
-
-// tensorsJSON writes tensors as the log has them. The values of an answered
-// request were read by the model server; those of a refused one may be
-// anything, and are left out unless they are JSON.
-func tensorsJSON(tensors []oip.RawTensor, status int) string {
-	text, err := oip.AppendTensors(nil, tensors)
-	if err != nil || (status != http.StatusOK && !json.Valid(text)) {
-		return "{}"
-	}
-	return string(text)
 }
 
 // forwardedHeader has what a model server needs to see.
