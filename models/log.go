@@ -53,6 +53,11 @@ func InferencePrefix(endpoint string, day time.Time) string {
 	return fmt.Sprintf("inference/%s/dt=%s/", endpoint, DayKey(day))
 }
 
+// InferenceHourPrefix holds the log of one event-time hour.
+func InferenceHourPrefix(endpoint string, hour time.Time) string {
+	return fmt.Sprintf("%shour=%02d/", InferencePrefix(endpoint, hour), hour.UTC().Hour())
+}
+
 // InferenceRoot holds all days of an endpoint's log.
 func InferenceRoot(endpoint string) string { return fmt.Sprintf("inference/%s/", endpoint) }
 
