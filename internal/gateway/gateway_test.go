@@ -239,7 +239,7 @@ func TestRun(t *testing.T) {
 	if err := json.Unmarshal([]byte(getFrom(t, admin+"/admin/status")), &status); err != nil {
 		t.Fatal(err)
 	}
-	if e := status.Endpoints[0]; e.Endpoint != "flights" || e.Requests != 1 || e.Arms[0].Requests != 1 || e.Arms[0].Replicas[0] != (ReplicaStatus{server.URL, true}) || !e.Watermark.Equal(day(1, 1)) {
+	if e := status.Endpoints[0]; e.Endpoint != "flights" || e.Requests != 1 || e.Arms[0].Requests != 1 || e.Arms[0].Replicas[0] != (ReplicaStatus{URL: server.URL, Up: true}) || !e.Watermark.Equal(day(1, 1)) {
 		t.Errorf("status %+v", e)
 	}
 	text := getFrom(t, admin+"/metrics")
