@@ -69,12 +69,16 @@ func (h *Hosts) WatchReplica(ctx context.Context, req models.WatchReplicaRequest
 	}
 }
 
+// exitLogLimit bounds what a history keeps of each crash.
+const exitLogLimit = 4 << 10
+
 // replicaExit tells why a server ended, and what it wrote last.
 func (h *Hosts) replicaExit(handle *runner.Handle, req models.WatchReplicaRequest, reason string) models.ReplicaExit {
 	clearServer(handle)
 	exit := models.ReplicaExit{Reason: reason}
 	if mask := h.maskerOf(req.Server.Env); !mask.blind {
-		exit.Log = mask.text(runner.Tail(logPath(handle.Dir(), serverName), logLines))
+		log := mask.text(runner.Tail(logPath(handle.Dir(), serverName), logLines))
+		exit.Log = strings.ToValidUTF8(log[max(0, len(log)-exitLogLimit):], "\uFFFD")
 	}
 	return exit
 }
