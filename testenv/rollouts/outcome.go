@@ -88,6 +88,29 @@ func (b *Bench) Run(ctx context.Context, s Scenario) (o Outcome, err error) {
 	return o, b.count(ctx, endpoint, run, &o)
 }
 
+// Running is a scenario under way.
+type Running struct {
+	ended   chan struct{}
+	outcome Outcome
+	err     error
+}
+
+// Begin carries a scenario out while the caller does something else.
+func (b *Bench) Begin(ctx context.Context, s Scenario) *Running {
+	r := &Running{ended: make(chan struct{})}
+	go func() {
+		defer close(r.ended)
+		r.outcome, r.err = b.Run(ctx, s)
+	}()
+	return r
+}
+
+// Outcome waits for it.
+func (r *Running) Outcome() (Outcome, error) {
+	<-r.ended
+	return r.outcome, r.err
+}
+
 // look reads what the engine says of it.
 func (b *Bench) look(ctx context.Context, endpoint string, o *Outcome) error {
 	err := b.Laptop.Temporal.GetWorkflow(ctx, models.RolloutID(endpoint, o.candidate), "").Get(ctx, &o.result)
