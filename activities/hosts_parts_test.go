@@ -169,6 +169,9 @@ func playServer(args []string) int {
 	case "slow":
 		time.Sleep(time.Minute)
 	}
+	if flags["--adapt"] != "" {
+		return playAdapter(flags)
+	}
 	listener, err := net.Listen("tcp", flags["--addr"])
 	check(err)
 	_, port, err := net.SplitHostPort(listener.Addr().String())

@@ -94,6 +94,9 @@ func (h *Hosts) adapter(dir, model string, at listening, req models.StartReplica
 	if req.Prediction != "" {
 		argv = append(argv, "--prediction", req.Prediction)
 	}
+	if req.Task != "" {
+		argv = append(argv, "--task", string(req.Task))
+	}
 	return runner.Process{Name: adapterName, Argv: argv, Dir: dir, Log: logPath(dir, adapterName), Env: h.engineEnvironment().list()}
 }
 

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -20,6 +22,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/runner"
+	"github.com/mainspring-ml/mainspring/internal/serving/adapt"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -64,6 +67,10 @@ func playForeign(args []string) int {
 func foreignHandler(model string, loaded time.Time) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v2/health/ready", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("GET /ping", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("POST /invocations", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"predictions":[[0.75,0.25]]}`)
+	})
 	if model == "" {
 		return mux
 	}
@@ -77,6 +84,24 @@ func foreignHandler(model string, loaded time.Time) http.Handler {
 		}
 	})
 	return mux
+}
+
+// playAdapter translates for a server by command.
+func playAdapter(flags map[string]string) int {
+	upstream, err := url.Parse(flags["--adapt"])
+	check(err)
+	handler, err := adapt.Handler(adapt.Config{
+		Upstream: upstream, Protocol: models.ServerProtocol(flags["--protocol"]), Name: flags["--name"], Version: flags["--version"],
+		Prediction: flags["--prediction"], Task: models.Task(flags["--task"]), UpstreamModel: flags["--upstream-model"],
+	})
+	check(err)
+	listener, err := net.Listen("tcp", flags["--addr"])
+	check(err)
+	check(os.WriteFile(flags["--ready-file"], []byte("http://"+listener.Addr().String()+"\n"), 0o600))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	check(adapt.Serve(ctx, listener, handler, time.Second))
+	return 0
 }
 
 // foreignRequest asks for a server by command.
@@ -256,4 +281,55 @@ func TestServerByCommandThatFailsSaysWhyWithoutItsSecrets(t *testing.T) {
 	unset.Server.Env["MORE"] = "env:NOT_HERE"
 	_, err = b.StartReplica(context.Background(), unset)
 	wantKind(t, err, models.KindEnvironmentFailed, "deploy.server.env.MORE", "NOT_HERE is not set")
+}
+
+func TestAdapterTranslatesAndEndsWithItsServer(t *testing.T) {
+	t.Parallel()
+	for victim, name := range []string{serverName, adapterName} {
+		b := newHostBench(t)
+		req := b.foreignRequest(1)
+		req.Server.Protocol, req.Prediction, req.Task = models.ProtocolMLflow, "probability", models.TaskBinary
+		replica, err := b.StartReplica(context.Background(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := `{"inputs":[{"name":"distance","datatype":"INT64","shape":[1],"data":[1]}]}`
+		response, err := http.Post(replica.URL+"/v2/models/flights/infer", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if want := `"outputs":[{"name":"probability","datatype":"FP64","shape":[1],"data":[0.25]}]`; err != nil || !bytes.Contains(answer, []byte(want)) {
+			t.Errorf("got %s, %v; want %s", answer, err, want)
+		}
+		_, state := b.foreign(req)
+		if err := unix.Kill(state.Processes[victim].ID.PID, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		exit, err := b.WatchReplica(context.Background(), watchOf(req, replica))
+		if err != nil || !strings.Contains(exit.Reason, "killed") {
+			t.Errorf("%s was killed: got %+v, %v", name, exit, err)
+		}
+		_, state = b.foreign(req)
+		for _, p := range state.Processes {
+			if p.Exit == nil || p.ID.Alive() {
+				t.Errorf("%s was killed, and %s goes on", name, p.Name)
+			}
+		}
+	}
+}
+
+func TestModelOfAnotherNameIsAdapted(t *testing.T) {
+	t.Parallel()
+	b := newHostBench(t)
+	req := b.foreignRequest(1, "model=resnet")
+	req.Server.Model = "resnet"
+	replica, err := b.StartReplica(context.Background(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, body, err := probe(context.Background(), replica.URL+"/v2/models/flights/ready"); err != nil || status != http.StatusOK {
+		t.Errorf("got %d %s, %v", status, body, err)
+	}
 }

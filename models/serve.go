@@ -16,6 +16,7 @@ type ServeInput struct {
 	// Prediction names the output that holds the prediction, for a server whose
 	// protocol has no names.
 	Prediction string `json:"prediction,omitempty"`
+	Task       Task   `json:"task,omitempty"`
 	// Notify is the workflow that gets SignalServeReady or SignalServeFailed.
 	Notify string `json:"notify,omitempty"`
 }
@@ -68,6 +69,7 @@ type StartReplicaRequest struct {
 	// Server is what answers; its zero value is the built-in server.
 	Server     ServerSpec `json:"server,omitzero"`
 	Prediction string     `json:"prediction,omitempty"`
+	Task       Task       `json:"task,omitempty"`
 }
 
 // Replica is a ready model server.

@@ -90,7 +90,7 @@ func (r *rollout) serve(ctx workflow.Context) error {
 		models.ServeWorkflow, models.ServeInput{
 			Model: r.input.Model, Version: r.input.Candidate.Version, Deploy: r.input.Deploy,
 			Artifact: r.input.Candidate.Candidate.Artifact, Signature: r.input.Candidate.Signature, Notify: workflow.GetInfo(ctx).WorkflowExecution.ID,
-			Prediction: r.input.Candidate.Spec.Evaluate.Prediction,
+			Prediction: r.input.Candidate.Spec.Evaluate.Prediction, Task: r.input.Candidate.Spec.Data.Task,
 		}).GetChildWorkflowExecution().Get(ctx, nil)
 	if started != nil && !temporal.IsWorkflowExecutionAlreadyStartedError(started) {
 		return started

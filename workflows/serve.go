@@ -152,7 +152,7 @@ func (s *serving) live(ctx workflow.Context, l *life) error {
 		Endpoint: s.input.Deploy.Endpoint, Version: s.input.Version, Replica: l.index,
 		Token: lease.Token, Node: lease.Nodes[0], Artifact: s.input.Artifact,
 		Signature: s.input.Signature, RequireSignature: s.input.Deploy.RequireSignature,
-		Server: s.input.Deploy.Server, Prediction: s.input.Prediction,
+		Server: s.input.Deploy.Server, Prediction: s.input.Prediction, Task: s.input.Task,
 	})
 	if err != nil {
 		return err

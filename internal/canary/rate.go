@@ -40,29 +40,29 @@ func (r rate) arms(champion, canary models.BlockCounts) arms {
 
 func trialsOf(k, n int64) trials { return trials{k: float64(k), n: float64(n)} }
 
-// worse are the ratios for which harm is bet on, as the alternatives of the
-// symmetric form. Half of what can be won is won by the ratios next to the
-// true one, so few are enough.
+// worse are the ratios for which harm is bet on. Whatever the true ratio, one of
+// its neighbours wins nearly as much as it would, so few are enough. They were
+// chosen by bench/canary, before its table was written.
 var worse = []alternative{
-	{1.4, 0, 0.20}, {2, 0, 0.26}, {4, 0, 0.10}, {16, 0, 0.06},
-	{1.4, 0.3, 0.09}, {2, 0.3, 0.10}, {4, 0.3, 0.05}, {16, 0.3, 0.04},
+	{1.5, 0, 0.16}, {2, 0, 0.16}, {2.6, 0, 0.14}, {5, 0, 0.05}, {16, 0, 0.05},
+	{1.5, 0.3, 0.15}, {2, 0.3, 0.13}, {2.6, 0.3, 0.1}, {5, 0.3, 0.03}, {16, 0.3, 0.03},
 }
 
-// better are those for which safety is bet on: how many times the errors of a
-// thinned canary the champion has. A ratio of 1+τ is that of equal arms.
-func (r rate) better() []alternative {
-	equal := 1 + r.Tolerance
+// better are those for which safety is bet on: how many times the bad answers
+// of the thinned canary the champion has. A ratio of 1+τ is that of equal arms.
+func (l Limits) better() []alternative {
+	equal := 1 + l.Tolerance
 	return []alternative{
-		{equal, 0, 0.4}, {equal * equal, 0, 0.2}, {8 * equal, 0, 0.1},
-		{equal, 0.3, 0.2}, {equal * equal, 0.3, 0.1},
+		{equal, 0, 0.15}, {math.Pow(equal, 1.7), 0, 0.29}, {math.Pow(equal, 3), 0, 0.12}, {8 * equal, 0, 0.04},
+		{equal, 0.3, 0.1}, {math.Pow(equal, 1.7), 0.3, 0.2}, {math.Pow(equal, 3), 0.3, 0.07}, {8 * equal, 0.3, 0.03},
 	}
 }
 
 // Parts of the capital that are bet in comparison with the champion; the rest
 // is bet on the limit.
 const (
-	harmCompared = 0.9
-	safeCompared = 0.6
+	harmCompared = 0.95
+	safeCompared = 0.75
 )
 
 // open begins a step. Harm bets what earlier steps left and, from now on, one

@@ -87,6 +87,18 @@ func spread(from, to float64, middle func(float64) float64, next func(float64) f
 	for i := centre; i > 0; i-- {
 		m.mass[i-1] = m.mass[i] / next(from+float64(i-1))
 	}
+	return m.trimmed()
+}
+
+// trimmed leaves out what is too unlikely to matter at both ends.
+func (m masses) trimmed() masses {
+	const negligible = 1e-12
+	for len(m.mass) > 1 && m.mass[0] < negligible {
+		m.from, m.mass = m.from+1, m.mass[1:]
+	}
+	for len(m.mass) > 1 && m.mass[len(m.mass)-1] < negligible {
+		m.mass = m.mass[:len(m.mass)-1]
+	}
 	return m
 }
 

@@ -21,6 +21,7 @@ type Gateway struct {
 	config    Config
 	store     Store
 	transport http.RoundTripper
+	streams   http.RoundTripper
 	started   time.Time
 
 	known    atomic.Pointer[map[string]*endpoint] // by name; replaced, never changed
@@ -31,6 +32,9 @@ type Gateway struct {
 	full     chan struct{} // asks for a flush before the interval is over
 
 	buffers    buffers
+	chunks     chunks
+	copying    sync.WaitGroup // copies for shadows on their way
+	copyBytes  atomic.Int64   // of their bodies
 	requestIDs atomic.Int64
 	labelFiles atomic.Int64
 	labelled   atomic.Int64
@@ -49,7 +53,7 @@ func New(config Config, store Store) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		config: config, store: store, transport: newTransport(config), started: time.Now(),
+		config: config, store: store, transport: newTransport(config), streams: newStreamTransport(config), started: time.Now(),
 		full: make(chan struct{}, 1),
 	}
 	g.known.Store(&map[string]*endpoint{})
@@ -59,10 +63,13 @@ func New(config Config, store Store) (*Gateway, error) {
 // Handler answers the callers of models.
 func (g *Gateway) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v2/models/{endpoint}/infer", g.infer)
 	mux.HandleFunc("POST /v2/models/{endpoint}/labels", g.labels)
-	mux.HandleFunc("GET /v2/models/{endpoint}", g.ask)
-	mux.HandleFunc("GET /v2/models/{endpoint}/ready", g.ask)
+	for _, prefix := range []string{"/v2/models/{endpoint}", "/v2/models/{endpoint}/versions/{version}"} {
+		mux.HandleFunc("POST "+prefix+"/infer", g.infer)
+		mux.HandleFunc("POST "+prefix+"/{rest...}", g.stream)
+		mux.HandleFunc("GET "+prefix, g.ask)
+		mux.HandleFunc("GET "+prefix+"/ready", g.ask)
+	}
 	mux.HandleFunc("GET /v2/models", g.listModels)
 	mux.HandleFunc("GET /v2", g.describe)
 	mux.HandleFunc("GET /v2/{$}", g.describe)
@@ -107,6 +114,7 @@ func (g *Gateway) Run(ctx context.Context, listeners Listeners) error {
 		g.config.Log.Warn("requests were cut off", slog.Duration("after", g.config.Drain), slog.Any("error", err))
 		failure = errors.Join(failure, data.Close())
 	}
+	g.awaitCopies(deadline)
 	stop()
 	workers.Wait()
 	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), g.config.Drain)

@@ -3,34 +3,52 @@ package gateway
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/serving/oip"
 )
 
-// ask passes a question about the model on to the champion.
+// ask passes a question about the model on to the champion, or to the version
+// that is named in it.
 func (g *Gateway) ask(w http.ResponseWriter, r *http.Request) {
-	_, current, status, err := g.find(r.PathValue("endpoint"))
+	in := inference{header: r.Header, version: r.PathValue("version"), started: time.Now()}
+	var status int
+	var err error
+	if in.endpoint, in.route, status, err = g.find(r.PathValue("endpoint")); err == nil {
+		if in.drawn = in.route.champion; in.drawn == nil || in.version != "" {
+			status, err = in.draw("")
+		}
+	}
+	if err == nil {
+		err = g.name(&in, "")
+		status = http.StatusBadRequest
+	}
 	if err != nil {
 		writeError(w, status, err.Error())
 		return
 	}
-	target := current.champion
-	if target == nil {
-		target = current.draw(0)
-	}
-	if target == nil {
-		writeError(w, http.StatusServiceUnavailable, "the route gives no version any traffic")
-		return
-	}
-	result, ok := g.forward(r.Context(), target, nil, call{method: http.MethodGet, path: r.URL.Path, header: http.Header{}})
+	through := g.newPassage(in.route, in.drawn, true)
+	through.unbroken = true
+	result, ok := g.forward(r.Context(), &through, call{
+		method: http.MethodGet, path: unversioned(r), header: forwardedHeader(r.Header, in.id),
+	})
 	if !ok {
 		return
 	}
 	defer g.buffers.put(result.body)
-	w.Header().Set("Content-Type", result.contentType)
-	w.Header().Set(HeaderVersion, result.arm.Version)
-	w.WriteHeader(result.status)
-	_, _ = w.Write(result.body.Bytes()) // a client that went away has nobody to tell
+	writeAnswer(w, in.id, result)
+}
+
+// unversioned is a request's path without the version: a version's servers are
+// known by their address, and may call the version by another name.
+func unversioned(r *http.Request) string {
+	version := r.PathValue("version")
+	if version == "" {
+		return r.URL.Path
+	}
+	prefix := "/v2/models/" + r.PathValue("endpoint")
+	return prefix + strings.TrimPrefix(r.URL.Path, prefix+"/versions/"+version)
 }
 
 func (g *Gateway) listModels(w http.ResponseWriter, _ *http.Request) {
@@ -48,7 +66,7 @@ func (g *Gateway) describe(w http.ResponseWriter, _ *http.Request) {
 		Name       string   `json:"name"`
 		Version    string   `json:"version"`
 		Extensions []string `json:"extensions"`
-	}{"mainspring-gateway", "2", []string{"labels"}})
+	}{"mainspring-gateway", "2", []string{"labels", "binary_tensor_data"}})
 }
 
 // health says yes once the routes have been read, and no when stopping.
