@@ -55,6 +55,7 @@ func TestRollouts(t *testing.T) {
 			})
 		}
 	})
+	t.Run("ForeignClient", func(t *testing.T) { foreignClient(ctx, t, l) })
 	// Last: it kills what the others need.
 	t.Run("SurvivesKills", func(t *testing.T) {
 		killed, err := bench.KillUnderCanary(ctx)
