@@ -54,7 +54,7 @@ const settle = 3 * time.Second
 // the outcome is the right one, Check says.
 func (b *Bench) Run(ctx context.Context, s Scenario) (o Outcome, err error) {
 	o = Outcome{Scenario: s.Name, Did: s.Did}
-	endpoint := "canary-" + s.Name
+	endpoint := s.endpoint()
 	champion := Release{Endpoint: endpoint, Key: "champion", Behaviour: s.Champion, Canary: s.Canary}
 	candidate := Release{Endpoint: endpoint, Key: "candidate", Behaviour: s.Candidate, Canary: s.Canary}
 	if o.champion, err = b.Promote(ctx, champion); err != nil {
