@@ -19,6 +19,8 @@ type ServeInput struct {
 	Task       Task   `json:"task,omitempty"`
 	// Notify is the workflow that gets SignalServeReady or SignalServeFailed.
 	Notify string `json:"notify,omitempty"`
+	// Prior is set by continue-as-new.
+	Prior *ServeState `json:"prior,omitempty"`
 }
 
 // ServeReady says that every replica answers.
@@ -51,6 +53,43 @@ type ServeStatus struct {
 	Replicas []Replica `json:"replicas"` // the ready ones
 	Waiting  string    `json:"waiting,omitempty"`
 	Restarts int       `json:"restarts"`
+	// Crashes counts the ends of servers that nobody asked for.
+	Crashes int `json:"crashes,omitempty"`
+	// Troubles are the last such end of each replica that had one.
+	Troubles []ReplicaTrouble `json:"troubles,omitempty"`
+}
+
+// ReplicaTrouble is a replica's last crash, and how often there was one.
+type ReplicaTrouble struct {
+	Replica int       `json:"replica"`
+	Node    string    `json:"node,omitempty"`
+	At      time.Time `json:"at"`
+	ReplicaExit
+	Crashes int `json:"crashes"`
+	// InARow counts those since the replica was last ready for a while; the pause
+	// before the next start grows with it.
+	InARow int `json:"in_a_row"`
+}
+
+// ServeState is what a Serve workflow carries to its next run.
+type ServeState struct {
+	Replicas []ReplicaState `json:"replicas"`       // by index
+	Told     bool           `json:"told,omitempty"` // Notify has been told
+	// Proven: all replicas were ready at one time, and the version is never given
+	// up.
+	Proven bool `json:"proven,omitempty"`
+}
+
+// ReplicaState is one replica between two runs: it waits for a lease, or has
+// one and a server under it, or neither.
+type ReplicaState struct {
+	Starts  int             `json:"starts"`
+	Trouble *ReplicaTrouble `json:"trouble,omitempty"` // nil: never
+	Avoid   []string        `json:"avoid,omitempty"`   // hosts that it had to leave last
+	Request *LeaseRequest   `json:"request,omitempty"`
+	Lease   *Lease          `json:"lease,omitempty"`
+	Ready   *Replica        `json:"ready,omitempty"`
+	ReadyAt time.Time       `json:"ready_at,omitzero"`
 }
 
 // StartReplicaRequest asks an agent for a model server.
