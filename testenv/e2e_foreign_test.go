@@ -32,7 +32,7 @@ func foreignClient(ctx context.Context, t *testing.T, l *laptop) {
 			"serve", "--model-dir", repository(t, "internal/serving/testdata/echo"), "--name", endpoint, "--version", "1",
 			"--addr", server, "--grpc-addr", serverGRPC}},
 		devstack.Program{Name: "gateway-echo", Ready: supervise.TCPReady(gateway), Args: []string{
-			"gateway", "--addr", gateway, "--grpc-addr", gatewayGRPC, "--name", "echo", "--poll", "100ms", "--spool-dir", t.TempDir()}},
+			"gateway", "--addr", gateway, "--grpc-addr", gatewayGRPC, "--name", "echo", "--poll", "100ms"}},
 	))
 	store, err := artifact.NewS3(artifact.ConfigFromEnv(getenv))
 	require.NoError(t, err)
