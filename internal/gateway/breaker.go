@@ -95,3 +95,24 @@ func (b *breaker) retryAfter(now time.Time) int64 {
 	wait := time.Duration(b.openUntil.Load() - now.UnixNano())
 	return max(1, int64((wait+time.Second-1)/time.Second))
 }
+
+// BreakerState is what a breaker does with requests.
+type BreakerState string
+
+// The states.
+const (
+	BreakerClosed   BreakerState = "closed"    // lets requests pass
+	BreakerOpen     BreakerState = "open"      // refuses them
+	BreakerHalfOpen BreakerState = "half_open" // lets one try
+)
+
+func (b *breaker) state(now time.Time) BreakerState {
+	switch until := b.openUntil.Load(); {
+	case until == 0:
+		return BreakerClosed
+	case until > now.UnixNano():
+		return BreakerOpen
+	default:
+		return BreakerHalfOpen
+	}
+}

@@ -14,6 +14,7 @@ type counters struct {
 	countRules
 	requests  atomic.Int64
 	errors    atomic.Int64
+	refusals  atomic.Int64 // answers of 4xx: the caller's fault
 	slow      atomic.Int64
 	diverted  atomic.Int64 // answered by the champion, because the breaker was open
 	skipped   atomic.Int64 // copies that were not sent, or reached no server
@@ -25,6 +26,7 @@ type counters struct {
 
 // countRules say how the answers of one generation are counted.
 type countRules struct {
+	role      models.Role
 	bounds    []time.Duration // of the latency buckets
 	slowAbove time.Duration   // 0: no answer is slow
 	block     time.Duration   // 0: no blocks
@@ -55,8 +57,11 @@ func (c *counters) judge(status int, latency time.Duration) fault {
 func (c *counters) answered(status int, latency time.Duration, now time.Time) {
 	counted := c.judge(status, latency)
 	c.requests.Add(1)
-	if counted.failed {
+	switch {
+	case counted.failed:
 		c.errors.Add(1)
+	case status >= 400:
+		c.refusals.Add(1)
 	}
 	if counted.slow {
 		c.slow.Add(1)

@@ -8,14 +8,21 @@
 //     only grows. A gateway follows the routes in the artifact store and talks
 //     to nothing else but the model servers; when the store is out it goes on
 //     with the last good routes.
+//
 //   - An arm is one version's share of a route. A request draws its arm; an arm
 //     has a pool of replicas, the model servers of its version.
+//
 //   - A replica that can't be reached is ejected: passed over for a second.
+//
 //   - Event time is when a request happened in the world that it describes:
 //     now, or what the header Mainspring-Event-Time says.
+//
 //   - The inference log has a row per answered request, in Parquet files by
 //     event-time day. The watermark promises that the log is complete up to a
 //     moment of event time.
+//
+//   - A tenant is a caller with keys of its own. The door lets tenants in, within
+//     their limits; without a file of tenants it is open.
 //
 // # What is counted
 //

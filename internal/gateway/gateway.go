@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mainspring-ml/mainspring/internal/gateway/spool"
 )
 
 // Gateway is the data plane's process. Make it with New, then Run it.
@@ -28,9 +30,17 @@ type Gateway struct {
 	lastPoll atomic.Pointer[pollResult]           // nil: no poll succeeded yet
 	stopping atomic.Bool
 
-	flushing sync.Mutex    // guards every endpoint's flushState
-	full     chan struct{} // asks for a flush before the interval is over
+	flushing sync.Mutex    // held by the one flush that is going on
+	full     chan struct{} // many rows wait in memory
+	sealed   chan struct{} // a full segment waits on the disk
 
+	spool        *spool.Spool // nil: rows wait in memory
+	spoolFailing atomic.Bool
+	unspooled    atomic.Int64 // rows that the spool could not take, since the start
+	booksMu      sync.Mutex
+	books        map[string]*logbook // by endpoint
+
+	door       *door
 	buffers    buffers
 	chunks     chunks
 	copying    sync.WaitGroup // copies for shadows on their way
@@ -54,23 +64,29 @@ func New(config Config, store Store) (*Gateway, error) {
 	}
 	g := &Gateway{
 		config: config, store: store, transport: newTransport(config), streams: newStreamTransport(config), started: time.Now(),
-		full: make(chan struct{}, 1),
+		full: make(chan struct{}, 1), sealed: make(chan struct{}, 1),
 	}
 	g.known.Store(&map[string]*endpoint{})
+	if err := g.openSpool(); err != nil {
+		return nil, err
+	}
+	if g.door, err = openDoor(config.TenantsFile); err != nil {
+		return nil, err
+	}
 	return g, nil
 }
 
 // Handler answers the callers of models.
 func (g *Gateway) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v2/models/{endpoint}/labels", g.labels)
+	mux.HandleFunc("POST /v2/models/{endpoint}/labels", g.guard(g.labels))
 	for _, prefix := range []string{"/v2/models/{endpoint}", "/v2/models/{endpoint}/versions/{version}"} {
-		mux.HandleFunc("POST "+prefix+"/infer", g.infer)
-		mux.HandleFunc("POST "+prefix+"/{rest...}", g.stream)
-		mux.HandleFunc("GET "+prefix, g.ask)
+		mux.HandleFunc("POST "+prefix+"/infer", g.guard(g.infer))
+		mux.HandleFunc("POST "+prefix+"/{rest...}", g.guard(g.stream))
+		mux.HandleFunc("GET "+prefix, g.guard(g.ask))
 		mux.HandleFunc("GET "+prefix+"/ready", g.ask)
 	}
-	mux.HandleFunc("GET /v2/models", g.listModels)
+	mux.HandleFunc("GET /v2/models", g.guard(g.listModels))
 	mux.HandleFunc("GET /v2", g.describe)
 	mux.HandleFunc("GET /v2/{$}", g.describe)
 	mux.HandleFunc("GET /v2/health/live", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, true) })
@@ -85,6 +101,7 @@ func (g *Gateway) Handler() http.Handler {
 type Listeners struct {
 	Data  net.Listener // callers of models
 	Admin net.Listener // operators: status, metrics, flush
+	GRPC  net.Listener // callers of models over gRPC; nil: none
 }
 
 // Run answers until ctx ends. Then it takes no new requests, finishes those in
@@ -95,10 +112,12 @@ func (g *Gateway) Run(ctx context.Context, listeners Listeners) error {
 	var workers sync.WaitGroup
 	workers.Go(func() { (&follower{gateway: g, etags: map[string]string{}}).run(background) })
 	workers.Go(func() { g.runFlusher(background) })
+	workers.Go(func() { g.door.run(background, g.config.Poll, g.config.Log) })
 
 	data := &http.Server{Handler: g.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	admin := &http.Server{Handler: g.AdminHandler(), ReadHeaderTimeout: 10 * time.Second}
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
+	grpcFront := g.serveGRPC(listeners.GRPC, failed)
 	for server, listener := range map[*http.Server]net.Listener{data: listeners.Data, admin: listeners.Admin} {
 		go func() { failed <- fmt.Errorf("serve on %s: %w", listener.Addr(), server.Serve(listener)) }()
 	}
@@ -110,7 +129,9 @@ func (g *Gateway) Run(ctx context.Context, listeners Listeners) error {
 	g.stopping.Store(true)
 	deadline, cancel := context.WithTimeout(background, g.config.Drain)
 	defer cancel()
-	if err := data.Shutdown(deadline); err != nil {
+	drained := make(chan error, 1)
+	go func() { drained <- stopGRPC(deadline, grpcFront) }()
+	if err := errors.Join(data.Shutdown(deadline), <-drained); err != nil {
 		g.config.Log.Warn("requests were cut off", slog.Duration("after", g.config.Drain), slog.Any("error", err))
 		failure = errors.Join(failure, data.Close())
 	}
@@ -121,6 +142,9 @@ func (g *Gateway) Run(ctx context.Context, listeners Listeners) error {
 	defer cancelLast()
 	if _, err := g.flush(last, true); err != nil {
 		failure = errors.Join(failure, fmt.Errorf("the end of the inference log is lost: %w", err))
+	}
+	if g.spool != nil {
+		failure = errors.Join(failure, g.spool.Close())
 	}
 	return errors.Join(failure, admin.Close())
 }
@@ -134,6 +158,7 @@ func (g *Gateway) endpoint(name string) *endpoint {
 	}
 	next := maps.Clone(known)
 	next[name] = newEndpoint(name, g.config.BufferRows)
+	next[name].book = g.book(name)
 	g.known.Store(&next)
 	return next[name]
 }
@@ -160,7 +185,8 @@ func (g *Gateway) polled(err error) {
 	g.lastPoll.Store(result)
 }
 
-// flushSoon asks the flusher to come before its time. It never blocks.
+// flushSoon asks the flusher, or the spooler where there is one, to come before
+// its time. It never blocks.
 func (g *Gateway) flushSoon() {
 	select {
 	case g.full <- struct{}{}:

@@ -61,7 +61,7 @@ func TestInferSplitsCountsAndLogs(t *testing.T) {
 	}
 	first.LatencyUS, first.Time, first.ArmShare, first.Version, first.Role, first.Drawn = 0, 0, 0, "", "", ""
 	want := models.InferenceRow{
-		ID: "r0", EventTime: day(1, 12).UnixMicro(), Endpoint: "flights", Generation: 7, Status: 200,
+		ID: "r0", EventTime: day(1, 12).UnixMicro(), Endpoint: "flights", Generation: 7, Status: 200, LogShare: 1,
 		Inputs: `{"carrier":["UA"],"distance":[700]}`, Outputs: `{"probability":[0.25]}`,
 	}
 	if first != want {
@@ -239,7 +239,7 @@ func TestRun(t *testing.T) {
 	if err := json.Unmarshal([]byte(getFrom(t, admin+"/admin/status")), &status); err != nil {
 		t.Fatal(err)
 	}
-	if e := status.Endpoints[0]; e.Endpoint != "flights" || e.Requests != 1 || e.Arms[0].Requests != 1 || e.Arms[0].Replicas[0] != (ReplicaStatus{server.URL, true}) || !e.Watermark.Equal(day(1, 1)) {
+	if e := status.Endpoints[0]; e.Endpoint != "flights" || e.Requests != 1 || e.Arms[0].Requests != 1 || e.Arms[0].Replicas[0] != (ReplicaStatus{URL: server.URL, Up: true}) || !e.Watermark.Equal(day(1, 1)) {
 		t.Errorf("status %+v", e)
 	}
 	text := getFrom(t, admin+"/metrics")

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -12,32 +13,37 @@ import (
 // ask passes a question about the model on to the champion, or to the version
 // that is named in it.
 func (g *Gateway) ask(w http.ResponseWriter, r *http.Request) {
-	in := inference{header: r.Header, version: r.PathValue("version"), started: time.Now()}
-	var status int
-	var err error
-	if in.endpoint, in.route, status, err = g.find(r.PathValue("endpoint")); err == nil {
-		if in.drawn = in.route.champion; in.drawn == nil || in.version != "" {
-			status, err = in.draw("")
-		}
-	}
-	if err == nil {
-		err = g.name(&in, "")
-		status = http.StatusBadRequest
-	}
+	in := inference{header: g.door.withoutKey(r.Header), version: r.PathValue("version"), started: time.Now()}
+	result, ok, status, err := g.question(r.Context(), r.PathValue("endpoint"), unversioned(r), &in)
 	if err != nil {
 		writeError(w, status, err.Error())
 		return
 	}
-	through := g.newPassage(in.route, in.drawn, true)
-	through.unbroken = true
-	result, ok := g.forward(r.Context(), &through, call{
-		method: http.MethodGet, path: unversioned(r), header: forwardedHeader(r.Header, in.id),
-	})
 	if !ok {
 		return
 	}
 	defer g.buffers.put(result.body)
 	writeAnswer(w, in.id, result)
+}
+
+// question is ask apart from HTTP; in has the header and the version. ok is
+// false when the caller went away. The answer's body goes back to g.buffers.
+func (g *Gateway) question(ctx context.Context, name, path string, in *inference) (result answer, ok bool, status int, err error) {
+	if in.endpoint, in.route, status, err = g.find(name); err != nil {
+		return result, false, status, err
+	}
+	if in.drawn = in.route.champion; in.drawn == nil || in.version != "" {
+		if status, err = in.draw(""); err != nil {
+			return result, false, status, err
+		}
+	}
+	if err := g.name(in, ""); err != nil {
+		return result, false, http.StatusBadRequest, err
+	}
+	through := g.newPassage(in.route, in.drawn, true)
+	through.unbroken = true
+	result, ok = g.forward(ctx, &through, call{method: http.MethodGet, path: path, header: forwardedHeader(in.header, in.id)})
+	return result, ok, 0, nil
 }
 
 // unversioned is a request's path without the version: a version's servers are
@@ -51,10 +57,13 @@ func unversioned(r *http.Request) string {
 	return prefix + strings.TrimPrefix(r.URL.Path, prefix+"/versions/"+version)
 }
 
-func (g *Gateway) listModels(w http.ResponseWriter, _ *http.Request) {
-	names := []string{}
+// listModels names the endpoints that the caller may use.
+func (g *Gateway) listModels(w http.ResponseWriter, r *http.Request) {
+	who, names := tenantOf(r.Context()), []string{}
 	for _, e := range g.endpoints() {
-		names = append(names, e.name)
+		if who.sees(e.name) {
+			names = append(names, e.name)
+		}
 	}
 	writeJSON(w, http.StatusOK, struct {
 		Models []string `json:"models"`
@@ -66,8 +75,16 @@ func (g *Gateway) describe(w http.ResponseWriter, _ *http.Request) {
 		Name       string   `json:"name"`
 		Version    string   `json:"version"`
 		Extensions []string `json:"extensions"`
-	}{"mainspring-gateway", "2", []string{"labels", "binary_tensor_data"}})
+	}{serverName, protocolVersion, extensions()})
 }
+
+// What the gateway says of itself.
+const (
+	serverName      = "mainspring-gateway"
+	protocolVersion = "2"
+)
+
+func extensions() []string { return []string{"labels", "binary_tensor_data"} }
 
 // health says yes once the routes have been read, and no when stopping.
 func (g *Gateway) health(w http.ResponseWriter, _ *http.Request) {

@@ -12,7 +12,8 @@ import (
 
 // route is a models.Route made ready for requests. It never changes.
 type route struct {
-	models.Route        // its traffic with defaults, but for the time-out: 0 is the gateway's
+	models.Route // its traffic with defaults, but for the time-out: 0 is the gateway's
+	taken        time.Time
 	arms         []*arm // in drawing order
 	champion     *arm   // nil: the route has none
 	shadow       *arm   // gets copies of the champion's requests; nil: there is none
@@ -31,7 +32,9 @@ type endpoint struct {
 	inferPath string
 	route     atomic.Pointer[route] // nil: there is none yet
 	log       *inferenceLog
-	flush     flushState
+	book      *logbook
+	// written are the counters as they were written last.
+	written writtenStats
 	// durable is the watermark that was written last; nil: none yet.
 	durable atomic.Pointer[time.Time]
 
@@ -59,7 +62,7 @@ func (e *endpoint) follow(next models.Route) (taken bool) {
 	if current := e.route.Load(); current != nil && current.Generation >= next.Generation {
 		return false
 	}
-	prepared := &route{Route: next}
+	prepared := &route{Route: next, taken: time.Now()}
 	timeout := next.Traffic.Timeout
 	prepared.Traffic = next.Traffic.WithDefaults()
 	prepared.Traffic.Timeout = timeout
@@ -70,7 +73,7 @@ func (e *endpoint) follow(next models.Route) (taken bool) {
 	}
 	for _, a := range arrange(next.Arms) {
 		ready := &arm{Arm: a, pool: e.pool(a.Version), counters: e.counter(armKey{next.Generation, a.Version}, countRules{
-			bounds: e.bounds, slowAbove: time.Duration(next.SlowAbove), block: time.Duration(next.Block),
+			role: a.Role, bounds: e.bounds, slowAbove: time.Duration(next.SlowAbove), block: time.Duration(next.Block),
 			paired: shadowed && a.Role == models.RoleChampion,
 		})}
 		if total > 0 {

@@ -152,36 +152,6 @@ func TestResponseRefusesWhatJSONCannotHold(t *testing.T) {
 	}
 }
 
-// FuzzScanRequest holds the hand-written reader against encoding/json: what it
-// takes must be taken there too, with the same values.
-func FuzzScanRequest(f *testing.F) {
-	f.Add([]byte(`{"id":"a","inputs":[{"name":"x","datatype":"FP64","shape":[2],"data":[[1.5],[-2e3]]}]}`))
-	f.Add([]byte(`{"inputs":[{"name":"x","datatype":"BYTES","shape":[1],"data":["\u00e9\\"]}]}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		request, err := ScanRequest(body)
-		if err != nil {
-			return
-		}
-		for _, raw := range request.Inputs {
-			tensor, err := raw.Decode()
-			if err != nil {
-				continue
-			}
-			flat, err := raw.AppendFlat(nil)
-			if err != nil {
-				t.Fatalf("%q decodes but does not flatten: %v", raw.Data, err)
-			}
-			want := reflect.New(reflect.TypeOf(tensor.Data))
-			if err := json.Unmarshal(flat, want.Interface()); err != nil {
-				t.Fatalf("%q decoded, but encoding/json says %v", flat, err)
-			}
-			if !reflect.DeepEqual(want.Elem().Interface(), tensor.Data) {
-				t.Fatalf("%q: got %v, encoding/json has %v", flat, tensor.Data, want.Elem())
-			}
-		}
-	})
-}
-
 func BenchmarkScanAndDecode(b *testing.B) {
 	body := []byte(`{"id":"2013-01-01-UA-1545-EWR","inputs":[` +
 		`{"name":"carrier","datatype":"BYTES","shape":[1,1],"data":["UA"]},{"name":"origin","datatype":"BYTES","shape":[1,1],"data":["EWR"]},` +
