@@ -38,10 +38,15 @@ func TestRollouts(t *testing.T) {
 	require.NoError(t, err)
 	outcomes := &outcomes{}
 	t.Run("Canary", func(t *testing.T) {
-		for _, s := range rollouts.Scenarios() {
+		scenarios := rollouts.Scenarios()
+		running := make([]*rollouts.Running, len(scenarios))
+		for i, s := range scenarios {
+			running[i] = bench.Begin(ctx, s) // all at once: they wait for evidence most of the time
+		}
+		t.Run("orders", func(t *testing.T) { orders(ctx, t, l, bench) })
+		for i, s := range scenarios {
 			t.Run(s.Name, func(t *testing.T) {
-				t.Parallel()
-				outcome, err := bench.Run(ctx, s)
+				outcome, err := running[i].Outcome()
 				require.NoError(t, err)
 				outcomes.add(outcome)
 				t.Logf("%s: %s after %.1f s: %s", s.Did, outcome.Verdict, outcome.Seconds, outcome.Reason)
@@ -49,8 +54,8 @@ func TestRollouts(t *testing.T) {
 				require.NoError(t, outcome.Check(s))
 			})
 		}
-		t.Run("orders", func(t *testing.T) { t.Parallel(); orders(ctx, t, l, bench) })
 	})
+	t.Run("ForeignClient", func(t *testing.T) { foreignClient(ctx, t, l) })
 	// Last: it kills what the others need.
 	t.Run("SurvivesKills", func(t *testing.T) {
 		killed, err := bench.KillUnderCanary(ctx)

@@ -25,6 +25,7 @@ func Serve(ctx workflow.Context, input models.ServeInput) error {
 	}
 	publish(ctx, attributeModel.ValueSet(input.Model), attributeVersion.ValueSet(input.Version),
 		attributeEndpoint.ValueSet(input.Deploy.Endpoint))
+	s.answerAskers(ctx)
 	return s.run(ctx)
 }
 
@@ -168,10 +169,7 @@ func (s *serving) announce(ctx workflow.Context) {
 		workflow.GetLogger(ctx).Error("replica addresses not published", "error", err)
 		return
 	}
-	if !s.told && len(s.replicas()) == len(s.ready) {
-		s.told = true
-		s.tell(ctx, models.SignalServeReady, models.ServeReady{Version: s.input.Version, Replicas: s.replicas()})
-	}
+	s.tellReady(ctx)
 }
 
 func (s *serving) tell(ctx workflow.Context, signal string, message any) {

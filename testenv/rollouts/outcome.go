@@ -54,7 +54,7 @@ const settle = 3 * time.Second
 // the outcome is the right one, Check says.
 func (b *Bench) Run(ctx context.Context, s Scenario) (o Outcome, err error) {
 	o = Outcome{Scenario: s.Name, Did: s.Did}
-	endpoint := "canary-" + s.Name
+	endpoint := s.endpoint()
 	champion := Release{Endpoint: endpoint, Key: "champion", Behaviour: s.Champion, Canary: s.Canary}
 	candidate := Release{Endpoint: endpoint, Key: "candidate", Behaviour: s.Candidate, Canary: s.Canary}
 	if o.champion, err = b.Promote(ctx, champion); err != nil {
@@ -86,6 +86,29 @@ func (b *Bench) Run(ctx context.Context, s Scenario) (o Outcome, err error) {
 		return o, nil
 	}
 	return o, b.count(ctx, endpoint, run, &o)
+}
+
+// Running is a scenario under way.
+type Running struct {
+	ended   chan struct{}
+	outcome Outcome
+	err     error
+}
+
+// Begin carries a scenario out while the caller does something else.
+func (b *Bench) Begin(ctx context.Context, s Scenario) *Running {
+	r := &Running{ended: make(chan struct{})}
+	go func() {
+		defer close(r.ended)
+		r.outcome, r.err = b.Run(ctx, s)
+	}()
+	return r
+}
+
+// Outcome waits for it.
+func (r *Running) Outcome() (Outcome, error) {
+	<-r.ended
+	return r.outcome, r.err
 }
 
 // look reads what the engine says of it.
