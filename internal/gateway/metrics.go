@@ -20,6 +20,9 @@ type collector struct {
 	weight     *prometheus.Desc
 	waiting    *prometheus.Desc
 	dropped    *prometheus.Desc
+	unsampled  *prometheus.Desc
+	unspooled  *prometheus.Desc
+	spoolBytes *prometheus.Desc
 	labels     *prometheus.Desc
 }
 
@@ -35,13 +38,16 @@ func newCollector(g *Gateway) *collector {
 		weight:     describe("arm_weight", "Weight of a version in the route in use.", "endpoint", "version", "role"),
 		waiting:    describe("log_waiting_rows", "Rows of the inference log that are not durable yet.", "endpoint"),
 		dropped:    describe("log_dropped_rows_total", "Rows of the inference log that did not fit.", "endpoint"),
+		unsampled:  describe("log_unsampled_requests_total", "Requests that the sampling of the inference log left out.", "endpoint"),
+		unspooled:  describe("log_unspooled_rows_total", "Rows that the spool could not take and that waited in memory."),
+		spoolBytes: describe("log_spool_bytes", "Bytes in the spool."),
 		labels:     describe("labels_total", "Labels accepted."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.latency, c.errors, c.generation, c.weight, c.waiting, c.dropped, c.labels} {
+	for _, d := range []*prometheus.Desc{c.latency, c.errors, c.generation, c.weight, c.waiting, c.dropped, c.unsampled, c.unspooled, c.spoolBytes, c.labels} {
 		descs <- d
 	}
 }
@@ -50,7 +56,12 @@ func (c *collector) Describe(descs chan<- *prometheus.Desc) {
 func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	gauge, counter := prometheus.GaugeValue, prometheus.CounterValue
 	metrics <- prometheus.MustNewConstMetric(c.labels, counter, float64(c.gateway.labelled.Load()))
+	if c.gateway.spool != nil {
+		metrics <- prometheus.MustNewConstMetric(c.unspooled, counter, float64(c.gateway.unspooled.Load()))
+		metrics <- prometheus.MustNewConstMetric(c.spoolBytes, gauge, float64(c.gateway.spool.Bytes()))
+	}
 	for _, e := range c.gateway.endpoints() {
+		metrics <- prometheus.MustNewConstMetric(c.unsampled, counter, float64(e.log.unsampled.Load()), e.name)
 		waiting, dropped := e.log.load()
 		metrics <- prometheus.MustNewConstMetric(c.waiting, gauge, float64(waiting), e.name)
 		metrics <- prometheus.MustNewConstMetric(c.dropped, counter, float64(dropped), e.name)

@@ -176,6 +176,9 @@ func TestFullSpoolFallsBackToMemory(t *testing.T) {
 	if dropped == 0 || s.gateway.spool.Bytes() > 2000 || waiting+int(dropped) != answered || s.gateway.unspooled.Load() == 0 {
 		t.Errorf("%d wait, %d dropped of %d; %d bytes, %d rows past the spool", waiting, dropped, answered, s.gateway.spool.Bytes(), s.gateway.unspooled.Load())
 	}
+	if got := s.gateway.Status(); got.Spool == nil || !got.Spool.Failing || got.Endpoints[0].Dropped != dropped || got.Endpoints[0].Waiting != waiting {
+		t.Errorf("status %+v", got)
+	}
 	s.store.setOut(nil)
 	if got := s.flush(); got != waiting {
 		t.Errorf("flushed %d of %d", got, waiting)
