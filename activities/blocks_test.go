@@ -50,13 +50,14 @@ func (r replay) day(at time.Time, n int, delay time.Duration) {
 			ID: id, Label: float64((i + 1) % 2), LabelTime: event.Add(delay).UnixMicro(), Time: int64(i),
 		})
 	}
-	// What does not count: another version's answer, and a failed one.
+	// What does not count: another version's answer, a shadow's, and a failed one.
 	log = append(log,
 		models.InferenceRow{ID: "other", EventTime: at.UnixMicro(), Version: "2", Status: 200, Outputs: `{}`},
+		models.InferenceRow{ID: "copied", EventTime: at.UnixMicro(), Version: "3", Role: "shadow", Status: 200, Outputs: `{"probability":[0.5]}`},
 		models.InferenceRow{ID: "failed", EventTime: at.UnixMicro(), Version: "3", Status: 503, Outputs: ``},
 	)
 	half := len(log) / 2
-	r.put(models.InferencePrefix(endpoint, at)+"gw-1.parquet", encode(r.t, log[:half]))
+	r.put(models.InferenceHourPrefix(endpoint, at)+"gw-1.parquet", encode(r.t, log[:half]))
 	r.put(models.InferencePrefix(endpoint, at)+"gw-2.parquet", encode(r.t, log[half:]))
 	byDay := map[time.Time][]models.LabelRow{}
 	for _, l := range labels {

@@ -53,6 +53,11 @@ func InferencePrefix(endpoint string, day time.Time) string {
 	return fmt.Sprintf("inference/%s/dt=%s/", endpoint, DayKey(day))
 }
 
+// InferenceHourPrefix holds the log of one event-time hour.
+func InferenceHourPrefix(endpoint string, hour time.Time) string {
+	return fmt.Sprintf("%shour=%02d/", InferencePrefix(endpoint, hour), hour.UTC().Hour())
+}
+
 // InferenceRoot holds all days of an endpoint's log.
 func InferenceRoot(endpoint string) string { return fmt.Sprintf("inference/%s/", endpoint) }
 
@@ -125,8 +130,8 @@ type BlockStats struct {
 
 // LatencyBounds are the upper bounds of the latency buckets.
 func LatencyBounds() []time.Duration {
-	bounds := make([]time.Duration, 0, 40)
-	for d := 100 * time.Microsecond; d < 60*time.Second; d = d * 14 / 10 {
+	bounds := make([]time.Duration, 0, 160)
+	for d := 100 * time.Microsecond; d < 60*time.Second; d = d * 11 / 10 {
 		bounds = append(bounds, d)
 	}
 	return bounds

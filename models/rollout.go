@@ -175,12 +175,14 @@ type BlockCounts struct {
 	Slow     int64 `json:"slow"`
 }
 
-// LossBlock is what matured labels say about one block of event time.
+// LossBlock is what matured labels say about one block of event time and one
+// route generation: only requests that were drawn with the same weights compare.
 type LossBlock struct {
-	Start    time.Time `json:"start"`
-	Champion Moments   `json:"champion"` // losses of requests that it was drawn for
-	Canary   Moments   `json:"canary"`
-	Pairs    Moments   `json:"pairs"` // canary's minus champion's, on the same requests (shadow)
+	Start      time.Time `json:"start"`
+	Generation int64     `json:"generation,omitempty"`
+	Champion   Moments   `json:"champion"` // losses of requests that it was drawn for
+	Canary     Moments   `json:"canary"`
+	Pairs      Moments   `json:"pairs"` // canary's minus champion's, on the same requests (shadow)
 }
 
 // Moments are sums over values.

@@ -6,18 +6,6 @@ import (
 	"sort"
 )
 
-// decision of a rule after a minute.
-type decision int
-
-const (
-	wait decision = iota
-	rollBack
-	promote
-)
-
-// rule looks at each minute of a run once, in order.
-type rule interface{ look(minute) decision }
-
 // value is what a rule that compares aggregates per minute looks at: the error
 // rate, or the P99 of the latency.
 type value func(arm) float64
@@ -64,7 +52,6 @@ func (p *peeked) look(m minute) decision {
 	n, k := float64(p.champion.requests+p.canary.requests), float64(p.champion.errors+p.canary.errors)
 	both := k / max(n, 1)
 	deviation := math.Sqrt(both * (1 - both) * (1/max(float64(p.champion.requests), 1) + 1/max(float64(p.canary.requests), 1)))
-	const normal95 = 1.6448536269514722
 	return rollBackIf(deviation > 0 && p.canary.rate()-p.champion.rate() > normal95*deviation)
 }
 

@@ -10,18 +10,17 @@ import (
 
 // world is an endpoint with two versions for an hour.
 type world struct {
-	Base     float64 `json:"base,omitempty"`      // champion's error rate
-	Ratio    float64 `json:"ratio,omitempty"`     // canary's error rate, in champion's
-	Noise    float64 `json:"noise,omitempty"`     // deviation of the logarithm of each arm's rate, per minute
-	Champion float64 `json:"champion,omitempty"`  // the same of the champion, where it differs
-	Outages  float64 `json:"outages,omitempty"`   // probability, per arm and minute, that half of the answers fail
-	Weight   float64 `json:"weight"`              // canary's share
-	Rate     float64 `json:"rate"`                // requests per minute, of both arms
-	Minutes  int     `json:"minutes"`             //
-	Slower   float64 `json:"slower,omitempty"`    // factor of the canary's latency; 0: latency is left out
-	SlowAt   int     `json:"slow_at,omitempty"`   // unused minutes before the canary turns bad
-	Burst    float64 `json:"burst,omitempty"`     // factor of both arms' error rates in a burst
-	BurstsOf int     `json:"bursts_of,omitempty"` // length of a burst; one in ten such spans is a burst
+	Base     float64 `json:"base"`               // champion's error rate
+	Ratio    float64 `json:"ratio"`              // canary's error rate, in champion's
+	Noise    float64 `json:"noise,omitempty"`    // deviation of the logarithm of each arm's rate, per minute
+	Champion float64 `json:"champion,omitempty"` // the same of the champion alone, where it differs
+	Outages  float64 `json:"outages,omitempty"`  // probability, per arm and minute, that half of the answers fail
+	Storms   float64 `json:"storms,omitempty"`   // probability, per minute, that both arms have 20 times the errors
+	Weight   float64 `json:"weight"`             // canary's share
+	Rate     float64 `json:"rate"`               // requests per minute, of both arms
+	Minutes  int     `json:"minutes"`
+	Slower   float64 `json:"slower,omitempty"` // factor of the canary's latency; 0: latency is left out
+	From     int     `json:"from,omitempty"`   // minute in which the canary turns bad
 }
 
 // shared is the deviation of the logarithm of what moves both arms alike.
@@ -58,25 +57,21 @@ type minute struct{ champion, canary arm }
 // simulate draws the minutes of one run.
 func (w world) simulate(r *rand.Rand) []minute {
 	minutes := make([]minute, w.Minutes)
-	burst := false
+	champion := w.Noise
+	if w.Champion > 0 {
+		champion = w.Champion
+	}
 	for i := range minutes {
-		if w.BurstsOf > 0 && i%w.BurstsOf == 0 {
-			burst = r.Float64() < 0.1
-		}
 		both := w.Base * lognormal(r, shared)
-		if burst {
-			both *= w.Burst
+		if w.Storms > 0 && r.Float64() < w.Storms {
+			both *= 20
 		}
 		ratio := w.Ratio
-		if i < w.SlowAt {
+		if i < w.From {
 			ratio = 1
 		}
-		championNoise := w.Noise
-		if w.Champion > 0 {
-			championNoise = w.Champion
-		}
 		minutes[i] = minute{
-			champion: w.arm(r, (1-w.Weight)*w.Rate, both*w.stray(r, championNoise), 1),
+			champion: w.arm(r, (1-w.Weight)*w.Rate, both*w.stray(r, champion), 1),
 			canary:   w.arm(r, w.Weight*w.Rate, both*ratio*w.stray(r, w.Noise), w.Slower),
 		}
 	}

@@ -124,6 +124,15 @@ func overall(metrics []models.MetricVerdict) models.Verdict {
 	return all
 }
 
+// judged is the number of metrics.
+func (c Config) judged() int {
+	n := len(c.rates())
+	if c.Quality.Tolerance > 0 {
+		n++
+	}
+	return n
+}
+
 // metrics are the verdicts on each judged metric. They share Alpha in equal
 // parts; each has to be proven safe at the whole of Beta.
 func (c Config) metrics(s models.JudgeState) []models.MetricVerdict {
@@ -137,22 +146,30 @@ func (c Config) metrics(s models.JudgeState) []models.MetricVerdict {
 	if c.Quality.Tolerance > 0 {
 		verdicts = append(verdicts, c.Quality.verdict(s.Quality))
 	}
-	for i := range verdicts {
-		v := &verdicts[i]
-		v.HarmThreshold, v.SafeThreshold = float64(len(verdicts))/c.Alpha, 1/c.Beta
-		if s.Slower && v.Metric == models.CanaryLatency {
-			v.Harm = max(v.Harm, v.HarmThreshold)
-		}
-		v.Verdict = models.VerdictInconclusive
-		switch {
-		case v.Harm >= v.HarmThreshold:
-			v.Verdict = models.VerdictFail
-		case v.Safe >= v.SafeThreshold && !s.Shadow:
-			v.Verdict = models.VerdictPass
-		}
-		v.Reason = c.explainMetric(*v, s)
+	for i, v := range verdicts {
+		verdicts[i] = c.decide(v, s)
 	}
 	return verdicts
+}
+
+// decide holds a metric's evidence against its thresholds.
+func (c Config) decide(v models.MetricVerdict, s models.JudgeState) models.MetricVerdict {
+	v.HarmThreshold, v.SafeThreshold = float64(c.judged())/c.Alpha, 1/c.Beta
+	if v.Metric == models.CanaryLatency && c.judgesQuantile() {
+		v.HarmThreshold /= 1 - quantilePart
+		if s.Slower {
+			v.Harm = max(v.Harm, v.HarmThreshold)
+		}
+	}
+	v.Verdict = models.VerdictInconclusive
+	switch {
+	case v.Harm >= v.HarmThreshold:
+		v.Verdict = models.VerdictFail
+	case v.Safe >= v.SafeThreshold && !s.Shadow:
+		v.Verdict = models.VerdictPass
+	}
+	v.Reason = c.explainMetric(v, s)
+	return v
 }
 
 // NextLook is how many canary requests more than seen make another look
@@ -168,5 +185,8 @@ const most = 1e100
 
 func evidence(logarithm float64) float64 { return min(math.Exp(logarithm), most) }
 
-// average of two e-values given by their logarithms.
-func average(a, b float64) float64 { return logSum(a, b) - math.Ln2 }
+// mixed is the average of two e-values, given and returned as logarithms, the
+// first with a share of the weight.
+func mixed(share, a, b float64) float64 {
+	return logSum(math.Log(share)+a, math.Log1p(-share)+b)
+}

@@ -109,11 +109,11 @@ func (c Config) outlook(metric models.CanaryMetric, s models.JudgeState) string 
 func (c Config) goodAnswers(r rate, s models.JudgeState) (int, bool) {
 	const limit = 10_000_000
 	passes := func(more int) bool { return r.safeAfter(s, float64(more)) >= 1/c.Beta }
+	if !passes(limit) {
+		return 0, false
+	}
 	reach := 64
 	for ; reach < limit && !passes(reach); reach *= 2 {
-	}
-	if !passes(reach) {
-		return 0, false
 	}
 	return sort.Search(reach, passes), true
 }

@@ -44,8 +44,8 @@ func trialsOf(k, n int64) trials { return trials{k: float64(k), n: float64(n)} }
 // its neighbours wins nearly as much as it would, so few are enough. They were
 // chosen by bench/canary, before its table was written.
 var worse = []alternative{
-	{1.5, 0, 0.16}, {2, 0, 0.16}, {2.6, 0, 0.14}, {5, 0, 0.05}, {16, 0, 0.05},
-	{1.5, 0.3, 0.15}, {2, 0.3, 0.13}, {2.6, 0.3, 0.1}, {5, 0.3, 0.03}, {16, 0.3, 0.03},
+	{1.6, 0, 0.17}, {2, 0, 0.17}, {2.6, 0, 0.15}, {5, 0, 0.03}, {16, 0, 0.04},
+	{1.6, 0.3, 0.15}, {2, 0.3, 0.13}, {2.6, 0.3, 0.1}, {5, 0.3, 0.02}, {16, 0.3, 0.04},
 }
 
 // better are those for which safety is bet on: how many times the bad answers
@@ -53,8 +53,8 @@ var worse = []alternative{
 func (l Limits) better() []alternative {
 	equal := 1 + l.Tolerance
 	return []alternative{
-		{equal, 0, 0.15}, {math.Pow(equal, 1.7), 0, 0.29}, {math.Pow(equal, 3), 0, 0.12}, {8 * equal, 0, 0.04},
-		{equal, 0.3, 0.1}, {math.Pow(equal, 1.7), 0.3, 0.2}, {math.Pow(equal, 3), 0.3, 0.07}, {8 * equal, 0.3, 0.03},
+		{equal, 0, 0.10}, {math.Pow(equal, 1.7), 0, 0.30}, {math.Pow(equal, 3), 0, 0.16}, {8 * equal, 0, 0.04},
+		{equal, 0.3, 0.07}, {math.Pow(equal, 1.7), 0.3, 0.20}, {math.Pow(equal, 3), 0.3, 0.10}, {8 * equal, 0.3, 0.03},
 	}
 }
 
@@ -62,7 +62,7 @@ func (l Limits) better() []alternative {
 // is bet on the limit.
 const (
 	harmCompared = 0.95
-	safeCompared = 0.75
+	safeCompared = 0.85
 )
 
 // open begins a step. Harm bets what earlier steps left and, from now on, one

@@ -11,7 +11,7 @@ func (r rate) harmOf(s models.JudgeState) float64 {
 	if both, ok := a.bad(s); ok {
 		relative = above(both, weight(s))
 	}
-	return average(relative, absolute)
+	return mixed(harmCompared, relative, absolute)
 }
 
 // safeOf is the e-value of safety of the step at hand once the canary has
@@ -24,7 +24,7 @@ func (r rate) safeOf(s models.JudgeState, more float64) float64 {
 		relative = below(both, risen/(1-weight(s)+risen))
 	}
 	a.canary.n += more
-	return evidence(average(relative, below(a.canary, r.Max)))
+	return evidence(mixed(safeCompared, relative, below(a.canary, r.Max)))
 }
 
 // bad are all bad answers, those of the canary as successes. Without traffic on

@@ -24,12 +24,17 @@ func (a alternative) exponent(sum float64) float64 {
 // less are alike: the likelihood ratio of what was seen against the same with
 // the arms swapped, averaged over the thinning.
 func (a alternative) factor(more, less masses) float64 {
+	exponents := make([]float64, len(more.mass)+len(less.mass)-1) // by the sum of the counts
+	for i := range exponents {
+		if exponents[i] = math.Log(a.ratio); a.spread > 0 {
+			exponents[i] = a.exponent(more.from + less.from + float64(i))
+		}
+	}
 	total := 0.0
 	for i, p := range more.mass {
-		x := more.from + float64(i)
 		for j, q := range less.mass {
-			y := less.from + float64(j)
-			total += p * q * swapped(a.exponent(x+y)*(x-y))
+			ahead := more.from - less.from + float64(i-j)
+			total += p * q * swapped(exponents[i+j]*ahead)
 		}
 	}
 	return total

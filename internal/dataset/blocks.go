@@ -43,6 +43,19 @@ type Answer struct {
 	EventTime   int64
 	Time        int64   // wall clock
 	Probability float64 // of label 1
+	// Share is the probability with which the request was logged; 0: it was
+	// certain.
+	Share float64
+}
+
+// weight makes up for the requests that were left out of the log: where a
+// block's requests were not all as likely to be logged, its means are those of
+// the traffic, not of the log.
+func (a Answer) weight() float64 {
+	if a.Share > 0 && a.Share < 1 {
+		return 1 / a.Share
+	}
+	return 1
 }
 
 // Outcome is one label that became known. Times are microseconds.
@@ -83,7 +96,7 @@ func (j Joiner) Deadline(start time.Time) time.Time { return start.Add(j.Block +
 func (j Joiner) Score(start time.Time, answers []Answer, outcomes []Outcome) models.Block {
 	block := models.Block{Start: start.UTC()}
 	labels := j.labels(start, outcomes)
-	var loss, rate, predicted float64
+	var loss, rate, predicted, weights float64
 	for _, a := range j.firstAnswers(start, answers) {
 		block.Requests++
 		o, known := labels[a.ID]
@@ -91,13 +104,14 @@ func (j Joiner) Score(start time.Time, answers []Answer, outcomes []Outcome) mod
 			continue
 		}
 		block.Labelled++
-		loss += j.Loss(a.Probability, o.Label)
-		rate += o.Label
-		predicted += a.Probability
+		weight := a.weight()
+		loss += weight * j.Loss(a.Probability, o.Label)
+		rate += weight * o.Label
+		predicted += weight * a.Probability
+		weights += weight
 	}
 	if block.Labelled > 0 {
-		n := float64(block.Labelled)
-		block.Loss, block.Rate, block.Predicted = loss/n, rate/n, predicted/n
+		block.Loss, block.Rate, block.Predicted = loss/weights, rate/weights, predicted/weights
 	}
 	return block
 }

@@ -1,6 +1,7 @@
 package dataset_test
 
 import (
+	"fmt"
 	"math"
 	"reflect"
 	"slices"
@@ -106,5 +107,26 @@ func TestDays(t *testing.T) {
 	before := time.Date(1969, 12, 31, 5, 0, 0, 0, time.UTC)
 	if got := dataset.BlockStart(before.UnixMicro(), 24*time.Hour); got.Day() != 31 || got.Hour() != 0 {
 		t.Errorf("before the epoch: %v", got)
+	}
+}
+
+// TestMeansAreOfTheTraffic logs all requests of one kind and a quarter of the
+// other: the means must be those of the traffic, counts those of the log.
+func TestMeansAreOfTheTraffic(t *testing.T) {
+	j := dataset.Joiner{Block: time.Hour, Maturity: time.Hour, Loss: func(p, _ float64) float64 { return p }}
+	var answers []dataset.Answer
+	var outcomes []dataset.Outcome
+	add := func(n int, p, label, share float64) {
+		for range n {
+			id := fmt.Sprint(len(answers))
+			answers = append(answers, dataset.Answer{ID: id, Probability: p, Share: share})
+			outcomes = append(outcomes, dataset.Outcome{ID: id, Label: label})
+		}
+	}
+	add(100, 0.2, 0, 1)
+	add(25, 0.6, 1, 0.25)
+	got := j.Score(time.UnixMicro(0), answers, outcomes)
+	if got.Requests != 125 || got.Labelled != 125 || math.Abs(got.Loss-0.4) > 1e-12 || math.Abs(got.Rate-0.5) > 1e-12 || math.Abs(got.Predicted-0.4) > 1e-12 {
+		t.Errorf("%+v", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"regexp"
 	"time"
 )
@@ -20,9 +21,20 @@ type Config struct {
 	Boot string
 
 	Poll       time.Duration // how often routes are looked at; 500ms
-	Flush      time.Duration // how often the log is written; 1s
+	Flush      time.Duration // how often the log is written to the store; 1s
+	Stats      time.Duration // how often the counters are written to the store; 1s
 	FlushRows  int           // rows that bring a flush forward; 5000
 	BufferRows int           // rows that wait at most, per endpoint; more are dropped; 200000
+
+	// SpoolDir is where rows wait that the store has not taken yet, so that they
+	// survive a gateway that is killed. It also has the last good routes. No other
+	// process may use it. Empty: rows wait in memory.
+	SpoolDir   string
+	SpoolEvery time.Duration // how often rows go from memory to the spool; 500ms
+	SpoolBytes int64         // of the spool; beyond it rows wait in memory; 1 GiB
+	// StateFile has the last good routes; empty: routes.json in SpoolDir, and
+	// none without one.
+	StateFile string
 
 	Timeout      time.Duration // longest wait for one server's answer; 10s
 	DialTimeout  time.Duration // longest wait for a connection; 500ms
@@ -52,7 +64,8 @@ func (c Config) withDefaults() (Config, error) {
 		value    *time.Duration
 		fallback time.Duration
 	}{
-		{&c.Poll, 500 * time.Millisecond}, {&c.Flush, time.Second}, {&c.Timeout, 10 * time.Second},
+		{&c.Poll, 500 * time.Millisecond}, {&c.Flush, time.Second}, {&c.Stats, time.Second}, {&c.SpoolEvery, 500 * time.Millisecond},
+		{&c.Timeout, 10 * time.Second},
 		{&c.DialTimeout, 500 * time.Millisecond}, {&c.Eject, time.Second}, {&c.Drain, 10 * time.Second},
 	} {
 		if *d.value == 0 {
@@ -73,6 +86,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxLabels == 0 {
 		c.MaxLabels = 32 << 20
+	}
+	if c.StateFile == "" && c.SpoolDir != "" {
+		c.StateFile = filepath.Join(c.SpoolDir, "routes.json")
+	}
+	if c.SpoolBytes < 0 {
+		return c, errors.New("the spool's size must be above 0")
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()

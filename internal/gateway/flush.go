@@ -1,65 +1,80 @@
 package gateway
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
+	"sync"
 	"time"
-
-	"github.com/parquet-go/parquet-go"
-
-	"github.com/mainspring-ml/mainspring/models"
 )
 
-// refresh is how often a watermark is written anew though it has not moved: a
-// reader can tell a gateway that is idle from one that is gone.
-const refresh = 10 * time.Second
-
-// flushState is what the flusher knows about one endpoint; the gateway's flush
-// lock guards it.
-type flushState struct {
-	uploads   []upload // cut and not durable yet, oldest first
-	sequence  int
-	watermark time.Time // promised once the uploads are durable; zero: no request yet
-	written   models.Watermark
-	stats     []byte // the counters as they were written last
-}
-
-// upload is one Parquet file on its way to the store. Its key stays the same
-// however often it is tried.
-type upload struct {
-	key  string
-	data []byte
-	rows int
-}
-
-// runFlusher flushes at every interval and whenever enough rows wait.
+// runFlusher writes the log, the spool and the counters, each at its own
+// interval, until ctx ends. Rows are spooled and counters written also while
+// an upload takes long.
 func (g *Gateway) runFlusher(ctx context.Context) {
-	ticker := time.NewTicker(g.config.Flush)
+	var loops sync.WaitGroup
+	loops.Go(func() {
+		every(ctx, g.config.Stats, nil, g.watched("the counters can't be written", "the counters are written again", g.count))
+	})
+	full := g.full
+	if g.spool != nil {
+		full = g.sealed
+		loops.Go(func() { every(ctx, g.config.SpoolEvery, g.full, func(context.Context) { g.collectAll() }) })
+	}
+	every(ctx, g.config.Flush, full, g.watched("the inference log can't be written; its rows wait", "the inference log is written again",
+		func(ctx context.Context) error {
+			_, err := g.flush(ctx, false)
+			return err
+		}))
+	loops.Wait()
+}
+
+// every calls do at each interval, and whenever it is woken.
+func every(ctx context.Context, interval time.Duration, woken <-chan struct{}, do func(context.Context)) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-		case <-g.full:
+		case <-woken:
 		}
-		_, err := g.flush(ctx, false)
+		do(ctx)
+	}
+}
+
+// watched logs when something begins to fail and when it works again.
+func (g *Gateway) watched(broken, mended string, do func(context.Context) error) func(context.Context) {
+	failing := false
+	return func(ctx context.Context) {
+		err := do(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil && !failing:
-			g.config.Log.Warn("the inference log can't be written; rows wait in memory", slog.Any("error", err))
+			g.config.Log.Warn(broken, slog.Any("error", err))
 		case err == nil && failing:
-			g.config.Log.Info("the inference log is written again")
+			g.config.Log.Info(mended)
 		}
 		failing = err != nil
+	}
+}
+
+// collectAll spools what was answered so far. Where a segment has become full
+// an upload is due.
+func (g *Gateway) collectAll() {
+	sealed := false
+	for _, e := range g.endpoints() {
+		sealed = g.collect(e) || sealed
+	}
+	if sealed {
+		select {
+		case g.sealed <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -68,94 +83,46 @@ func (g *Gateway) runFlusher(ctx context.Context) {
 func (g *Gateway) flush(ctx context.Context, closing bool) (rows int, err error) {
 	g.flushing.Lock()
 	defer g.flushing.Unlock()
+	known := *g.known.Load()
 	var failures []error
-	for _, e := range g.endpoints() {
-		n, err := g.flushEndpoint(ctx, e, closing)
+	for _, b := range g.allBooks() {
+		n, err := g.flushBook(ctx, b, known[b.endpoint], closing)
 		rows += n
 		if err != nil {
-			failures = append(failures, fmt.Errorf("endpoint %s: %w", e.name, err))
+			failures = append(failures, fmt.Errorf("endpoint %s: %w", b.endpoint, err))
 		}
 	}
 	return rows, errors.Join(failures...)
 }
 
-// flushEndpoint keeps the order of effects: rows, counters, watermark.
-func (g *Gateway) flushEndpoint(ctx context.Context, e *endpoint, closing bool) (rows int, err error) {
-	cut, watermark, seen := e.log.cut()
-	if err := g.encode(e, cut); err != nil {
+// flushBook keeps the order of effects: rows, counters, watermark. Without an
+// endpoint there are only rows of an earlier process.
+func (g *Gateway) flushBook(ctx context.Context, b *logbook, e *endpoint, closing bool) (rows int, err error) {
+	if e != nil {
+		g.collect(e)
+	}
+	if err := g.hold(ctx, b); err != nil {
 		return 0, err
 	}
-	if at := time.UnixMicro(watermark).UTC(); seen && at.After(e.flush.watermark) {
-		e.flush.watermark = at
-	}
-	for len(e.flush.uploads) > 0 {
-		next := e.flush.uploads[0]
-		if err := g.store.Put(ctx, next.key, next.data); err != nil {
-			return rows, fmt.Errorf("write %s: %w", next.key, err)
-		}
-		e.flush.uploads = e.flush.uploads[1:]
-		e.log.settle(next.rows, false)
-		rows += next.rows
-	}
-	if err := g.putStats(ctx, e); err != nil {
+	// The active segment is sealed only when the older ones are gone: during an
+	// outage segments are to grow, not to become many.
+	if rows, err = g.upload(ctx, b, e); err != nil {
 		return rows, err
 	}
-	return rows, g.putWatermark(ctx, e, closing)
-}
-
-// encode turns rows into uploads, one per event-time day.
-func (g *Gateway) encode(e *endpoint, rows []models.InferenceRow) error {
-	slices.SortStableFunc(rows, func(a, b models.InferenceRow) int { return cmp.Compare(a.EventTime, b.EventTime) })
-	for len(rows) > 0 {
-		day := time.UnixMicro(rows[0].EventTime)
-		n := 1
-		for n < len(rows) && models.DayKey(time.UnixMicro(rows[n].EventTime)) == models.DayKey(day) {
-			n++
-		}
-		data, err := encodeParquet(rows[:n])
-		if err != nil {
-			e.log.settle(len(rows), true)
-			return fmt.Errorf("encode %d rows of the inference log, which are lost: %w", len(rows), err)
-		}
-		e.flush.sequence++
-		key := fmt.Sprintf("%s%s-%s-%08d.parquet", models.InferencePrefix(e.name, day), g.config.Name, g.config.Boot, e.flush.sequence)
-		e.flush.uploads = append(e.flush.uploads, upload{key, data, n})
-		rows = rows[n:]
-	}
-	return nil
-}
-
-func (g *Gateway) putStats(ctx context.Context, e *endpoint) error {
-	arms := e.stats()
-	text, err := json.Marshal(arms)
+	mark, err := b.seal()
 	if err != nil {
-		return fmt.Errorf("encode counters: %w", err)
+		return rows, fmt.Errorf("seal the spool: %w", err)
 	}
-	if len(arms) == 0 || bytes.Equal(text, e.flush.stats) {
-		return nil
+	more, err := g.upload(ctx, b, e)
+	if rows += more; err != nil {
+		return rows, err
 	}
-	key := models.StatsPrefix(e.name) + g.config.Name + "-" + g.config.Boot + ".json"
-	stats := models.GatewayStats{Gateway: g.config.Name, Boot: g.config.Boot, Written: time.Now().UTC(), Arms: arms}
-	if err := g.putJSON(ctx, key, stats); err != nil {
-		return err
+	if e != nil {
+		if err := g.putStats(ctx, e); err != nil {
+			return rows, err
+		}
 	}
-	e.flush.stats = text
-	return nil
-}
-
-func (g *Gateway) putWatermark(ctx context.Context, e *endpoint, closing bool) error {
-	next := models.Watermark{EventTime: e.flush.watermark, Written: time.Now().UTC(), Closed: closing}
-	last := e.flush.written
-	unchanged := next.EventTime.Equal(last.EventTime) && next.Closed == last.Closed && next.Written.Sub(last.Written) < refresh
-	if next.EventTime.IsZero() || unchanged {
-		return nil
-	}
-	if err := g.putJSON(ctx, models.WatermarkPrefix(e.name)+g.config.Name+".json", next); err != nil {
-		return err
-	}
-	e.flush.written = next
-	e.durable.Store(&next.EventTime)
-	return nil
+	return rows, g.promise(ctx, b, e, mark, closing)
 }
 
 func (g *Gateway) putJSON(ctx context.Context, key string, value any) error {
@@ -167,16 +134,4 @@ func (g *Gateway) putJSON(ctx context.Context, key string, value any) error {
 		return fmt.Errorf("write %s: %w", key, err)
 	}
 	return nil
-}
-
-func encodeParquet[Row any](rows []Row) ([]byte, error) {
-	var buffer bytes.Buffer
-	writer := parquet.NewGenericWriter[Row](&buffer, parquet.Compression(&parquet.Zstd))
-	if _, err := writer.Write(rows); err != nil {
-		return nil, err
-	}
-	if err := writer.Close(); err != nil {
-		return nil, err
-	}
-	return buffer.Bytes(), nil
 }

@@ -39,7 +39,7 @@ func TestFlushWritesRowsThenCountersThenWatermark(t *testing.T) {
 	if got := s.flush(); got != 3 {
 		t.Errorf("flushed %d rows", got)
 	}
-	if got, want := s.store.kinds(), []string{"inference", "inference", "stats", "watermarks"}; !reflect.DeepEqual(got, want) {
+	if got, want := s.store.kinds(), []string{"inference", "inference", "inference", "stats", "watermarks"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("wrote %v, want %v", got, want)
 	}
 	ids := func(d int) (ids []string) {
@@ -64,7 +64,7 @@ func TestNoWatermarkBeforeItsRows(t *testing.T) {
 	s := readyStage(t, Config{})
 	s.infer("a", day(1, 1))
 	s.store.setOut(func(operation, key string) bool { return operation == "put" && strings.HasPrefix(key, "inference/") })
-	if _, err := s.gateway.flush(context.Background(), false); err == nil || !strings.Contains(err.Error(), "endpoint flights: write inference/flights/dt=2013-01-01/gw-b1-00000001.parquet") {
+	if _, err := s.gateway.flush(context.Background(), false); err == nil || !strings.Contains(err.Error(), "endpoint flights: write inference/flights/dt=2013-01-01/hour=01/gw-b1-00000001.parquet") {
 		t.Errorf("error %v", err)
 	}
 	s.infer("b", day(1, 2))
@@ -188,7 +188,7 @@ func TestIdleWatermarkIsRefreshed(t *testing.T) {
 	s.flush()
 	s.store.kinds()
 	e := (*s.gateway.known.Load())["flights"]
-	e.flush.written.Written = e.flush.written.Written.Add(-refresh)
+	e.book.written.Written = e.book.written.Written.Add(-refresh)
 	s.flush()
 	if got, want := s.store.kinds(), []string{"watermarks"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("wrote %v, want %v", got, want)

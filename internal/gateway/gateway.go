@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mainspring-ml/mainspring/internal/gateway/spool"
 )
 
 // Gateway is the data plane's process. Make it with New, then Run it.
@@ -28,8 +30,15 @@ type Gateway struct {
 	lastPoll atomic.Pointer[pollResult]           // nil: no poll succeeded yet
 	stopping atomic.Bool
 
-	flushing sync.Mutex    // guards every endpoint's flushState
-	full     chan struct{} // asks for a flush before the interval is over
+	flushing sync.Mutex    // held by the one flush that is going on
+	full     chan struct{} // many rows wait in memory
+	sealed   chan struct{} // a full segment waits on the disk
+
+	spool        *spool.Spool // nil: rows wait in memory
+	spoolFailing atomic.Bool
+	unspooled    atomic.Int64 // rows that the spool could not take, since the start
+	booksMu      sync.Mutex
+	books        map[string]*logbook // by endpoint
 
 	door       *door
 	buffers    buffers
@@ -55,9 +64,12 @@ func New(config Config, store Store) (*Gateway, error) {
 	}
 	g := &Gateway{
 		config: config, store: store, transport: newTransport(config), streams: newStreamTransport(config), started: time.Now(),
-		full: make(chan struct{}, 1),
+		full: make(chan struct{}, 1), sealed: make(chan struct{}, 1),
 	}
 	g.known.Store(&map[string]*endpoint{})
+	if err := g.openSpool(); err != nil {
+		return nil, err
+	}
 	if g.door, err = openDoor(config.TenantsFile); err != nil {
 		return nil, err
 	}
@@ -131,6 +143,9 @@ func (g *Gateway) Run(ctx context.Context, listeners Listeners) error {
 	if _, err := g.flush(last, true); err != nil {
 		failure = errors.Join(failure, fmt.Errorf("the end of the inference log is lost: %w", err))
 	}
+	if g.spool != nil {
+		failure = errors.Join(failure, g.spool.Close())
+	}
 	return errors.Join(failure, admin.Close())
 }
 
@@ -143,6 +158,7 @@ func (g *Gateway) endpoint(name string) *endpoint {
 	}
 	next := maps.Clone(known)
 	next[name] = newEndpoint(name, g.config.BufferRows)
+	next[name].book = g.book(name)
 	g.known.Store(&next)
 	return next[name]
 }
@@ -169,7 +185,8 @@ func (g *Gateway) polled(err error) {
 	g.lastPoll.Store(result)
 }
 
-// flushSoon asks the flusher to come before its time. It never blocks.
+// flushSoon asks the flusher, or the spooler where there is one, to come before
+// its time. It never blocks.
 func (g *Gateway) flushSoon() {
 	select {
 	case g.full <- struct{}{}:

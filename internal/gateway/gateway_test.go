@@ -61,7 +61,7 @@ func TestInferSplitsCountsAndLogs(t *testing.T) {
 	}
 	first.LatencyUS, first.Time, first.ArmShare, first.Version, first.Role, first.Drawn = 0, 0, 0, "", "", ""
 	want := models.InferenceRow{
-		ID: "r0", EventTime: day(1, 12).UnixMicro(), Endpoint: "flights", Generation: 7, Status: 200,
+		ID: "r0", EventTime: day(1, 12).UnixMicro(), Endpoint: "flights", Generation: 7, Status: 200, LogShare: 1,
 		Inputs: `{"carrier":["UA"],"distance":[700]}`, Outputs: `{"probability":[0.25]}`,
 	}
 	if first != want {

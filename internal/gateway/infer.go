@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -92,7 +91,7 @@ func (g *Gateway) answer(ctx context.Context, in *inference) (result answer, ok 
 	latency := now.Sub(in.started)
 	g.copyToShadow(ctx, in, request, result.arm.counters.judge(result.status, latency))
 	in.count(&through, result, latency, now)
-	g.finish(in.endpoint, ticket, in.row(result, now, latency))
+	g.finish(in, ticket, func() models.InferenceRow { return in.row(result, now, latency) })
 	return result, true
 }
 
@@ -106,9 +105,15 @@ func (in *inference) count(through *passage, result answer, latency time.Duratio
 	through.count(result, latency, now)
 }
 
-// finish logs a request's row.
-func (g *Gateway) finish(e *endpoint, ticket int, row models.InferenceRow) {
-	if e.log.finish(ticket, &row) == g.config.FlushRows {
+// finish ends a request, and makes and logs its row if the sample has it.
+func (g *Gateway) finish(in *inference, ticket int, row func() models.InferenceRow) {
+	log := in.endpoint.log
+	if !log.wants(in.id, in.route.Traffic.Log) {
+		log.finish(ticket, nil)
+		return
+	}
+	made := row()
+	if log.finish(ticket, &made) == g.config.FlushRows {
 		g.flushSoon()
 	}
 }
@@ -207,12 +212,12 @@ func (g *Gateway) find(name string) (*endpoint, *route, int, error) {
 func (in *inference) row(result answer, now time.Time, latency time.Duration) models.InferenceRow {
 	row := in.bareRow(result.arm, now, latency)
 	row.Status = int32(result.status)
-	row.Inputs = tensorsJSON(in.request.Inputs, result.status)
+	row.Inputs = tensorsJSON(in.request.Inputs, result.status, in.route.Traffic.Log.Sensitive)
 	if result.status == http.StatusOK {
 		// An answer that is no message of the protocol is logged without outputs.
 		if text, err := plain(result.header, result.body.Bytes(), keepBytes); err == nil {
 			if response, err := oip.ScanBinaryResponse(text, result.header.Get(oip.HeaderLength)); err == nil {
-				row.Outputs = tensorsJSON(response.Outputs, result.status)
+				row.Outputs = tensorsJSON(response.Outputs, result.status, in.route.Traffic.Log.Sensitive)
 			}
 		}
 	}
@@ -225,21 +230,11 @@ func (in *inference) bareRow(by *arm, now time.Time, latency time.Duration) mode
 		ID: in.id, EventTime: in.eventTime.UnixMicro(), Time: now.UnixMicro(),
 		Endpoint: in.endpoint.name, Version: by.Version, Role: string(by.Role), Drawn: in.drawn.Version,
 		Generation: in.route.Generation, ArmShare: by.share, LatencyUS: latency.Microseconds(),
-		Inputs: "{}", Outputs: "{}",
+		LogShare: logShare(in.route.Traffic.Log),
+		Inputs:   "{}", Outputs: "{}",
 	}
 	if in.version != "" {
 		row.Drawn, row.ArmShare = "", 1
 	}
 	return row
-}
-
-// tensorsJSON writes tensors as the log has them. The values of an answered
-// request were read by the model server; those of a refused one may be
-// anything, and are left out unless they are JSON.
-func tensorsJSON(tensors []oip.RawTensor, status int) string {
-	text, err := oip.AppendTensors(nil, tensors)
-	if err != nil || (status != http.StatusOK && !json.Valid(text)) {
-		return "{}"
-	}
-	return string(text)
 }

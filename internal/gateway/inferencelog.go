@@ -3,17 +3,19 @@ package gateway
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// inferenceLog buffers an endpoint's rows between flushes. It never blocks: a
-// row that does not fit is dropped and counted.
+// inferenceLog buffers an endpoint's rows until they are collected. It never
+// blocks: a row that does not fit is dropped and counted.
 type inferenceLog struct {
 	mu       sync.Mutex
 	rows     []models.InferenceRow
+	spare    []models.InferenceRow // empty; the next buffer
 	limit    int
-	cutRows  int   // rows handed out by cut that are not durable yet
+	cutRows  int   // rows handed out by cut that are in memory and not durable yet
 	dropped  int64 // since the start
 	newest   int64 // latest event time admitted, in Unix microseconds
 	admitted bool
@@ -21,6 +23,9 @@ type inferenceLog struct {
 	// finished; free lists the slots that are not in use.
 	inflight []int64
 	free     []int
+
+	unsampled atomic.Int64 // requests left out by sampling, since the start
+	onDisk    atomic.Int64 // rows in the spool
 }
 
 const noRequest = math.MaxInt64
@@ -43,8 +48,8 @@ func (l *inferenceLog) admit(eventTime int64) (ticket int) {
 	return ticket
 }
 
-// finish ends a request and logs its row; nil: there was no answer. It returns
-// the number of rows that wait for a flush.
+// finish ends a request and logs its row; nil: there is none. It returns the
+// number of rows that wait in the buffer.
 func (l *inferenceLog) finish(ticket int, row *models.InferenceRow) (waiting int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -66,7 +71,7 @@ func (l *inferenceLog) finish(ticket int, row *models.InferenceRow) (waiting int
 func (l *inferenceLog) cut() (rows []models.InferenceRow, watermark int64, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	rows, l.rows = l.rows, nil
+	rows, l.rows, l.spare = l.rows, l.spare, nil
 	l.cutRows += len(rows)
 	watermark = l.newest
 	for _, eventTime := range l.inflight {
@@ -75,13 +80,30 @@ func (l *inferenceLog) cut() (rows []models.InferenceRow, watermark int64, ok bo
 	return rows, watermark, l.admitted
 }
 
-// settle takes rows of an earlier cut off the account: durable, or dropped.
-func (l *inferenceLog) settle(rows int, dropped bool) {
+// settle takes rows of an earlier cut off the account of the memory.
+func (l *inferenceLog) settle(rows int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.cutRows -= rows
-	if dropped {
-		l.dropped += int64(rows)
+}
+
+// lose counts rows that were logged and can't be written.
+func (l *inferenceLog) lose(rows int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dropped += int64(rows)
+}
+
+// spooled moves rows of a cut from the memory to the disk. The buffer, of which
+// nobody may use anything any more, comes back to be filled again.
+func (l *inferenceLog) spooled(rows int, buffer []models.InferenceRow) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cutRows -= rows
+	l.onDisk.Add(int64(rows))
+	if l.spare == nil && buffer != nil {
+		clear(buffer)
+		l.spare = buffer[:0]
 	}
 }
 
@@ -90,5 +112,5 @@ func (l *inferenceLog) settle(rows int, dropped bool) {
 func (l *inferenceLog) load() (waiting int, dropped int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.rows) + l.cutRows, l.dropped
+	return len(l.rows) + l.cutRows + int(l.onDisk.Load()), l.dropped
 }

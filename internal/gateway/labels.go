@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -15,16 +16,16 @@ import (
 
 // labelLine is one line of a labels request.
 type labelLine struct {
-	ID        string     `json:"id"`
-	Label     *float64   `json:"label"`
-	LabelTime *time.Time `json:"label_time"`
+	ID        string          `json:"id"`
+	Label     json.RawMessage `json:"label"`
+	LabelTime *time.Time      `json:"label_time"`
 }
 
 // labels makes labels durable before it answers. A wrong line refuses the
 // whole request; a request that failed half-way may be sent again, because the
 // last label of an id counts.
 func (g *Gateway) labels(w http.ResponseWriter, r *http.Request) {
-	e, _, status, err := g.find(r.PathValue("endpoint"))
+	e, current, status, err := g.find(r.PathValue("endpoint"))
 	if err != nil {
 		writeError(w, status, err.Error())
 		return
@@ -38,7 +39,7 @@ func (g *Gateway) labels(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes; send fewer labels at once", g.config.MaxLabels))
 		return
 	}
-	rows, err := parseLabels(body, time.Now())
+	rows, err := ParseLabels(body, current.Task, time.Now())
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err.Error())
 		return
@@ -73,8 +74,9 @@ func (g *Gateway) labels(w http.ResponseWriter, r *http.Request) {
 	}{total, days})
 }
 
-// parseLabels reads newline-delimited JSON and returns the rows by label time.
-func parseLabels(body []byte, now time.Time) ([]models.LabelRow, error) {
+// ParseLabels reads newline-delimited JSON and returns the rows by label time.
+// Errors name the line. No task is binary.
+func ParseLabels(body []byte, task models.Task, now time.Time) ([]models.LabelRow, error) {
 	var rows []models.LabelRow
 	number := 0
 	for line := range bytes.Lines(body) {
@@ -82,7 +84,7 @@ func parseLabels(body []byte, now time.Time) ([]models.LabelRow, error) {
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
-		row, err := parseLabel(line, now)
+		row, err := parseLabel(line, task, now)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", number, err)
 		}
@@ -95,7 +97,7 @@ func parseLabels(body []byte, now time.Time) ([]models.LabelRow, error) {
 	return rows, nil
 }
 
-func parseLabel(line []byte, now time.Time) (models.LabelRow, error) {
+func parseLabel(line []byte, task models.Task, now time.Time) (models.LabelRow, error) {
 	var label labelLine
 	decoder := json.NewDecoder(bytes.NewReader(line))
 	decoder.DisallowUnknownFields()
@@ -105,17 +107,68 @@ func parseLabel(line []byte, now time.Time) (models.LabelRow, error) {
 	if _, err := decoder.Token(); err != io.EOF {
 		return models.LabelRow{}, fmt.Errorf("text after the object; write one object per line")
 	}
-	switch {
-	case label.ID == "":
+	if label.ID == "" {
 		return models.LabelRow{}, fmt.Errorf(`"id" is missing: the id of the request that the label belongs to`)
-	case label.Label == nil:
-		return models.LabelRow{}, fmt.Errorf(`"label" is missing: 0 or 1`)
-	case *label.Label != 0 && *label.Label != 1:
-		return models.LabelRow{}, fmt.Errorf(`"label" is %v, must be 0 or 1`, *label.Label)
+	}
+	value, err := labelValue(label.Label, task)
+	if err != nil {
+		return models.LabelRow{}, err
 	}
 	at := now
 	if label.LabelTime != nil {
 		at = *label.LabelTime
 	}
-	return models.LabelRow{ID: label.ID, Label: *label.Label, LabelTime: at.UnixMicro(), Time: now.UnixMicro()}, nil
+	return models.LabelRow{ID: label.ID, Label: value, LabelTime: at.UnixMicro(), Time: now.UnixMicro()}, nil
+}
+
+// labelValue reads a label as the number that metrics count with.
+func labelValue(text json.RawMessage, task models.Task) (float64, error) {
+	var value any
+	if len(text) > 0 {
+		if err := json.Unmarshal(text, &value); err != nil {
+			return 0, fmt.Errorf(`"label" is no JSON value: %w`, err)
+		}
+	}
+	switch v := value.(type) {
+	case nil:
+		return 0, fmt.Errorf(`"label" is missing: %s`, WantedLabel(task))
+	case float64:
+		if !KnownLabel(v, task) {
+			return 0, fmt.Errorf(`"label" is %v, must be %s`, v, WantedLabel(task))
+		}
+		return v, nil
+	case string:
+		hint := ""
+		if task == models.TaskMulticlass {
+			hint = "; send the place of the class in data.classes, from 0 on, instead of its name"
+		}
+		return 0, fmt.Errorf(`"label" is the text %.40q, must be %s%s`, v, WantedLabel(task), hint)
+	default:
+		return 0, fmt.Errorf(`"label" is %.40s, must be %s`, text, WantedLabel(task))
+	}
+}
+
+// KnownLabel reports whether a number can be a label of the task; none is
+// binary.
+func KnownLabel(v float64, task models.Task) bool {
+	switch task {
+	case models.TaskMulticlass:
+		return v >= 0 && v <= math.MaxInt32 && v == math.Trunc(v)
+	case models.TaskRegression:
+		return !math.IsNaN(v) && !math.IsInf(v, 0)
+	case models.TaskBinary:
+	}
+	return v == 0 || v == 1
+}
+
+// WantedLabel says in words what KnownLabel wants.
+func WantedLabel(task models.Task) string {
+	switch task {
+	case models.TaskMulticlass:
+		return "the number of a class, whole and from 0 on"
+	case models.TaskRegression:
+		return "a finite number"
+	case models.TaskBinary:
+	}
+	return "0 or 1"
 }

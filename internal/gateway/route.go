@@ -32,7 +32,9 @@ type endpoint struct {
 	inferPath string
 	route     atomic.Pointer[route] // nil: there is none yet
 	log       *inferenceLog
-	flush     flushState
+	book      *logbook
+	// written are the counters as they were written last.
+	written writtenStats
 	// durable is the watermark that was written last; nil: none yet.
 	durable atomic.Pointer[time.Time]
 

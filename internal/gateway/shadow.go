@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"time"
+
+	"github.com/mainspring-ml/mainspring/models"
 )
 
 // Copies for shadows are bounded; what would be more is skipped and counted.
@@ -70,9 +72,11 @@ func (g *Gateway) send(ctx context.Context, c shadowCopy) {
 		latency := now.Sub(started)
 		route.shadow.counters.answered(result.status, latency, now)
 		route.champion.counters.blocks.add(now, c.theirs)
-		row := c.in.row(result, now, latency)
-		row.Drawn, row.ArmShare = route.shadow.Version, route.shadow.Shadow
-		g.finish(c.in.endpoint, c.ticket, row)
+		g.finish(c.in, c.ticket, func() models.InferenceRow {
+			row := c.in.row(result, now, latency)
+			row.Drawn, row.ArmShare = route.shadow.Version, route.shadow.Shadow
+			return row
+		})
 	}
 	if ok {
 		g.buffers.put(result.body)

@@ -10,6 +10,8 @@ import (
 	"net/http/httputil"
 	"sync"
 	"time"
+
+	"github.com/mainspring-ml/mainspring/models"
 )
 
 // stream passes any other request below an endpoint, such as /generate_stream,
@@ -183,9 +185,11 @@ func (s *streaming) end(ticket int, abandoned, complete bool) {
 	}
 	latency := now.Sub(s.in.started)
 	s.in.count(&s.through, result, latency, now)
-	row := s.in.bareRow(result.arm, now, latency)
-	row.Status = int32(result.status)
-	s.gateway.finish(s.in.endpoint, ticket, row)
+	s.gateway.finish(s.in, ticket, func() models.InferenceRow {
+		row := s.in.bareRow(result.arm, now, latency)
+		row.Status = int32(result.status)
+		return row
+	})
 }
 
 // chunks are the buffers that streams go through.

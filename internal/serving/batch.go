@@ -3,7 +3,6 @@ package serving
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -26,7 +25,9 @@ type BatchConfig struct {
 // first dimension.
 //
 // A prediction starts
-//   - at once when none runs: a lone request never waits;
+//   - at once when none runs: a lone request does not wait. Right after a joint
+//     prediction, whose callers are likely to come again together, a request
+//     waits for as many rows as that one had;
 //   - when one ends and requests are waiting;
 //   - when the waiting requests of one shape fill a batch, or one of them has
 //     waited for the longest time allowed, if fewer than parallel ones run.
@@ -45,11 +46,14 @@ type batcher struct {
 	mu      sync.Mutex
 	running int
 	queue   []*waiter // oldest first
+	// expected is the number of rows of the latest prediction if it was a joint
+	// one, 0 otherwise; ended is when it ended.
+	expected int64
+	ended    time.Time
 }
 
 // waiter is a request in the queue.
 type waiter struct {
-	ctx    context.Context
 	inputs map[string]Tensor
 	rows   int64
 	shape  string // of everything but the batch; requests with equal ones join
@@ -85,25 +89,25 @@ func (b *batcher) Predict(ctx context.Context, inputs map[string]Tensor) (map[st
 	if err := checkInputs(b.ports, inputs); err != nil {
 		return nil, err
 	}
-	w := &waiter{ctx: ctx, inputs: inputs, rows: batchOf(b.ports, inputs)}
+	w := &waiter{inputs: inputs, rows: batchOf(b.ports, inputs)}
 	b.mu.Lock()
-	if b.running == 0 && len(b.queue) == 0 {
+	if b.running == 0 && len(b.queue) == 0 && !b.burst() {
 		b.running++
 		b.mu.Unlock()
 		b.waited(0)
-		b.run([]*waiter{w})
+		b.run(ctx, []*waiter{w})
 		return w.outputs, w.err
 	}
 	w.shape, w.since, w.done = b.shapeOf(inputs), time.Now(), make(chan struct{})
 	b.queue = append(b.queue, w)
 	b.start(false)
 	b.mu.Unlock()
-	b.wait(w)
+	b.wait(ctx, w)
 	return w.outputs, w.err
 }
 
 // wait returns when the request has its answer or has dropped out.
-func (b *batcher) wait(w *waiter) {
+func (b *batcher) wait(ctx context.Context, w *waiter) {
 	timer := time.NewTimer(b.config.MaxDelay)
 	defer timer.Stop()
 	for {
@@ -115,9 +119,9 @@ func (b *batcher) wait(w *waiter) {
 			w.due = true
 			b.start(false)
 			b.mu.Unlock()
-		case <-w.ctx.Done():
+		case <-ctx.Done():
 			if b.drop(w) {
-				w.err = w.ctx.Err()
+				w.err = ctx.Err()
 				return
 			}
 			<-w.done // it is being predicted
@@ -141,7 +145,7 @@ func (b *batcher) drop(w *waiter) bool {
 func (b *batcher) start(freed bool) {
 	for b.running < b.parallel && len(b.queue) > 0 {
 		shape, ok := b.ready()
-		if freed || b.running == 0 {
+		if freed || (b.running == 0 && !b.burst()) {
 			shape, ok = b.queue[0].shape, true
 		}
 		if !ok {
@@ -150,15 +154,26 @@ func (b *batcher) start(freed bool) {
 		freed = false
 		b.running++
 		batch := b.take(shape)
-		go b.run(batch)
+		// The end of one request must not end the prediction of the others.
+		go b.run(context.Background(), batch)
 	}
+}
+
+// burst reports whether callers of the latest prediction may be about to come
+// again.
+func (b *batcher) burst() bool {
+	return b.expected > 0 && time.Since(b.ended) < b.config.MaxDelay
 }
 
 // ready finds a shape whose requests need not wait any longer.
 func (b *batcher) ready() (shape string, ok bool) {
+	enough := b.config.MaxRows
+	if b.running == 0 && b.expected > 0 {
+		enough = min(enough, b.expected)
+	}
 	rows := make(map[string]int64, 1)
 	for _, w := range b.queue {
-		if rows[w.shape] += w.rows; w.due || rows[w.shape] >= b.config.MaxRows {
+		if rows[w.shape] += w.rows; w.due || rows[w.shape] >= enough {
 			return w.shape, true
 		}
 	}
@@ -186,15 +201,19 @@ func (b *batcher) take(shape string) []*waiter {
 }
 
 // run answers the requests of a batch.
-func (b *batcher) run(batch []*waiter) {
+func (b *batcher) run(ctx context.Context, batch []*waiter) {
 	for _, w := range batch {
 		if w.done != nil {
 			b.waited(time.Since(w.since))
 		}
 	}
-	b.predict(batch)
+	b.predict(ctx, batch)
 	b.mu.Lock()
 	b.running--
+	b.expected, b.ended = 0, time.Now()
+	if len(batch) > 1 {
+		b.expected = rowsOf(batch)
+	}
 	b.start(true)
 	b.mu.Unlock()
 	for _, w := range batch {
@@ -204,22 +223,27 @@ func (b *batcher) run(batch []*waiter) {
 	}
 }
 
-func (b *batcher) predict(batch []*waiter) {
-	if len(batch) > 1 && b.together(batch) {
+func (b *batcher) predict(ctx context.Context, batch []*waiter) {
+	if len(batch) > 1 && b.together(ctx, batch) {
 		return
 	}
 	for _, w := range batch {
 		b.observe(w.rows)
-		w.outputs, w.err = b.model.Predict(w.ctx, w.inputs)
+		w.outputs, w.err = b.model.Predict(ctx, w.inputs)
 	}
 }
 
-// together makes one prediction for all and reports whether it worked.
-func (b *batcher) together(batch []*waiter) bool {
+func rowsOf(batch []*waiter) int64 {
 	rows := int64(0)
 	for _, w := range batch {
 		rows += w.rows
 	}
+	return rows
+}
+
+// together makes one prediction for all and reports whether it worked.
+func (b *batcher) together(ctx context.Context, batch []*waiter) bool {
+	rows := rowsOf(batch)
 	joined := make(map[string]Tensor, len(b.ports))
 	parts := make([]Tensor, len(batch))
 	for _, port := range b.ports {
@@ -229,8 +253,7 @@ func (b *batcher) together(batch []*waiter) bool {
 		joined[port.Name] = oip.JoinRows(parts)
 	}
 	b.observe(rows)
-	// The end of one request must not end the prediction of the others.
-	outputs, err := b.model.Predict(context.Background(), joined)
+	outputs, err := b.model.Predict(ctx, joined)
 	if err != nil || checkRows(b.outputs, outputs, rows) != nil {
 		return false
 	}
@@ -267,56 +290,4 @@ func (b *batcher) shapeOf(inputs map[string]Tensor) string {
 		}
 	}
 	return string(key)
-}
-
-// limiter is a Predictor that runs no more predictions than there are cores for
-// them; the others wait, and drop out when their context ends.
-type limiter struct {
-	model   Predictor
-	slots   chan struct{}
-	observe func(rows int64)
-	waited  func(time.Duration)
-	ports   []models.ModelPort
-}
-
-// Predict implements Predictor.
-func (l *limiter) Predict(ctx context.Context, inputs map[string]Tensor) (map[string]Tensor, error) {
-	if err := checkInputs(l.ports, inputs); err != nil {
-		return nil, err
-	}
-	select {
-	case l.slots <- struct{}{}:
-		l.waited(0)
-	default:
-		since := time.Now()
-		select {
-		case l.slots <- struct{}{}:
-			l.waited(time.Since(since))
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	defer func() { <-l.slots }()
-	l.observe(batchOf(l.ports, inputs))
-	return l.model.Predict(ctx, inputs)
-}
-
-// newPredictor puts the waiting in front of the model.
-func newPredictor(config Config, model Predictor, m *metrics) (Predictor, error) {
-	parallel := config.Parallel
-	if parallel == 0 {
-		parallel = runtime.GOMAXPROCS(0)
-	}
-	if config.Batch.MaxRows == 0 {
-		return &limiter{model: model, slots: make(chan struct{}, parallel), observe: m.batch, waited: m.waited, ports: config.Inputs}, nil
-	}
-	if err := checkBatchable(config.Inputs, config.Outputs); err != nil {
-		return nil, err
-	}
-	if config.Batch.MaxDelay == 0 {
-		config.Batch.MaxDelay = time.Millisecond
-	}
-	return &batcher{
-		config: config.Batch, ports: config.Inputs, outputs: config.Outputs, model: model, parallel: parallel, observe: m.batch, waited: m.waited,
-	}, nil
 }

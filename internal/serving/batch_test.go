@@ -65,7 +65,7 @@ func newBatching(t *testing.T, rows int64, delay time.Duration, parallel int) *b
 
 // ask predicts rows of one column in the background and checks the answer;
 // wrong: the answer must be an error.
-func (b *batching) ask(t *testing.T, ctx context.Context, wrong string, columns int, values ...int64) {
+func (b *batching) ask(ctx context.Context, t *testing.T, wrong string, columns int, values ...int64) {
 	t.Helper()
 	shape := []int64{int64(len(values) / columns), int64(columns)}
 	b.answers.Go(func() {
@@ -121,7 +121,7 @@ const never = time.Hour // a delay that no test lives to see
 func TestBatchLoneRequestStartsAtOnce(t *testing.T) {
 	b := newBatching(t, 8, never, 1)
 	for range 3 {
-		b.ask(t, context.Background(), "", 1, 7)
+		b.ask(context.Background(), t, "", 1, 7)
 		b.expect(t, 1)
 		b.let(1)
 		b.answers.Wait()
@@ -130,22 +130,49 @@ func TestBatchLoneRequestStartsAtOnce(t *testing.T) {
 
 func TestBatchGathersWhileAPredictionRuns(t *testing.T) {
 	b := newBatching(t, 8, never, 1)
-	b.ask(t, context.Background(), "", 1, 1)
+	b.ask(context.Background(), t, "", 1, 1)
 	b.expect(t, 1)
-	b.ask(t, context.Background(), "", 1, 2, 3)
+	b.ask(context.Background(), t, "", 1, 2, 3)
 	b.waitQueued(t, 1)
-	b.ask(t, context.Background(), "", 1, 4)
+	b.ask(context.Background(), t, "", 1, 4)
 	b.waitQueued(t, 2)
 	b.let(2)
 	b.expect(t, 3)
 }
 
+func TestBatchExpectsTheCallersOfAJointPredictionAgain(t *testing.T) {
+	b := newBatching(t, 8, never, 1)
+	b.ask(context.Background(), t, "", 1, 1)
+	b.expect(t, 1)
+	for i := range 3 {
+		b.ask(context.Background(), t, "", 1, int64(i))
+		b.waitQueued(t, i+1)
+	}
+	b.let(2)
+	b.expect(t, 3)
+	b.answers.Wait()
+	for i := range 2 { // these wait for the third one
+		b.ask(context.Background(), t, "", 1, int64(i))
+		b.waitQueued(t, i+1)
+	}
+	b.ask(context.Background(), t, "", 1, 3)
+	b.let(1)
+	b.expect(t, 3)
+	b.answers.Wait()
+
+	// Later than the longest delay nobody is expected any more.
+	b.config.MaxDelay = time.Nanosecond
+	b.ask(context.Background(), t, "", 1, 4)
+	b.let(1)
+	b.expect(t, 1)
+}
+
 func TestBatchIsNeverLargerThanAllowed(t *testing.T) {
 	b := newBatching(t, 4, never, 1)
-	b.ask(t, context.Background(), "", 1, 1)
+	b.ask(context.Background(), t, "", 1, 1)
 	b.expect(t, 1)
 	for i, values := range [][]int64{{10, 11, 12}, {20, 21}, {30}, {40, 41, 42, 43, 44, 45}, {50}} {
-		b.ask(t, context.Background(), "", 1, values...)
+		b.ask(context.Background(), t, "", 1, values...)
 		b.waitQueued(t, i+1)
 	}
 	b.let(5)
@@ -156,13 +183,13 @@ func TestBatchIsNeverLargerThanAllowed(t *testing.T) {
 
 func TestBatchJoinsEqualShapesOnly(t *testing.T) {
 	b := newBatching(t, 8, never, 1)
-	b.ask(t, context.Background(), "", 1, 1)
+	b.ask(context.Background(), t, "", 1, 1)
 	b.expect(t, 1)
-	b.ask(t, context.Background(), "", 2, 1, 2)
+	b.ask(context.Background(), t, "", 2, 1, 2)
 	b.waitQueued(t, 1)
-	b.ask(t, context.Background(), "", 3, 1, 2, 3)
+	b.ask(context.Background(), t, "", 3, 1, 2, 3)
 	b.waitQueued(t, 2)
-	b.ask(t, context.Background(), "", 2, 5, 6, 7, 8)
+	b.ask(context.Background(), t, "", 2, 5, 6, 7, 8)
 	b.waitQueued(t, 3)
 	b.let(3)
 	b.expect(t, 3, 1)
@@ -170,19 +197,19 @@ func TestBatchJoinsEqualShapesOnly(t *testing.T) {
 
 func TestBatchStartsWhenFullOrDue(t *testing.T) {
 	b := newBatching(t, 2, never, 2)
-	b.ask(t, context.Background(), "", 1, 1)
+	b.ask(context.Background(), t, "", 1, 1)
 	b.expect(t, 1)
-	b.ask(t, context.Background(), "", 1, 2)
+	b.ask(context.Background(), t, "", 1, 2)
 	b.waitQueued(t, 1)
-	b.ask(t, context.Background(), "", 1, 3)
+	b.ask(context.Background(), t, "", 1, 3)
 	b.expect(t, 2) // full, while the first one still runs
 	b.let(2)
 	b.answers.Wait()
 
 	b = newBatching(t, 8, time.Millisecond, 2)
-	b.ask(t, context.Background(), "", 1, 1)
+	b.ask(context.Background(), t, "", 1, 1)
 	b.expect(t, 1)
-	b.ask(t, context.Background(), "", 1, 2)
+	b.ask(context.Background(), t, "", 1, 2)
 	b.expect(t, 1) // due, while the first one still runs
 	b.let(2)
 }
@@ -190,7 +217,7 @@ func TestBatchStartsWhenFullOrDue(t *testing.T) {
 func TestBatchRunsNoMoreThanAllowedAtOnce(t *testing.T) {
 	b := newBatching(t, 1, time.Microsecond, 2)
 	for i := range int64(5) {
-		b.ask(t, context.Background(), "", 1, i)
+		b.ask(context.Background(), t, "", 1, i)
 	}
 	b.expect(t, 1, 1)
 	b.waitQueued(t, 3)
@@ -203,13 +230,13 @@ func TestBatchRunsNoMoreThanAllowedAtOnce(t *testing.T) {
 
 func TestBatchBadRequestFailsAlone(t *testing.T) {
 	b := newBatching(t, 8, never, 1)
-	b.ask(t, context.Background(), "", 1, 1)
+	b.ask(context.Background(), t, "", 1, 1)
 	b.expect(t, 1)
-	b.ask(t, context.Background(), "", 1, 2)
+	b.ask(context.Background(), t, "", 1, 2)
 	b.waitQueued(t, 1)
-	b.ask(t, context.Background(), "breaks the runtime", 1, -1)
+	b.ask(context.Background(), t, "breaks the runtime", 1, -1)
 	b.waitQueued(t, 2)
-	b.ask(t, context.Background(), "", 1, 3)
+	b.ask(context.Background(), t, "", 1, 3)
 	b.waitQueued(t, 3)
 	// A wrong input does not even wait.
 	_, err := b.Predict(context.Background(), map[string]Tensor{"x": {Datatype: "FP32", Shape: []int64{1, 1}, Data: []float32{1}}})
@@ -222,12 +249,12 @@ func TestBatchBadRequestFailsAlone(t *testing.T) {
 
 func TestBatchCancelledRequestDropsOut(t *testing.T) {
 	b := newBatching(t, 8, never, 1)
-	b.ask(t, context.Background(), "", 1, 1)
+	b.ask(context.Background(), t, "", 1, 1)
 	b.expect(t, 1)
 	ctx, cancel := context.WithCancel(context.Background())
-	b.ask(t, ctx, "canceled", 1, 2)
+	b.ask(ctx, t, "canceled", 1, 2)
 	b.waitQueued(t, 1)
-	b.ask(t, context.Background(), "", 1, 3)
+	b.ask(context.Background(), t, "", 1, 3)
 	b.waitQueued(t, 2)
 	cancel()
 	b.waitQueued(t, 1)
@@ -262,7 +289,7 @@ func TestBatchUnderLoad(t *testing.T) {
 					values[0], wrong = -1, "breaks"
 				}
 				done := &batching{batcher: b.batcher, model: b.model}
-				done.ask(t, context.Background(), wrong, int(1+caller%2), values...)
+				done.ask(context.Background(), t, wrong, int(1+caller%2), values...)
 				done.answers.Wait()
 			}
 		})

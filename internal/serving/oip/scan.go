@@ -70,29 +70,8 @@ func ScanBinaryRequest(body []byte, headerLength string) (RawRequest, error) {
 	if err != nil {
 		return r, err
 	}
-	c := &cursor{text: text}
-	seen := false
-	err = c.members(func(name []byte) (err error) {
-		switch string(name) {
-		case "id":
-			r.ID, err = c.optionalString("id")
-		case "inputs":
-			seen = true
-			r.Inputs, err = c.tensors("input")
-		case "outputs":
-			err = c.wanted(&r)
-		case "parameters":
-			err = c.parameters(func(name, value []byte) error {
-				if string(name) == "binary_data_output" {
-					r.binaryForm = string(value) == "true"
-				}
-				return nil
-			})
-		default:
-			_, err = c.skip(0)
-		}
-		return err
-	})
+	c := cursor{text: text}
+	seen, err := c.request(&r)
 	if err == nil {
 		err = c.end()
 	}
@@ -103,6 +82,37 @@ func ScanBinaryRequest(body []byte, headerLength string) (RawRequest, error) {
 		err = attach("input", r.Inputs, rest)
 	}
 	return r, err
+}
+
+// request consumes a request's object; seen says that it has inputs.
+func (c *cursor) request(r *RawRequest) (seen bool, err error) {
+	for more, err := c.open('{'); ; more, err = c.next('}') {
+		if err != nil || !more {
+			return seen, err
+		}
+		name, err := c.key()
+		if err != nil {
+			return seen, err
+		}
+		switch string(name) {
+		case "id":
+			r.ID, err = c.optionalString("id")
+		case "inputs":
+			seen = true
+			r.Inputs, err = c.tensors("input")
+		case "outputs":
+			err = c.wanted(r)
+		case "parameters":
+			var p parameters
+			p, err = c.parameters()
+			r.binaryForm = p.binaryOutput
+		default:
+			_, err = c.skip(0)
+		}
+		if err != nil {
+			return seen, err
+		}
+	}
 }
 
 // ScanResponse finds the tensors of a reply in JSON.
@@ -116,8 +126,25 @@ func ScanBinaryResponse(body []byte, headerLength string) (RawResponse, error) {
 	if err != nil {
 		return r, err
 	}
-	c := &cursor{text: text}
-	err = c.members(func(name []byte) (err error) {
+	c := cursor{text: text}
+	if err = c.response(&r); err == nil {
+		err = c.end()
+	}
+	if err == nil {
+		err = attach("output", r.Outputs, rest)
+	}
+	return r, err
+}
+
+func (c *cursor) response(r *RawResponse) error {
+	for more, err := c.open('{'); ; more, err = c.next('}') {
+		if err != nil || !more {
+			return err
+		}
+		name, err := c.key()
+		if err != nil {
+			return err
+		}
 		switch string(name) {
 		case "id":
 			r.ID, err = c.optionalString("id")
@@ -126,15 +153,10 @@ func ScanBinaryResponse(body []byte, headerLength string) (RawResponse, error) {
 		default:
 			_, err = c.skip(0)
 		}
-		return err
-	})
-	if err == nil {
-		err = c.end()
+		if err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = attach("output", r.Outputs, rest)
-	}
-	return r, err
 }
 
 // HeaderLength is the HTTP header with the length of the JSON before binary
@@ -198,32 +220,62 @@ func (c *cursor) null() bool {
 	return true
 }
 
-// parameters calls visit with the name and the text of each parameter of the
-// object at the cursor, which may be null.
-func (c *cursor) parameters(visit func(name, value []byte) error) error {
+// parameters are those that say where values are, or are to be.
+type parameters struct {
+	binaryOutput bool // of a request
+	form         form // of an output
+	binarySize   int  // of a tensor; -1: none
+}
+
+// parameters consumes an object of parameters, which may be null.
+func (c *cursor) parameters() (p parameters, err error) {
+	p.binarySize = -1
 	if c.null() {
-		return nil
+		return p, nil
 	}
-	return c.members(func(name []byte) error {
+	for more, err := c.open('{'); ; more, err = c.next('}') {
+		if err != nil || !more {
+			return p, err
+		}
+		name, err := c.key()
+		if err != nil {
+			return p, err
+		}
 		value, err := c.skip(0)
 		if err != nil {
-			return err
+			return p, err
 		}
-		return visit(name, value)
-	})
+		switch string(name) {
+		case "binary_data_output":
+			p.binaryOutput = string(value) == "true"
+		case "binary_data":
+			if p.form = formJSON; string(value) == "true" {
+				p.form = formBinary
+			}
+		case "binary_data_size":
+			n, err := strconv.ParseInt(string(value), 10, 32)
+			if err != nil || n < 0 {
+				return p, fmt.Errorf("binary_data_size: %s is not a number of bytes", shorten(value))
+			}
+			p.binarySize = int(n)
+		case "shared_memory_region":
+			return p, fmt.Errorf("shared memory is not supported; send the data in the request")
+		}
+	}
 }
 
 func (c *cursor) tensors(kind string) ([]RawTensor, error) {
 	list := make([]RawTensor, 0, 8)
-	err := c.elements(func() error {
+	for more, err := c.open('['); ; more, err = c.next(']') {
+		if err != nil || !more {
+			return list, err
+		}
 		t, err := c.tensor()
 		if err != nil {
-			return fmt.Errorf("%s %s: %w", kind, nameOrIndex(t.Name, len(list)), err)
+			return nil, fmt.Errorf("%s %s: %w", kind, nameOrIndex(t.Name, len(list)), err)
 		}
 		list = append(list, t)
-		return nil
-	})
-	return list, err
+	}
 }
 
 func nameOrIndex(name string, index int) string {
@@ -235,26 +287,7 @@ func nameOrIndex(name string, index int) string {
 
 func (c *cursor) tensor() (RawTensor, error) {
 	t := RawTensor{binarySize: -1}
-	err := c.members(func(member []byte) (err error) {
-		switch string(member) {
-		case "name":
-			t.Name, err = c.stringOf("name")
-		case "datatype":
-			var b []byte
-			if b, err = c.stringBytes(); err == nil {
-				t.Datatype = intern(b)
-			}
-		case "shape":
-			t.Shape, err = c.shape()
-		case "data":
-			t.Data, err = c.list()
-		case "parameters":
-			err = c.parameters(t.parameter)
-		default:
-			_, err = c.skip(0)
-		}
-		return err
-	})
+	err := c.tensorMembers(&t)
 	switch {
 	case err != nil:
 		return t, err
@@ -272,19 +305,38 @@ func (c *cursor) tensor() (RawTensor, error) {
 	return t, nil
 }
 
-// parameter takes note of those that say where the values are.
-func (t *RawTensor) parameter(name, value []byte) error {
-	switch string(name) {
-	case "binary_data_size":
-		n, err := strconv.ParseInt(string(value), 10, 32)
-		if err != nil || n < 0 {
-			return fmt.Errorf("binary_data_size: %s is not a number of bytes", shorten(value))
+func (c *cursor) tensorMembers(t *RawTensor) error {
+	for more, err := c.open('{'); ; more, err = c.next('}') {
+		if err != nil || !more {
+			return err
 		}
-		t.binarySize = int(n)
-	case "shared_memory_region":
-		return fmt.Errorf("shared memory is not supported; send the data in the request")
+		member, err := c.key()
+		if err != nil {
+			return err
+		}
+		switch string(member) {
+		case "name":
+			t.Name, err = c.stringOf("name")
+		case "datatype":
+			var b []byte
+			if b, err = c.stringBytes(); err == nil {
+				t.Datatype = intern(b)
+			}
+		case "shape":
+			t.Shape, err = c.shape()
+		case "data":
+			t.Data, err = c.list()
+		case "parameters":
+			var p parameters
+			p, err = c.parameters()
+			t.binarySize = p.binarySize
+		default:
+			_, err = c.skip(0)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return nil
 }
 
 // list consumes a value that must be a list and returns its text.
@@ -296,20 +348,24 @@ func (c *cursor) list() ([]byte, error) {
 }
 
 func (c *cursor) shape() ([]int64, error) {
-	shape := make([]int64, 0, 2)
-	err := c.elements(func() error {
+	if c.sizes == nil {
+		c.sizes = make([]int64, 0, 16)
+	}
+	start := len(c.sizes)
+	for more, err := c.open('['); ; more, err = c.next(']') {
+		if err != nil || !more {
+			return c.sizes[start:len(c.sizes):len(c.sizes)], err
+		}
 		token, err := c.scalar()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		n, err := strconv.ParseInt(string(token), 10, 64)
 		if err != nil || n < 0 {
-			return fmt.Errorf("shape: %q is not a size", token)
+			return nil, fmt.Errorf("shape: %q is not a size", token)
 		}
-		shape = append(shape, n)
-		return nil
-	})
-	return shape, err
+		c.sizes = append(c.sizes, n)
+	}
 }
 
 // wanted consumes the list of outputs that a request asks for.
@@ -317,34 +373,44 @@ func (c *cursor) wanted(r *RawRequest) error {
 	if c.null() {
 		return nil
 	}
-	return c.elements(func() error {
-		name, said := "", formUnsaid
-		err := c.members(func(member []byte) (err error) {
-			switch string(member) {
-			case "name":
-				name, err = c.stringOf("name")
-			case "parameters":
-				err = c.parameters(func(name, value []byte) error {
-					switch {
-					case string(name) != "binary_data":
-					case string(value) == "true":
-						said = formBinary
-					default:
-						said = formJSON
-					}
-					return nil
-				})
-			default:
-				_, err = c.skip(0)
-			}
+	for more, err := c.open('['); ; more, err = c.next(']') {
+		if err != nil || !more {
 			return err
-		})
+		}
+		name, said, err := c.wantedOutput()
 		if err == nil && name == "" {
-			err = fmt.Errorf(`output number %d: "name" is missing`, len(r.Outputs)+1)
+			err = fmt.Errorf(`"name" is missing`)
+		}
+		if err != nil {
+			return fmt.Errorf("output number %d: %w", len(r.Outputs)+1, err)
 		}
 		r.Outputs, r.forms = append(r.Outputs, name), append(r.forms, said)
-		return err
-	})
+	}
+}
+
+func (c *cursor) wantedOutput() (name string, said form, err error) {
+	for more, err := c.open('{'); ; more, err = c.next('}') {
+		if err != nil || !more {
+			return name, said, err
+		}
+		member, err := c.key()
+		if err != nil {
+			return name, said, err
+		}
+		switch string(member) {
+		case "name":
+			name, err = c.stringOf("name")
+		case "parameters":
+			var p parameters
+			p, err = c.parameters()
+			said = p.form
+		default:
+			_, err = c.skip(0)
+		}
+		if err != nil {
+			return name, said, err
+		}
+	}
 }
 
 // AppendFlat appends the tensor's values to dst as one flat JSON list without
@@ -359,32 +425,38 @@ func (t RawTensor) AppendFlat(dst []byte) ([]byte, error) {
 		}
 		return appendLossy(dst, tensor.Data)
 	}
-	c := &cursor{text: t.Data}
+	c := cursor{text: t.Data}
 	dst = append(dst, '[')
-	first := true
-	err := c.flatten(0, func() error {
-		if !first {
-			dst = append(dst, ',')
-		}
-		first = false
-		value, err := c.skip(maxDepth)
-		dst = append(dst, value...)
-		return err
-	})
+	empty := len(dst)
+	dst, err := c.flatten(dst, empty, 0)
 	return append(dst, ']'), err
 }
 
-// flatten calls visit at each innermost value of nested lists.
-func (c *cursor) flatten(depth int, visit func() error) error {
+// flatten appends the innermost values of nested lists; empty is the length of
+// dst before the first one.
+func (c *cursor) flatten(dst []byte, empty, depth int) ([]byte, error) {
 	if depth > maxDepth {
-		return fmt.Errorf("more than %d levels of lists", maxDepth)
+		return nil, errDepth
 	}
-	return c.elements(func() error {
-		if c.peek() == '[' {
-			return c.flatten(depth+1, visit)
+	for more, err := c.open('['); ; more, err = c.next(']') {
+		if err != nil || !more {
+			return dst, err
 		}
-		return visit()
-	})
+		if c.peek() == '[' {
+			if dst, err = c.flatten(dst, empty, depth+1); err != nil {
+				return dst, err
+			}
+			continue
+		}
+		if len(dst) > empty {
+			dst = append(dst, ',')
+		}
+		value, err := c.skip(maxDepth)
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, value...)
+	}
 }
 
 // AppendTensors appends tensors to dst as a JSON object of name → flat list,

@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/mainspring-ml/mainspring/internal/serving/oip"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// logShare is the probability with which a request is logged.
+func logShare(spec models.LogSpec) float64 {
+	if spec.Sample <= 0 || spec.Sample >= 100 {
+		return 1 // a route that was written by hand need not say it
+	}
+	return spec.Sample / 100
+}
+
+// wants decides by the request's ID alone, so that a shadow's row is kept where
+// the champion's is, and on every gateway. It has nothing to do with the draw of
+// the arm: the sample is as fair as the log. What is left out is counted.
+func (l *inferenceLog) wants(id string, spec models.LogSpec) bool {
+	share := logShare(spec)
+	if share == 1 {
+		return true
+	}
+	var text [96]byte
+	b := append(append(text[:0], "log/"...), id...)
+	if float64(xxhash.Sum64(b)>>11)/(1<<53) < share {
+		return true
+	}
+	l.unsampled.Add(1)
+	return false
+}
+
+// tensorsJSON writes tensors as the log has them, with null in place of the
+// values of sensitive ones. The values of an answered request were read by the
+// model server; those of a refused one may be anything, and are left out unless
+// they are JSON.
+func tensorsJSON(tensors []oip.RawTensor, status int, sensitive []string) string {
+	kept, masked := maskTensors(tensors, sensitive)
+	text, err := oip.AppendTensors(nil, kept)
+	if err != nil || (status != http.StatusOK && !json.Valid(text)) {
+		return "{}"
+	}
+	for _, name := range masked {
+		text = text[:len(text)-1] // the closing brace
+		if len(text) > 1 {
+			text = append(text, ',')
+		}
+		quoted, err := json.Marshal(name)
+		if err != nil {
+			return "{}"
+		}
+		text = append(append(text, quoted...), ":null}"...)
+	}
+	return string(text)
+}
+
+// maskTensors takes the sensitive tensors out and returns their names.
+func maskTensors(tensors []oip.RawTensor, sensitive []string) (kept []oip.RawTensor, masked []string) {
+	if !slices.ContainsFunc(tensors, func(t oip.RawTensor) bool { return slices.Contains(sensitive, t.Name) }) {
+		return tensors, nil
+	}
+	for _, t := range tensors {
+		switch {
+		case !slices.Contains(sensitive, t.Name):
+			kept = append(kept, t)
+		case !slices.Contains(masked, t.Name):
+			masked = append(masked, t.Name)
+		}
+	}
+	return kept, masked
+}
