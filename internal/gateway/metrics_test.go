@@ -87,6 +87,35 @@ mainspring_gateway_replicas{endpoint="flights",state="up",version="v2"} 0
 	}
 }
 
+func TestMetricsShowTheSpool(t *testing.T) {
+	s := newStage(t, Config{SpoolDir: t.TempDir()})
+	t.Cleanup(func() { _ = s.gateway.spool.Close() })
+	s.replicas("v1", modelServer(t, "v1"))
+	s.route(1, 0)
+	s.infer("r1", day(1, 1))
+	s.infer("r2", day(1, 2))
+	s.gateway.collectAll()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(newCollector(s.gateway))
+	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+	want := `
+# HELP mainspring_gateway_spool_records Records in the spool on disk: rows of the inference log, and its marks.
+# TYPE mainspring_gateway_spool_records gauge
+mainspring_gateway_spool_records{endpoint="flights"} 3
+# HELP mainspring_gateway_spool_failing 1 while the spool can't be written and rows wait in memory.
+# TYPE mainspring_gateway_spool_failing gauge
+mainspring_gateway_spool_failing 0
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "mainspring_gateway_spool_records", "mainspring_gateway_spool_failing"); err != nil {
+		t.Error(err)
+	}
+	if status := s.gateway.Status().Spool; status.Bytes == 0 || status.Endpoints[0].Records != 3 {
+		t.Errorf("status %+v", status)
+	}
+}
+
 func TestHistogramFoldsFineBucketsWithoutMovingAnswersDown(t *testing.T) {
 	bounds := models.LatencyBounds()
 	latency := make([]int64, len(bounds)+1)
