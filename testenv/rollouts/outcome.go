@@ -185,7 +185,7 @@ func (b *Bench) count(ctx context.Context, endpoint string, run *traffic.Run, o 
 // AwaitLog reads the inference log once every answered request is in it, or
 // when it has stopped growing without.
 func (b *Bench) AwaitLog(ctx context.Context, endpoint string, report traffic.Report) (logged Logged, err error) {
-	const still = 5 * time.Second
+	const still = 10 * time.Second
 	answered := 0
 	for _, r := range report.Requests {
 		if r.Answered() {
