@@ -18,6 +18,7 @@ func version(v string) models.ModelVersion {
 
 func rolloutInput(champion string) models.RolloutInput {
 	v := version("2")
+	v.Spec.Deploy.Canary.Evidence = models.EvidenceRequests
 	return models.RolloutInput{Model: "flight-delay", Deploy: *v.Spec.Deploy, Candidate: v, Champion: champion, Generation: 4}
 }
 

@@ -36,7 +36,8 @@ func (g *Gateway) copyToShadow(ctx context.Context, in *inference, request call,
 		return
 	}
 	size := int64(len(request.body))
-	if shadow.pool.copies.Add(1) > maxCopies || g.copyBytes.Add(size) > maxCopyBytes || g.stopping.Load() {
+	onTheirWay, bytes := shadow.pool.copies.Add(1), g.copyBytes.Add(size)
+	if onTheirWay > maxCopies || bytes > maxCopyBytes || g.stopping.Load() {
 		g.endCopy(shadow, size)
 		shadow.counters.skipped.Add(1)
 		return
