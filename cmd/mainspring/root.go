@@ -55,6 +55,7 @@ func newRootCommand() *cobra.Command {
 		newWorkerCommand(),
 		newAgentCommand(),
 		newGatewayCommand(),
+		newLabelsCommand(),
 		newServeCommand(),
 		newPredictCommand(),
 		newShimCommand(),

@@ -20,8 +20,16 @@ type Status struct {
 	Polled    time.Time        `json:"polled,omitzero"` // last successful look at the routes
 	PollError string           `json:"poll_error,omitempty"`
 	Labels    int64            `json:"labels"` // accepted since the start
+	Spool     *SpoolStatus     `json:"spool,omitempty"`
 	Endpoints []EndpointStatus `json:"endpoints"`
 	Tenants   *TenantsStatus   `json:"tenants,omitempty"` // absent: everybody may call
+}
+
+// SpoolStatus is what Config.SpoolDir holds.
+type SpoolStatus struct {
+	Bytes     int64 `json:"bytes"`
+	Failing   bool  `json:"failing"`   // it takes no rows; they wait in memory
+	Unspooled int64 `json:"unspooled"` // rows that it could not take, since the start
 }
 
 // EndpointStatus is one endpoint in a Status, sorted by name.
@@ -36,7 +44,9 @@ type EndpointStatus struct {
 	Errors     int64       `json:"errors"`
 	Waiting    int         `json:"waiting"` // rows that are not durable yet
 	Dropped    int64       `json:"dropped"` // rows that did not fit
-	Watermark  time.Time   `json:"watermark,omitzero"`
+	// Unsampled are requests that the sampling of the log left out.
+	Unsampled int64     `json:"unsampled"`
+	Watermark time.Time `json:"watermark,omitzero"`
 }
 
 // ArmStatus is one arm. Requests and errors are this generation's; the totals
@@ -93,6 +103,9 @@ func (g *Gateway) Status() Status {
 		Gateway: g.config.Name, Boot: g.config.Boot, Started: g.started.UTC(),
 		Labels: g.labelled.Load(), Endpoints: []EndpointStatus{}, Tenants: g.door.status(),
 	}
+	if g.spool != nil {
+		status.Spool = &SpoolStatus{Bytes: g.spool.Bytes(), Failing: g.spoolFailing.Load(), Unspooled: g.unspooled.Load()}
+	}
 	if poll := g.lastPoll.Load(); poll != nil {
 		status.Polled = poll.succeeded.UTC()
 		if poll.err != nil {
@@ -108,6 +121,7 @@ func (g *Gateway) Status() Status {
 func (g *Gateway) endpointStatus(e *endpoint) EndpointStatus {
 	status := EndpointStatus{Endpoint: e.name, Arms: []ArmStatus{}, Watermark: e.promised()}
 	status.Waiting, status.Dropped = e.log.load()
+	status.Unsampled = e.log.unsampled.Load()
 	totals := map[string]models.ArmStats{}
 	for _, s := range e.stats() {
 		status.Requests += s.Requests

@@ -17,9 +17,12 @@
 //   - Event time is when a request happened in the world that it describes:
 //     now, or what the header Mainspring-Event-Time says.
 //
-//   - The inference log has a row per answered request, in Parquet files by
-//     event-time day. The watermark promises that the log is complete up to a
-//     moment of event time.
+//   - The inference log has a row per answered request, or per one of a sample,
+//     in Parquet files by event-time hour. The watermark promises that the log is
+//     complete up to a moment of event time.
+//
+//   - The spool keeps rows on the local disk until the log has them, see package
+//     spool. A logbook is what one endpoint's log has on its way to the store.
 //
 //   - A tenant is a caller with keys of its own. The door lets tenants in, within
 //     their limits; without a file of tenants it is open.
@@ -37,8 +40,16 @@
 // # Order of effects
 //
 // A flush makes the log's rows durable, then the counters, and the watermark
-// that promises the rows last. Labels are durable before their request is
-// answered.
+// that promises the rows last. Between flushes the counters are written at
+// their own pace. Labels are durable before their request is answered.
+//
+// With a spool, rows go from memory to the disk twice a second: that is what a
+// gateway loses that is killed. What it left there the next process of the same
+// name uploads first, before it promises anything new; until then it keeps the
+// old promise, so that no reader passes those rows. A segment of the spool
+// gives the same objects whenever it is uploaded. Disks and stores that are out
+// or full make rows wait in memory, and are counted when there is no room;
+// requests never wait.
 //
 // # Watermark
 //

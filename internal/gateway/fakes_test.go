@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -180,7 +181,7 @@ type stage struct {
 
 func newStage(t testing.TB, config Config) *stage {
 	t.Helper()
-	config.Name, config.Boot = "gw", "b1"
+	config.Name, config.Boot = "gw", cmp.Or(config.Boot, "b1")
 	if config.Log == nil {
 		config.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}

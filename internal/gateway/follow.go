@@ -20,12 +20,15 @@ type follower struct {
 	gateway *Gateway
 	etags   map[string]string // of the objects taken over
 	failing bool
+	saved   []byte // the routes as they were saved last
+	unsaved bool   // saving them failed
 }
 
 // run polls until ctx ends.
 func (f *follower) run(ctx context.Context) {
 	ticker := time.NewTicker(f.gateway.config.Poll)
 	defer ticker.Stop()
+	f.loadRoutes()
 	for {
 		f.look(ctx)
 		select {
@@ -51,6 +54,9 @@ func (f *follower) look(ctx context.Context) {
 	}
 	f.failing = err != nil
 	f.gateway.polled(err)
+	if err == nil {
+		f.saveRoutes()
+	}
 }
 
 // poll reads what has changed. An object that can't be read or makes no sense

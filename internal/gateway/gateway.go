@@ -54,6 +54,7 @@ type Gateway struct {
 type pollResult struct {
 	succeeded time.Time // of the last success
 	err       error     // nil: the last poll succeeded
+	fromDisk  bool      // none has succeeded, and the routes are saved ones
 }
 
 // New makes a gateway that knows no routes yet.
@@ -180,7 +181,10 @@ func (g *Gateway) polled(err error) {
 		if last == nil {
 			return
 		}
-		result.succeeded = last.succeeded
+		result.succeeded, result.fromDisk = last.succeeded, last.fromDisk
+		if last.fromDisk {
+			result.err = fmt.Errorf("routes from disk, as they were at %s: %w", last.succeeded.Format(time.RFC3339), err)
+		}
 	}
 	g.lastPoll.Store(result)
 }

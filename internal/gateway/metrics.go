@@ -36,8 +36,13 @@ type collector struct {
 	skipped   *prometheus.Desc
 	named     *prometheus.Desc
 
-	waiting *prometheus.Desc
-	dropped *prometheus.Desc
+	waiting      *prometheus.Desc
+	dropped      *prometheus.Desc
+	watermark    *prometheus.Desc
+	spoolRecords *prometheus.Desc
+	spoolBytes   *prometheus.Desc
+	spoolFailing *prometheus.Desc
+	unspooled    *prometheus.Desc
 
 	unknown        *prometheus.Desc
 	tenantsStale   *prometheus.Desc
@@ -70,6 +75,11 @@ func newCollector(g *Gateway) *collector {
 		named:        describe("named_requests_total", "Requests for one version by name; they are no evidence and in no other count.", "endpoint", "version"),
 		waiting:      describe("log_waiting_rows", "Rows of the inference log that are not in the store yet.", "endpoint"),
 		dropped:      describe("log_dropped_rows_total", "Rows of the inference log that did not fit.", "endpoint"),
+		watermark:    describe("log_watermark_timestamp_seconds", "Event time up to which the inference log in the store is complete.", "endpoint"),
+		spoolRecords: describe("spool_records", "Records in the spool on disk: rows of the inference log, and its marks.", "endpoint"),
+		spoolBytes:   describe("spool_bytes", "Bytes in the spool on disk."),
+		spoolFailing: describe("spool_failing", "1 while the spool can't be written and rows wait in memory."),
+		unspooled:    describe("unspooled_rows_total", "Rows that the spool could not take and that waited in memory instead."),
 		unknown:      describe("unauthenticated_requests_total", "Requests without a known key."),
 		tenantsStale: describe("tenants_stale", "1 while the tenants file can't be used and the last good one holds."),
 		tenantRequests: describe("tenant_requests_total", "Requests of a tenant by what became of them: admitted, too_fast, too_many or forbidden.",
@@ -83,6 +93,7 @@ func (c *collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.polled, c.labels, c.generation, c.weight, c.shadow, c.breaker, c.pending, c.copies, c.replicas,
 		c.requests, c.errors, c.latency, c.failovers, c.diverted, c.skipped, c.named, c.waiting, c.dropped,
+		c.watermark, c.spoolRecords, c.spoolBytes, c.spoolFailing, c.unspooled,
 		c.unknown, c.tenantsStale, c.tenantRequests, c.tenantInFlight,
 	} {
 		descs <- d
@@ -103,10 +114,14 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	}
 	s.count(c.labels, c.gateway.labelled.Load())
 	s.tenants()
+	s.spool(c.gateway.spoolStatus())
 	for _, e := range c.gateway.endpoints() {
 		waiting, dropped := e.log.load()
 		s.gauge(c.waiting, float64(waiting), e.name)
 		s.count(c.dropped, dropped, e.name)
+		if at := e.promised(); !at.IsZero() {
+			s.gauge(c.watermark, float64(at.UnixMilli())/1e3, e.name)
+		}
 		s.route(e, time.Now())
 		s.versions(e)
 	}
@@ -137,6 +152,22 @@ func (s scrape) tenants() {
 		s.count(s.tenantRequests, t.TooFast, t.Tenant, "too_fast")
 		s.count(s.tenantRequests, t.TooMany, t.Tenant, "too_many")
 		s.count(s.tenantRequests, t.Forbidden, t.Tenant, "forbidden")
+	}
+}
+
+func (s scrape) spool(status *SpoolStatus) {
+	if status == nil {
+		return
+	}
+	failing := 0.0
+	if status.Failing {
+		failing = 1
+	}
+	s.gauge(s.spoolFailing, failing)
+	s.gauge(s.spoolBytes, float64(status.Bytes))
+	s.count(s.unspooled, status.Unspooled)
+	for _, t := range status.Endpoints {
+		s.gauge(s.spoolRecords, float64(t.Records), t.Endpoint)
 	}
 }
 

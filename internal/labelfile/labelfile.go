@@ -1,0 +1,167 @@
+// Package labelfile takes labels out of files that know them, such as a table
+// of a data warehouse, and puts them where the gateways put theirs.
+//
+// # Vocabulary
+//
+//   - A label is how a request turned out; its ID is the request's.
+//   - A label's time is when it became known, in event time.
+//   - A file is Parquet, CSV or newline-delimited JSON, told by its extension.
+//
+// A file's labels go into one object per day, whose name comes from what it
+// says. The same file gives the same objects, and an object that is there
+// already stays as it is, with the moment at which it was stored first: to
+// store a file twice changes nothing, not even a correction that came between.
+package labelfile
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// maxFile bounds one file, which is read as a whole.
+const maxFile = 1 << 30
+
+// Columns name where a file has what. Without Time a label becomes known now.
+type Columns struct{ ID, Label, Time string }
+
+// Input is what labels of a file mean.
+type Input struct {
+	Endpoint string
+	Columns  Columns
+	Task     models.Task // none is binary
+	Now      time.Time
+}
+
+// Stored says what became of labels.
+type Stored struct {
+	Labels  int            // in the files
+	Without int            // rows whose label is not known yet, which are left out
+	Already int            // labels that an earlier call stored
+	Days    map[string]int // labels by the day on which they became known
+}
+
+// StoreAll reads what a URI covers, one file after the other. A file with a wrong
+// row is refused as a whole; those before it stay stored.
+func StoreAll(ctx context.Context, store artifact.Store, uri string, in Input) (Stored, error) {
+	total := Stored{Days: map[string]int{}}
+	sources, err := artifact.ListURI(ctx, store, uri)
+	if err != nil {
+		return total, err
+	}
+	for _, source := range sources {
+		rows, without, err := read(ctx, store, source, in)
+		if err != nil {
+			return total, err
+		}
+		total.Without += without
+		if err := put(ctx, store, rows, in, &total); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// read reads one file. The rows come with a time of arrival that rises, so that
+// the last of several labels of one request counts.
+func read(ctx context.Context, store artifact.Store, source artifact.Source, in Input) (rows []models.LabelRow, without int, err error) {
+	parse := map[string]func(context.Context, []byte, *table) error{
+		".parquet": readParquet, ".csv": readCSV, ".ndjson": readLines, ".jsonl": readLines,
+	}[strings.ToLower(path.Ext(source.URI))]
+	if parse == nil {
+		return nil, 0, wrong(source.URI, errors.New("its extension says nothing about its format"), "name it .parquet, .csv, .ndjson or .jsonl")
+	}
+	if source.Size > maxFile {
+		return nil, 0, wrong(source.URI, fmt.Errorf("it has %d bytes, the limit is %d", source.Size, maxFile), "split it into several files")
+	}
+	stream, _, err := artifact.OpenURI(ctx, store, source.URI)
+	if err != nil {
+		return nil, 0, err
+	}
+	data, err := io.ReadAll(io.LimitReader(stream, maxFile+1))
+	if err := errors.Join(err, stream.Close()); err != nil {
+		return nil, 0, fmt.Errorf("read %s: %w", source.URI, err)
+	}
+	t := &table{in: in}
+	if err := parse(ctx, data, t); err != nil {
+		return nil, 0, wrong(source.URI, err, "correct the file, or the names of the columns")
+	}
+	return t.rows, t.without, nil
+}
+
+func wrong(uri string, cause error, hint string) error {
+	return &models.Error{Kind: models.KindInvalidSpec, Subject: uri, Message: "the labels can't be read", Cause: cause, Hint: hint}
+}
+
+// put stores rows, one object per day.
+func put(ctx context.Context, store artifact.Store, rows []models.LabelRow, in Input, total *Stored) error {
+	slices.SortStableFunc(rows, func(a, b models.LabelRow) int { return cmp.Compare(a.LabelTime, b.LabelTime) })
+	for len(rows) > 0 {
+		day := time.UnixMicro(rows[0].LabelTime)
+		n := 1
+		for n < len(rows) && models.DayKey(time.UnixMicro(rows[n].LabelTime)) == models.DayKey(day) {
+			n++
+		}
+		data, err := encode(rows[:n])
+		if err != nil {
+			return fmt.Errorf("encode labels: %w", err)
+		}
+		key := models.LabelPrefix(in.Endpoint, day) + "file-" + digest(rows[:n], in.Columns.Time != "") + ".parquet"
+		_, err = artifact.PutBytes(ctx, store, key, data, artifact.PutOptions{IfAbsent: true})
+		switch {
+		case errors.Is(err, artifact.ErrPreconditionFailed):
+			total.Already += n
+		case err != nil:
+			return fmt.Errorf("store labels: %w", err)
+		}
+		total.Labels += n
+		total.Days[models.DayKey(day)] += n
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// digest names what labels say: the arrival is not part of it, and neither is a
+// time that the file does not have.
+func digest(rows []models.LabelRow, timed bool) string {
+	sum := sha256.New()
+	var b []byte
+	for _, row := range rows {
+		b = binary.AppendUvarint(b[:0], uint64(len(row.ID)))
+		b = append(b, row.ID...)
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(row.Label))
+		if timed {
+			b = binary.LittleEndian.AppendUint64(b, uint64(row.LabelTime))
+		}
+		sum.Write(b)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
+}
+
+func encode(rows []models.LabelRow) ([]byte, error) {
+	var buffer bytes.Buffer
+	writer := parquet.NewGenericWriter[models.LabelRow](&buffer, parquet.Compression(&parquet.Zstd))
+	if _, err := writer.Write(rows); err != nil {
+		return nil, err
+	}
+	if err := writer.Close(); err != nil {
+		return nil, err
+	}
+	return buffer.Bytes(), nil
+}
