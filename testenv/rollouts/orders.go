@@ -35,7 +35,7 @@ func (b *Bench) AwaitStatus(ctx context.Context, model, version string, wanted f
 // AwaitStep waits until a release's rollout has published its first route.
 func (b *Bench) AwaitStep(ctx context.Context, r Release) (version string, err error) {
 	var lifecycle models.LifecycleStatus
-	err = laptop.Eventually(laptop.Patience, func() (bool, any) {
+	err = laptop.Eventually(2*laptop.Patience, func() (bool, any) {
 		err := b.Laptop.Query(ctx, r.ID(), &lifecycle)
 		return ctx.Err() != nil || err == nil && lifecycle.Stage == models.StageRollout && lifecycle.Version != "", []any{lifecycle.Stage, err}
 	})

@@ -183,25 +183,24 @@ func (b *Bench) count(ctx context.Context, endpoint string, run *traffic.Run, o 
 }
 
 // AwaitLog reads the inference log once every answered request is in it, or
-// when that has taken too long.
+// when it has stopped growing without.
 func (b *Bench) AwaitLog(ctx context.Context, endpoint string, report traffic.Report) (logged Logged, err error) {
+	const still = 10 * time.Second
 	answered := 0
 	for _, r := range report.Requests {
 		if r.Answered() {
 			answered++
 		}
 	}
-	late := laptop.Eventually(20*time.Second, func() (bool, any) {
+	grew, rows := time.Now(), -1
+	late := laptop.Eventually(laptop.Patience, func() (bool, any) {
 		logged, err = b.ReadLog(ctx, endpoint)
-		return err == nil && len(logged.ByID) >= answered, []any{len(logged.ByID), answered, err}
+		if len(logged.Rows) != rows {
+			grew, rows = time.Now(), len(logged.Rows)
+		}
+		return ctx.Err() != nil || err == nil && (len(logged.ByID) >= answered || time.Since(grew) > still), []any{rows, err}
 	})
-	if err != nil {
-		return logged, err
-	}
-	if late != nil {
-		b.log("%s: the log is short of answered requests: %v", endpoint, late)
-	}
-	return logged, nil
+	return logged, errors.Join(err, late)
 }
 
 // Check returns what is not as the scenario wants it.

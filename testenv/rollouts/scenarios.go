@@ -42,7 +42,7 @@ var steps = []float64{20, 50}
 func quick() models.CanarySpec {
 	return models.CanarySpec{
 		Steps: steps, Block: models.Duration(time.Second), Poll: models.Duration(time.Second),
-		StepDeadline: models.Duration(100 * time.Second),
+		StepDeadline: models.Duration(150 * time.Second),
 	}
 }
 
@@ -73,7 +73,7 @@ func labels() *traffic.Labels { return &traffic.Labels{Of: faulty.Label, After: 
 
 // Scenarios are all of them.
 func Scenarios() []Scenario {
-	const rate = 120
+	const rate = 80
 	sound := faulty.Behaviour{LatencyMS: 10, JitterMS: 10}
 	of := func(change func(*faulty.Behaviour)) faulty.Behaviour {
 		b := sound
@@ -105,7 +105,7 @@ func Scenarios() []Scenario {
 		{
 			Name: "shadowed", Did: "is worse on labels that come later, and answers nobody before they do", Champion: sound, Rate: rate, Labelled: true,
 			Canary: with(func(c *models.CanarySpec) {
-				c.Quality, c.Shadow = quality, &models.ShadowSpec{Requests: 6000} // for 50 s, or until harm
+				c.Quality, c.Shadow = quality, &models.ShadowSpec{Requests: 6000} // for 75 s, or until harm
 			}),
 			Candidate: of(func(b *faulty.Behaviour) { b.Bias = 1 }),
 			Want:      models.VerdictFail, Metric: models.CanaryQuality,
