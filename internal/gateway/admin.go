@@ -22,7 +22,6 @@ type Status struct {
 	Polled    time.Time        `json:"polled,omitzero"` // last successful look at the routes
 	PollError string           `json:"poll_error,omitempty"`
 	Labels    int64            `json:"labels"` // accepted since the start
-	Spool     *SpoolStatus     `json:"spool,omitempty"`
 	Endpoints []EndpointStatus `json:"endpoints"`
 	Tenants   *TenantsStatus   `json:"tenants,omitempty"` // absent: everybody may call
 	Spool     *SpoolStatus     `json:"spool,omitempty"`   // absent: rows wait in memory
@@ -55,13 +54,6 @@ func (g *Gateway) spoolStatus() *SpoolStatus {
 	}
 	slices.SortFunc(status.Endpoints, func(a, b SpoolTopic) int { return strings.Compare(a.Endpoint, b.Endpoint) })
 	return status
-}
-
-// SpoolStatus is what Config.SpoolDir holds.
-type SpoolStatus struct {
-	Bytes     int64 `json:"bytes"`
-	Failing   bool  `json:"failing"`   // it takes no rows; they wait in memory
-	Unspooled int64 `json:"unspooled"` // rows that it could not take, since the start
 }
 
 // EndpointStatus is one endpoint in a Status, sorted by name.
@@ -134,9 +126,6 @@ func (g *Gateway) Status() Status {
 	status := Status{
 		Gateway: g.config.Name, Boot: g.config.Boot, Started: g.started.UTC(),
 		Labels: g.labelled.Load(), Endpoints: []EndpointStatus{}, Tenants: g.door.status(), Spool: g.spoolStatus(),
-	}
-	if g.spool != nil {
-		status.Spool = &SpoolStatus{Bytes: g.spool.Bytes(), Failing: g.spoolFailing.Load(), Unspooled: g.unspooled.Load()}
 	}
 	if poll := g.lastPoll.Load(); poll != nil {
 		status.Polled = poll.succeeded.UTC()
