@@ -62,12 +62,13 @@ func (v variables) list() []string {
 }
 
 // resolveSecrets reads the values of env:NAME and file:PATH on this host. They
-// go to the program and nowhere else; errors name the reference only.
-func (h *Hosts) resolveSecrets(env map[string]string) (variables, error) {
+// go to the program and nowhere else; errors name the reference only, and the
+// field below the section of the spec that has it.
+func (h *Hosts) resolveSecrets(section string, env map[string]string) (variables, error) {
 	resolved := variables{}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		value := env[name]
-		field := "train.env." + name
+		field := section + ".env." + name
 		if source, ok := strings.CutPrefix(value, models.SecretFromEnv); ok {
 			i := slices.IndexFunc(h.Environ, func(v string) bool { return strings.HasPrefix(v, source+"=") })
 			if i < 0 {

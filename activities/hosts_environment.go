@@ -30,7 +30,7 @@ func (h *Hosts) PrepareEnvironment(ctx context.Context, req models.PrepareEnviro
 	if len(req.Train.Command) == 0 {
 		return prepared, &models.Error{Kind: models.KindInvalidSpec, Subject: "train.command", Message: "is missing"}
 	}
-	if _, err := h.resolveSecrets(req.Train.Env); err != nil {
+	if _, err := h.resolveSecrets("train", req.Train.Env); err != nil {
 		return prepared, err
 	}
 	code, err := os.MkdirTemp("", "mainspring-code-*")
@@ -44,7 +44,7 @@ func (h *Hosts) PrepareEnvironment(ctx context.Context, req models.PrepareEnviro
 		}
 	}
 	environment := pyenv.Environment{}
-	if needsPython(req.Train) {
+	if needsPython(req.Train.Environment, req.Train.Command) {
 		log := h.environmentLog(ctx, req.Run, "environment.log")
 		environment, err = h.buildEnvironment(ctx, req.Train.Environment, log)
 		prepared = models.PreparedEnvironment{Digest: environment.Digest, Reused: environment.Reused, LogURI: log.stored()}
@@ -55,9 +55,9 @@ func (h *Hosts) PrepareEnvironment(ctx context.Context, req models.PrepareEnviro
 	return prepared, h.findProgram(req.Train, filepath.Join(code, codeDir), environment)
 }
 
-// needsPython reports whether the program runs in a Python environment.
-func needsPython(train models.TrainSpec) bool {
-	return !train.Environment.Requirements.IsZero() || isPython(train.Command)
+// needsPython reports whether a program runs in a Python environment.
+func needsPython(environment models.Environment, command []string) bool {
+	return !environment.Requirements.IsZero() || isPython(command)
 }
 
 func isPython(command []string) bool {
@@ -83,7 +83,7 @@ func (h *Hosts) buildEnvironment(ctx context.Context, spec models.Environment, l
 // environment builds the Python environment and puts its interpreter in the
 // place of a leading "python".
 func (g *gang) environment(ctx context.Context, argv []string, at *places) error {
-	if !needsPython(g.req.Train) {
+	if !needsPython(g.req.Train.Environment, g.req.Train.Command) {
 		return nil
 	}
 	g.phase(phaseEnvironment)

@@ -20,10 +20,10 @@ type masker struct {
 	blind bool
 }
 
-// maskerOf knows the secrets that the training's programs are given.
+// maskerOf knows the secrets that a program with these variables is given.
 func (h *Hosts) maskerOf(env map[string]string) masker {
 	var m masker
-	resolved, err := h.resolveSecrets(env)
+	resolved, err := h.resolveSecrets("", env) // how it fails is for those who start a program
 	m.blind = err != nil
 	for name, value := range resolved {
 		if strings.HasPrefix(env[name], models.SecretFromEnv) || strings.HasPrefix(env[name], models.SecretFromFile) {

@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,9 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
-
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/serving/mlmodel"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -111,12 +109,12 @@ var _ ModelInspector = SignatureInspector{}
 
 // Inspect implements ModelInspector.
 func (SignatureInspector) Inspect(_ context.Context, dir string) (inputs, outputs []models.ModelPort, err error) {
-	signature, err := readSignature(dir)
+	signature, err := mlmodel.ReadSignature(dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	if inputs, err = signaturePorts(signature.Inputs); err == nil {
-		outputs, err = signaturePorts(signature.Outputs)
+	if inputs, err = mlmodel.Ports(signature.Inputs); err == nil {
+		outputs, err = mlmodel.Ports(signature.Outputs)
 	}
 	if err != nil || len(inputs) == 0 {
 		return nil, nil, &models.Error{
@@ -133,79 +131,15 @@ type programInspector struct{}
 
 // Inspect implements ModelInspector.
 func (programInspector) Inspect(_ context.Context, dir string) (inputs, outputs []models.ModelPort, err error) {
-	signature, err := readSignature(dir)
+	signature, err := mlmodel.ReadSignature(dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	if ports, err := signaturePorts(signature.Inputs); err == nil {
+	if ports, err := mlmodel.Ports(signature.Inputs); err == nil {
 		inputs = ports
 	}
-	if ports, err := signaturePorts(signature.Outputs); err == nil {
+	if ports, err := mlmodel.Ports(signature.Outputs); err == nil {
 		outputs = ports
 	}
 	return inputs, outputs, nil
-}
-
-// modelSignature is JSON in YAML.
-type modelSignature struct {
-	Inputs  string `yaml:"inputs"`
-	Outputs string `yaml:"outputs"`
-}
-
-func readSignature(dir string) (modelSignature, error) {
-	path := filepath.Join(dir, "MLmodel")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return modelSignature{}, err
-	}
-	var file struct {
-		Signature modelSignature `yaml:"signature"`
-	}
-	if err := yaml.Unmarshal(text, &file); err != nil {
-		return modelSignature{}, &models.Error{Kind: models.KindModelRejected, Subject: path, Message: "the MLmodel file is not valid YAML", Cause: err}
-	}
-	return file.Signature, nil
-}
-
-// signatureField is a column ("type": "long") or a tensor ("tensor-spec").
-type signatureField struct {
-	Name   string `json:"name"`
-	Type   string `json:"type"`
-	Tensor *struct {
-		Dtype string  `json:"dtype"`
-		Shape []int64 `json:"shape"`
-	} `json:"tensor-spec"`
-}
-
-func signaturePorts(text string) ([]models.ModelPort, error) {
-	if text == "" {
-		return nil, nil
-	}
-	var fields []signatureField
-	if err := json.Unmarshal([]byte(text), &fields); err != nil {
-		return nil, err
-	}
-	ports := make([]models.ModelPort, len(fields))
-	for i, f := range fields {
-		kind, shape := f.Type, []int64{-1}
-		if f.Tensor != nil {
-			kind, shape = f.Tensor.Dtype, f.Tensor.Shape
-		}
-		datatype, ok := signatureDatatypes()[kind]
-		if !ok {
-			return nil, fmt.Errorf("%q has the type %q, which can't be served", f.Name, kind)
-		}
-		ports[i] = models.ModelPort{Name: f.Name, Datatype: datatype, Shape: shape}
-	}
-	return ports, nil
-}
-
-// signatureDatatypes maps MLflow's column types and numpy's names to those of
-// the Open Inference Protocol.
-func signatureDatatypes() map[string]string {
-	return map[string]string{
-		"string": "BYTES", "str": "BYTES", "object": "BYTES", "boolean": "BOOL", "bool": "BOOL",
-		"integer": "INT32", "int32": "INT32", "long": "INT64", "int64": "INT64",
-		"float": "FP32", "float32": "FP32", "double": "FP64", "float64": "FP64",
-	}
 }

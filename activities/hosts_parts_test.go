@@ -18,7 +18,7 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/runner"
 )
 
-// The test binary also plays the shim, the ranks and the model server; its
+// The test binary also plays the shim, the ranks and the model servers; its
 // first argument says which.
 func TestMain(m *testing.M) {
 	part := ""
@@ -37,6 +37,8 @@ func TestMain(m *testing.M) {
 		os.Exit(playServer(os.Args[2:]))
 	case "predict":
 		os.Exit(playPredictor(os.Args[2:]))
+	case "foreign":
+		os.Exit(playForeign(os.Args[2:]))
 	case "answer":
 		os.Exit(playAnswerer(os.Args[2:]))
 	default:
@@ -166,6 +168,9 @@ func playServer(args []string) int {
 		return 1
 	case "slow":
 		time.Sleep(time.Minute)
+	}
+	if flags["--adapt"] != "" {
+		return playAdapter(flags)
 	}
 	listener, err := net.Listen("tcp", flags["--addr"])
 	check(err)

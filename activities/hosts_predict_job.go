@@ -2,9 +2,7 @@ package activities
 
 import (
 	"context"
-	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,13 +16,6 @@ import (
 
 // artifactPath is the URI of a file below a run's artifacts.
 func artifactPath(root, name string) string { return strings.TrimSuffix(root, "/") + "/" + name }
-
-// program is what the job runs.
-type program struct {
-	argv []string
-	dir  string
-	env  variables
-}
 
 // prepare fetches what the program needs and says how to run it.
 func (p *hostPrediction) prepare(ctx context.Context) (runner.Job, error) {
@@ -100,34 +91,24 @@ func (p *hostPrediction) command(ctx context.Context) (program, error) {
 // a copy of the model that it can't spoil for others.
 func (p *hostPrediction) ownProgram(ctx context.Context, runs *program) error {
 	train := p.req.Train
-	runs.dir = p.path(codeDir)
 	if err := artifact.GetTree(ctx, p.h.Store, p.req.Artifact.Manifest, p.path(modelDir)); err != nil {
 		return unavailable(p.req.Artifact.Manifest.URI, "the model can't be fetched", err)
-	}
-	for _, dir := range []string{codeDir, workDir} {
-		if err := os.MkdirAll(p.path(dir), 0o700); err != nil {
-			return err
-		}
-	}
-	if train.Code.URI != "" {
-		if err := p.h.cache().code(ctx, train.Code.Ref(), p.path(codeDir)); err != nil {
-			return err
-		}
 	}
 	params, err := paramsJSON(train.Params)
 	if err != nil {
 		return err
 	}
-	secrets, err := p.h.resolveSecrets(train.Env)
+	log := &buildLog{ctx: ctx, store: p.h.Store, unlessReused: true, stop: func() {}}
+	if p.req.ArtifactURI != "" {
+		log.uri = artifactPath(p.req.ArtifactURI, "logs/environment-"+p.h.Node+".log")
+	}
+	err = p.h.ownProgram(ctx, runs, ownership{
+		section: "train", dir: p.dir, code: train.Code, environment: train.Environment, env: train.Env,
+		cores: wholeCores(p.req.Node), log: log, building: func() { p.enter(phaseEnvironment) },
+	})
 	if err != nil {
 		return err
 	}
-	runs.env = p.h.baseEnvironment()
-	runs.env.set("OMP_NUM_THREADS="+strconv.Itoa(max(1, wholeCores(p.req.Node))), "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1")
-	if err := p.interpreter(ctx, runs); err != nil {
-		return err
-	}
-	maps.Copy(runs.env, secrets)
 	runs.env.set(
 		"MAINSPRING_MODEL_DIR="+p.path(modelDir),
 		"MAINSPRING_DATA_DIR="+p.data,
@@ -137,32 +118,5 @@ func (p *hostPrediction) ownProgram(ctx context.Context, runs *program) error {
 		"MAINSPRING_LATENCY="+p.path(latencyFile),
 		"MLFLOW_RUN_ID="+p.req.RunID,
 	)
-	return nil
-}
-
-// interpreter builds the Python environment, or finds it as the training has
-// left it, and puts its interpreter in the place of a leading "python".
-func (p *hostPrediction) interpreter(ctx context.Context, runs *program) error {
-	train := p.req.Train
-	train.Command = runs.argv
-	if !needsPython(train) {
-		return nil
-	}
-	p.enter(phaseEnvironment)
-	log := &buildLog{ctx: ctx, store: p.h.Store, unlessReused: true, stop: func() {}}
-	if p.req.ArtifactURI != "" {
-		log.uri = artifactPath(p.req.ArtifactURI, "logs/environment-"+p.h.Node+".log")
-	}
-	built, err := p.h.buildEnvironment(ctx, train.Environment, log)
-	if err != nil {
-		return err
-	}
-	if built.Digest != "" {
-		bin := filepath.Dir(built.Python)
-		runs.env.set("VIRTUAL_ENV="+filepath.Dir(bin), "PATH="+bin+string(os.PathListSeparator)+runs.env["PATH"])
-	}
-	if isPython(runs.argv) {
-		runs.argv[0] = built.Python
-	}
 	return nil
 }

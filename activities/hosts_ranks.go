@@ -138,7 +138,7 @@ func (g *gang) prepare(ctx context.Context) (runner.Job, error) {
 			return runner.Job{}, err
 		}
 	}
-	secrets, err := g.h.resolveSecrets(g.req.Train.Env)
+	secrets, err := g.h.resolveSecrets("train", g.req.Train.Env)
 	if err != nil {
 		return runner.Job{}, err
 	}

@@ -5,17 +5,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/accel"
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/runner"
+	"github.com/mainspring-ml/mainspring/internal/serving"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -36,8 +39,12 @@ const (
 	readyFile  = "ready"
 )
 
-// reasonReplaced is why a server ends whose watch was cancelled.
-const reasonReplaced = "the replica is not wanted any more"
+const (
+	// reasonReplaced is why a server ends whose watch was cancelled.
+	reasonReplaced = "the replica is not wanted any more"
+	// reasonHalfGone is why the rest of a server ends with a part of it.
+	reasonHalfGone = "a part of the server has ended"
+)
 
 // replicaKey names the job of one replica under one lease.
 func replicaKey(endpoint, version string, replica int, token int64) string {
@@ -45,6 +52,10 @@ func replicaKey(endpoint, version string, replica int, token int64) string {
 	id := artifact.Digest([]byte(endpoint + "\x00" + version))[:8] // cleaning may make two names equal
 	return fmt.Sprintf("serve-%s-%s-%s-%d-%d", clean(endpoint), clean(version), id, replica, token)
 }
+
+// portTries is how often a server is started whose port somebody else was
+// faster to take.
+const portTries = 5
 
 // StartReplica implements models.Hosts. The server is a job of the runner: it
 // outlives the agent, and starting it again attaches to it.
@@ -56,16 +67,16 @@ func (h *Hosts) StartReplica(ctx context.Context, req models.StartReplicaRequest
 		return models.Replica{}, err
 	}
 	defer release()
-	handle, found, err := h.Runner.Attach(key)
-	if err == nil && !found {
-		handle, err = h.startServer(ctx, key, req)
+	url, err := h.startOnce(ctx, key, req)
+	for try := 1; errors.Is(err, errPortTaken) && try < portTries; try++ {
+		// A lease has one job: the one that came to nothing makes way.
+		if err := runner.Remove(h.Runner.Dir(key)); err != nil {
+			return models.Replica{}, err
+		}
+		url, err = h.startOnce(ctx, key, req)
 	}
 	if err != nil {
-		return models.Replica{}, err
-	}
-	url, err := h.awaitServer(ctx, handle, req)
-	if err != nil {
-		return models.Replica{}, err
+		return models.Replica{}, h.maskedFailure(req, err)
 	}
 	return models.Replica{Replica: req.Replica, Node: h.Node, URL: url, Token: req.Token}, nil
 }
@@ -75,36 +86,97 @@ func nothing() (struct{}, int) { return struct{}{}, 0 }
 // busy is for pulse: the same all the time.
 func busy(doing string) func() (string, int) { return func() (string, int) { return doing, 0 } }
 
+// startOnce starts one job, or attaches to it, and returns the server's URL
+// once it is ready.
+func (h *Hosts) startOnce(ctx context.Context, key string, req models.StartReplicaRequest) (string, error) {
+	handle, found, err := h.Runner.Attach(key)
+	if err == nil && !found {
+		handle, err = h.startServer(ctx, key, req)
+	}
+	if err != nil {
+		return "", err
+	}
+	url, err := h.awaitServer(ctx, handle, req)
+	if err != nil {
+		clearServer(handle)
+	}
+	return url, err
+}
+
 func (h *Hosts) startServer(ctx context.Context, key string, req models.StartReplicaRequest) (*runner.Handle, error) {
-	model, err := h.trustedModel(ctx, req)
+	job := runner.Job{Key: key, Token: req.Token, Grace: drainLimit, Orphan: h.Orphan}
+	if err := os.MkdirAll(h.Runner.Dir(key), 0o700); err != nil {
+		return nil, err
+	}
+	var err error
+	if len(req.Server.Command) > 0 {
+		job.Processes, err = h.foreignServer(ctx, h.Runner.Dir(key), req)
+	} else {
+		job.Processes, err = h.builtInServer(ctx, h.Runner.Dir(key), req)
+	}
 	if err != nil {
 		return nil, err
 	}
-	dir := h.Runner.Dir(key)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	env := h.baseEnvironment()
-	for _, variable := range h.Environ {
-		if strings.HasPrefix(variable, "MAINSPRING_ONNXRUNTIME=") || strings.HasPrefix(variable, "OTEL_") {
-			env.set(variable)
-		}
-	}
-	env.set(accel.Visibility(req.Node.Devices)...)
-	job := runner.Job{Key: key, Token: req.Token, Grace: drainLimit, Orphan: h.Orphan, Processes: []runner.Process{{
-		Name: serverName, Near: nearAny(req.Node.Devices), Dir: dir, Log: logPath(dir, serverName), Env: env.list(),
-		Argv: append(append([]string(nil), h.Server...),
-			"--model-dir", model, "--name", req.Endpoint, "--version", req.Version,
-			"--addr", h.listenAddress(), "--advertise", h.Address, "--ready-file", filepath.Join(dir, readyFile)),
-	}}}
 	leased(&job, req.Node)
 	handle, _, err := h.Runner.Start(ctx, job)
 	return handle, h.stuck(err)
 }
 
-// listenAddress keeps a server whose host is reached over loopback there.
+// builtInServer is this program itself.
+func (h *Hosts) builtInServer(ctx context.Context, dir string, req models.StartReplicaRequest) ([]runner.Process, error) {
+	model, err := h.trustedModel(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	variables, err := h.resolveSecrets(serverSection, req.Server.Env)
+	if err != nil {
+		return nil, err
+	}
+	env := h.engineEnvironment()
+	maps.Copy(env, variables)
+	env.set(accel.Visibility(req.Node.Devices)...)
+	argv := append(slices.Clone(h.Server),
+		"--model-dir", model, "--name", req.Endpoint, "--version", req.Version,
+		"--addr", h.listenAddress(), "--advertise", h.Address, "--ready-file", filepath.Join(dir, readyFile))
+	return []runner.Process{{
+		Name: serverName, Near: nearAny(req.Node.Devices), Dir: dir, Log: logPath(dir, serverName), Env: env.list(),
+		Argv: append(argv, builtInFlags(req.Server)...),
+	}}, nil
+}
+
+// builtInFlags are the spec's settings of the built-in server; what is not set
+// is its own default.
+func builtInFlags(server models.ServerSpec) (flags []string) {
+	if server.Threads > 0 {
+		flags = append(flags, "--threads", strconv.Itoa(server.Threads))
+	}
+	if server.MaxBody > 0 {
+		flags = append(flags, "--max-body-bytes", strconv.FormatInt(int64(server.MaxBody), 10))
+	}
+	return flags
+}
+
+// engineEnvironment is what this program's own servers need of the agent's.
+func (h *Hosts) engineEnvironment() variables {
+	env := h.baseEnvironment()
+	for _, variable := range h.Environ {
+		if strings.HasPrefix(variable, serving.LibraryVariable+"=") || strings.HasPrefix(variable, "OTEL_") {
+			env.set(variable)
+		}
+	}
+	return env
+}
+
+// loopback reports whether this host is reached over loopback, and its servers
+// stay there.
+func (h *Hosts) loopback() bool {
+	ip := net.ParseIP(h.Address)
+	return h.Address == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// listenAddress is where a server of this program listens.
 func (h *Hosts) listenAddress() string {
-	if ip := net.ParseIP(h.Address); h.Address == "localhost" || ip != nil && ip.IsLoopback() {
+	if h.loopback() {
 		return net.JoinHostPort(h.Address, "0")
 	}
 	return ":0"
@@ -113,24 +185,31 @@ func (h *Hosts) listenAddress() string {
 // awaitServer returns the server's URL once it answers. A server that does not
 // come up is ended.
 func (h *Hosts) awaitServer(ctx context.Context, handle *runner.Handle, req models.StartReplicaRequest) (string, error) {
-	limit := cmp.Or(h.ReadyWithin, readyLimit)
+	limit := cmp.Or(h.ReadyWithin, req.Server.StartWithin.Std(), readyLimit)
 	deadline := handle.Began().Add(limit)
+	why := "it has not said where it listens"
 	for {
 		state, ended, err := handle.Poll()
 		if err != nil {
 			return "", err
 		}
-		if ended {
-			return "", h.serverEnded(state, handle, req)
+		if !ended && someEnded(state) {
+			state, err = handle.Stop(context.WithoutCancel(ctx), reasonHalfGone)
+			ended = true
 		}
-		if url, ok := serverURL(handle.Dir()); ok && ready(ctx, url) {
-			return url, handle.Touch()
+		if ended {
+			return "", errors.Join(err, h.serverEnded(state, handle, req))
+		}
+		if url, ok := serverURL(handle.Dir()); ok {
+			if why = h.unready(ctx, url, req); why == "" {
+				return url, handle.Touch()
+			}
 		}
 		if time.Now().After(deadline) {
 			if _, err := handle.Stop(context.WithoutCancel(ctx), "it did not become ready"); err != nil {
 				return "", err
 			}
-			return "", h.serverFailed(req, fmt.Sprintf("the model server was not ready within %s", limit), handle)
+			return "", h.serverFailed(req, fmt.Sprintf("the model server was not ready within %s: %s", limit, why), handle)
 		}
 		select {
 		case <-time.After(followEvery):
@@ -149,101 +228,41 @@ func (h *Hosts) awaitServer(ctx context.Context, handle *runner.Handle, req mode
 // serverEnded: a server that was killed may do better elsewhere; one that ended
 // by itself would do so everywhere.
 func (h *Hosts) serverEnded(state runner.State, handle *runner.Handle, req models.StartReplicaRequest) error {
-	if state.Stopping == runner.ReasonFenced {
+	first, unasked := firstExit(state, func(e runner.Exit) bool { return !e.Asked })
+	switch {
+	case state.Stopping == runner.ReasonFenced:
 		return &models.Error{Kind: models.KindStaleFence, Subject: filepath.Base(handle.Dir()), Message: "the server was ended: " + state.Stopping}
+	case !unasked:
+		return rankLost(serverName, "was ended before it was ready ("+state.Stopping+")", handle.Dir())
+	case portTaken(handle.Dir(), first, req):
+		failed := h.serverFailed(req, "the model server ended before it was ready ("+exitText(state)+")", handle)
+		failed.Cause, failed.Hint = errPortTaken, "let it listen on {port} alone, and give it no port of its own"
+		return failed
+	case first.Exit.Signal != "" || killed(*first.Exit):
+		return rankLost(first.Name, "was ended before it was ready ("+exitText(state)+")", handle.Dir())
+	default:
+		return h.serverFailed(req, "the model "+first.Name+" ended before it was ready ("+exitText(state)+")", handle)
 	}
-	if _, wasKilled := firstExit(state, func(e runner.Exit) bool { return e.Signal != "" || killed(e) }); wasKilled || state.Stopping != "" {
-		return rankLost(serverName, "was ended before it was ready ("+exitText(state)+")", handle.Dir())
-	}
-	return h.serverFailed(req, "the model server ended before it was ready ("+exitText(state)+")", handle)
 }
 
-func (h *Hosts) serverFailed(req models.StartReplicaRequest, message string, handle *runner.Handle) error {
-	if tail := runner.Tail(logPath(handle.Dir(), serverName), logLines); tail != "" {
-		message += "; its last lines:\n" + tail
+// serverFailed quotes the log of the process that is to blame: the adapter's,
+// when only that wrote something.
+func (h *Hosts) serverFailed(req models.StartReplicaRequest, message string, handle *runner.Handle) *models.Error {
+	for _, name := range []string{serverName, adapterName} {
+		if tail := runner.Tail(logPath(handle.Dir(), name), logLines); tail != "" {
+			message += "; its last lines:\n" + tail
+			break
+		}
 	}
 	return &models.Error{Kind: models.KindServerFailed, Subject: fmt.Sprintf("%s version %s on %s", req.Endpoint, req.Version, h.Node), Message: message}
 }
 
-// WatchReplica implements models.Hosts.
-func (h *Hosts) WatchReplica(ctx context.Context, req models.WatchReplicaRequest) (models.ReplicaExit, error) {
-	defer pulse(ctx, nothing)()
-	key := replicaKey(req.Endpoint, req.Version, req.Replica.Replica, req.Replica.Token)
-	handle, found, err := h.Runner.Attach(key)
-	if err != nil {
-		return models.ReplicaExit{}, err
+// maskedFailure takes the server's secrets out of what an error quotes.
+func (h *Hosts) maskedFailure(req models.StartReplicaRequest, err error) error {
+	var rich *models.Error
+	if !errors.As(err, &rich) {
+		return err
 	}
-	if !found {
-		return models.ReplicaExit{Reason: "there is no such server on host " + h.Node}, nil
-	}
-	const probeEvery = time.Second
-	healthy := time.Now()
-	for {
-		state, ended, err := handle.Poll()
-		if err != nil {
-			return models.ReplicaExit{}, err
-		}
-		if ended {
-			return models.ReplicaExit{Reason: "the server ended: " + exitText(state)}, nil
-		}
-		if err := handle.Touch(); err != nil {
-			return models.ReplicaExit{}, err
-		}
-		if ready(ctx, req.Replica.URL) {
-			healthy = time.Now()
-		} else if time.Since(healthy) > unreadyLimit && ctx.Err() == nil {
-			_, err := handle.Stop(context.WithoutCancel(ctx), "it was not ready any more")
-			return models.ReplicaExit{Reason: fmt.Sprintf("the server was not ready for %s and was ended", unreadyLimit)}, err
-		}
-		select {
-		case <-time.After(probeEvery):
-		case <-agentStops(ctx):
-			return models.ReplicaExit{}, h.agentLeaves()
-		case <-ctx.Done():
-			if !cancelRequested(ctx) {
-				return models.ReplicaExit{}, h.agentLeaves()
-			}
-			_, err := handle.Stop(context.WithoutCancel(ctx), reasonReplaced)
-			return models.ReplicaExit{}, errors.Join(ctx.Err(), err)
-		}
-	}
-}
-
-// exitText is one line about the server's end.
-func exitText(state runner.State) string {
-	exit, ok := firstExit(state, func(runner.Exit) bool { return true })
-	switch {
-	case state.Stopping != "":
-		return state.Stopping
-	case !ok:
-		return "it left no trace"
-	case exit.Exit.Error != "":
-		return exit.Exit.Error
-	case exit.Exit.Signal != "":
-		return "signal: " + exit.Exit.Signal
-	default:
-		return fmt.Sprintf("exit status %d", exit.Exit.Code)
-	}
-}
-
-// serverURL reads the ready file, which appears whole.
-func serverURL(dir string) (string, bool) {
-	text, err := os.ReadFile(filepath.Join(dir, readyFile))
-	line, _, _ := strings.Cut(string(text), "\n")
-	return line, err == nil && line != ""
-}
-
-func ready(ctx context.Context, url string) bool {
-	ctx, cancel := context.WithTimeout(ctx, probeLimit)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/v2/health/ready", nil)
-	if err != nil {
-		return false
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	response.Body.Close()
-	return response.StatusCode == http.StatusOK
+	(&logShipper{mask: h.maskerOf(req.Server.Env)}).maskError(rich)
+	return err
 }

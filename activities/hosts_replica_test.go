@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"golang.org/x/sys/unix"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
@@ -77,6 +78,8 @@ func TestReplicaStartsOnceAndDrainsOnCancel(t *testing.T) {
 	}
 }
 
+// An attempt that timed out has a successor, and so has one whose workflow has
+// begun a new run: the server then says that it knows the activity no more.
 func TestWatchLeavesTheServerToTheNextAttempt(t *testing.T) {
 	t.Parallel()
 	b := newHostBench(t)
@@ -85,12 +88,14 @@ func TestWatchLeavesTheServerToTheNextAttempt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	attempt, timeOut := context.WithCancelCause(context.Background())
-	timeOut(errors.New("the attempt timed out"))
-	_, err = b.WatchReplica(attempt, watchOf(req, replica))
-	wantKind(t, err, models.KindUnavailable)
-	if !ready(context.Background(), replica.URL) {
-		t.Error("the server was ended")
+	for _, cause := range []error{errors.New("the attempt timed out"), serviceerror.NewNotFound("workflow execution already completed")} {
+		attempt, end := context.WithCancelCause(context.Background())
+		end(cause)
+		_, err = b.WatchReplica(attempt, watchOf(req, replica))
+		wantKind(t, err, models.KindUnavailable)
+		if !ready(context.Background(), replica.URL) {
+			t.Error("the server was ended")
+		}
 	}
 }
 

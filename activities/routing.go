@@ -2,7 +2,6 @@ package activities
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
-	"github.com/mainspring-ml/mainspring/internal/gateway"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -20,6 +18,8 @@ type Routing struct {
 	Store artifact.Store // of the bucket that the gateways follow
 	// Poll is how often ReadArms looks at the counters; 0: 250 ms.
 	Poll time.Duration
+	// Now is the clock that ReadArms holds the gateways' against; nil: time.Now.
+	Now func() time.Time
 }
 
 var _ models.Routing = (*Routing)(nil)
@@ -123,129 +123,4 @@ func (r *Routing) PublishReplicas(ctx context.Context, replicas models.Replicas)
 	key := models.ReplicasKey(replicas.Endpoint, replicas.Version)
 	_, err = artifact.PutBytes(ctx, r.Store, key, data, artifact.PutOptions{ContentType: jsonType})
 	return unavailable(key, "the replicas can't be written", err)
-}
-
-// ReadArms implements models.Routing. It heartbeats at every look.
-func (r *Routing) ReadArms(ctx context.Context, request models.ReadArmsRequest) (models.ArmReading, error) {
-	reader := armReader{store: r.Store, request: request, read: map[string]cachedStats{}}
-	deadline := time.NewTimer(request.Wait.Std())
-	defer deadline.Stop()
-	ticker := time.NewTicker(cmp.Or(r.Poll, 250*time.Millisecond))
-	defer ticker.Stop()
-	for {
-		reading, err := reader.look(ctx)
-		if err != nil {
-			return models.ArmReading{}, err
-		}
-		fresh := reader.canaryRequests(reading) - request.Seen
-		recordProgress(ctx, fresh)
-		if fresh >= request.MinNew {
-			return reading, nil
-		}
-		select {
-		case <-ctx.Done():
-			return models.ArmReading{}, ctx.Err()
-		case <-deadline.C:
-			return reading, nil
-		case <-ticker.C:
-		}
-	}
-}
-
-// armReader adds up the gateways' counters, reading only what has changed.
-type armReader struct {
-	store   artifact.Store
-	request models.ReadArmsRequest
-	read    map[string]cachedStats // by key
-}
-
-type cachedStats struct {
-	etag  string
-	stats models.GatewayStats
-}
-
-func (a *armReader) look(ctx context.Context) (models.ArmReading, error) {
-	prefix := models.StatsPrefix(a.request.Endpoint)
-	objects, err := a.store.List(ctx, prefix)
-	if err != nil {
-		return models.ArmReading{}, unavailable(prefix, "the gateways' counters can't be listed", err)
-	}
-	var all []models.ArmStats
-	for _, object := range objects {
-		stats, err := a.stats(ctx, object)
-		if err != nil {
-			return models.ArmReading{}, err
-		}
-		all = append(all, stats.Arms...)
-	}
-	return addArms(all, a.request.Generations), nil
-}
-
-func (a *armReader) stats(ctx context.Context, object artifact.Info) (models.GatewayStats, error) {
-	if cached, ok := a.read[object.Key]; ok && object.ETag != "" && cached.etag == object.ETag {
-		return cached.stats, nil
-	}
-	var stats models.GatewayStats
-	data, info, err := artifact.GetBytes(ctx, a.store, object.Key, maxRouting)
-	switch {
-	case errors.Is(err, artifact.ErrNotFound):
-		return stats, nil // removed since it was listed
-	case err != nil:
-		return stats, unavailable(object.Key, "the gateway's counters can't be read", err)
-	}
-	if err := json.Unmarshal(data, &stats); err != nil {
-		return stats, unavailable(object.Key, "the gateway's counters can't be decoded", err)
-	}
-	a.read[object.Key] = cachedStats{info.ETag, stats}
-	return stats, nil
-}
-
-// canaryRequests are those of the canary under the newest generation.
-func (a *armReader) canaryRequests(reading models.ArmReading) int64 {
-	if len(a.request.Generations) == 0 {
-		return 0
-	}
-	newest := slices.Max(a.request.Generations)
-	for _, arm := range reading.Arms {
-		if arm.Generation == newest && arm.Version == a.request.Canary {
-			return arm.Requests
-		}
-	}
-	return 0
-}
-
-// addArms adds up the counters of the given generations over all gateways.
-func addArms(stats []models.ArmStats, generations []int64) models.ArmReading {
-	type key struct {
-		generation int64
-		version    string
-	}
-	sums := map[key]*models.ArmStats{}
-	for _, s := range stats {
-		if !slices.Contains(generations, s.Generation) {
-			continue
-		}
-		sum, ok := sums[key{s.Generation, s.Version}]
-		if !ok {
-			sum = &models.ArmStats{Generation: s.Generation, Version: s.Version, Latency: make([]int64, len(models.LatencyBounds())+1)}
-			sums[key{s.Generation, s.Version}] = sum
-		}
-		sum.Requests += s.Requests
-		sum.Errors += s.Errors
-		for i := range min(len(s.Latency), len(sum.Latency)) {
-			sum.Latency[i] += s.Latency[i]
-		}
-	}
-	reading := models.ArmReading{Arms: make([]models.ArmCounts, 0, len(sums))}
-	for _, sum := range sums {
-		reading.Arms = append(reading.Arms, models.ArmCounts{
-			Generation: sum.Generation, Version: sum.Version, Requests: sum.Requests, Errors: sum.Errors,
-			P50Millis: gateway.Quantile(sum.Latency, 0.5).Seconds() * 1e3,
-			P99Millis: gateway.Quantile(sum.Latency, 0.99).Seconds() * 1e3,
-		})
-	}
-	slices.SortFunc(reading.Arms, func(a, b models.ArmCounts) int {
-		return cmp.Or(cmp.Compare(a.Generation, b.Generation), cmp.Compare(a.Version, b.Version))
-	})
-	return reading
 }

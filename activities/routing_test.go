@@ -189,10 +189,16 @@ func armStats(generation int64, version string, requests, failed int64, buckets 
 	return models.ArmStats{Generation: generation, Version: version, Requests: requests, Errors: failed, Latency: latency}
 }
 
+func slow(stats models.ArmStats, n int64) models.ArmStats {
+	stats.Slow = n
+	return stats
+}
+
 func TestReadArmsAddsUpGateways(t *testing.T) {
 	store := newRouteMemory()
-	store.setStats(t, "a-1", armStats(7, "1", 10, 1, map[int]int64{0: 10}), armStats(7, "2", 4, 0, map[int]int64{0: 4}), armStats(6, "1", 99, 9, nil))
-	store.setStats(t, "b-1", armStats(7, "1", 30, 2, map[int]int64{2: 30}), armStats(8, "2", 5, 0, nil))
+	store.setStats(t, "a-1", armStats(7, "1", 10, 1, map[int]int64{0: 10}), armStats(7, "2", 4, 0, map[int]int64{0: 4}), armStats(6, "1", 99, 9, nil),
+		slow(armStats(8, "2", 2, 1, map[int]int64{5: 2}), 1))
+	store.setStats(t, "b-1", armStats(7, "1", 30, 2, map[int]int64{2: 30}), slow(armStats(8, "2", 5, 0, nil), 2))
 	routing := &activities.Routing{Store: store}
 	got, err := routing.ReadArms(context.Background(), models.ReadArmsRequest{Endpoint: "flights", Generations: []int64{7, 8}, Canary: "2"})
 	if err != nil {
@@ -206,7 +212,8 @@ func TestReadArmsAddsUpGateways(t *testing.T) {
 	want := models.ArmReading{Arms: []models.ArmCounts{
 		{Generation: 7, Version: "1", Requests: 40, Errors: 3, P50Millis: between(2, 10.0/30), P99Millis: between(2, 29.6/30)},
 		{Generation: 7, Version: "2", Requests: 4, P50Millis: millis(bounds[0]) / 2, P99Millis: millis(99 * time.Microsecond)},
-		{Generation: 8, Version: "2", Requests: 5},
+		{Generation: 8, Version: "2", Requests: 7, Errors: 1, Slow: 3, P50Millis: between(5, 0.5), P99Millis: between(5, 0.99),
+			Latency: armStats(8, "2", 0, 0, map[int]int64{5: 2}).Latency}, // of the newest generation only
 	}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -133,13 +133,23 @@ func bar(done, of int64) string {
 }
 
 func describeStep(step models.CanaryStep) string {
-	text := fmt.Sprintf("canary at %g%%: %d requests, %d errors (champion %d, %d)", step.Weight*100,
+	where := fmt.Sprintf("canary at %g%%", step.Weight*100)
+	if step.Shadow > 0 {
+		where = fmt.Sprintf("shadow of %g%%", step.Shadow*100)
+	}
+	text := fmt.Sprintf("%s: %d requests, %d errors (champion %d, %d)", where,
 		step.Canary.Requests, step.Canary.Errors, step.Champion.Requests, step.Champion.Errors)
-	if v := step.Verdict; v.HarmThreshold > 0 || v.SafeThreshold > 0 {
+	v := step.Verdict
+	switch {
+	case len(v.Metrics) > 1:
+		for _, m := range v.Metrics {
+			text += fmt.Sprintf("; %s: harm %.3g of %.3g, safe %.3g of %.3g", m.Metric, m.Harm, m.HarmThreshold, m.Safe, m.SafeThreshold)
+		}
+	case v.HarmThreshold > 0 || v.SafeThreshold > 0:
 		text += fmt.Sprintf("; harm %.3g of %.3g, safe %.3g of %.3g", v.Harm, v.HarmThreshold, v.Safe, v.SafeThreshold)
 	}
-	if step.Verdict.Verdict != "" && step.Verdict.Verdict != models.VerdictInconclusive {
-		text += ": " + string(step.Verdict.Verdict)
+	if v.Verdict != "" && v.Verdict != models.VerdictInconclusive {
+		text += ": " + string(v.Verdict)
 	}
 	return text
 }

@@ -52,6 +52,7 @@ const (
 	ActionRejected        Action = "rejected"
 	ActionApprovalExpired Action = "approval expired"
 	ActionRolloutStarted  Action = "rollout started"
+	ActionRolloutOrdered  Action = "rollout ordered" // by a person: paused or resumed
 	ActionPromoted        Action = "promoted"
 	ActionRolledBack      Action = "rolled back"
 	ActionRefused         Action = "refused"

@@ -130,8 +130,8 @@ type BlockStats struct {
 
 // LatencyBounds are the upper bounds of the latency buckets.
 func LatencyBounds() []time.Duration {
-	bounds := make([]time.Duration, 0, 40)
-	for d := 100 * time.Microsecond; d < 60*time.Second; d = d * 14 / 10 {
+	bounds := make([]time.Duration, 0, 160)
+	for d := 100 * time.Microsecond; d < 60*time.Second; d = d * 11 / 10 {
 		bounds = append(bounds, d)
 	}
 	return bounds

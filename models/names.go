@@ -69,6 +69,7 @@ const (
 	SignalServeFailed = "serve-failed" // ServeFailed
 	// Serve
 	SignalStop = "stop" // StopServe
+	SignalTell = "tell" // TellServe
 	// Monitor
 	SignalWatch          = "watch"           // WatchRequest: a new champion to watch
 	SignalCheck          = "check"           // no argument: look now rather than at the next poll

@@ -11,6 +11,9 @@ type RolloutInput struct {
 	Deploy    DeploySpec   `json:"deploy"`
 	Candidate ModelVersion `json:"candidate"`
 	Champion  string       `json:"champion,omitempty"` // version; empty: there is none
+	// Traffic is that of the champion's spec, which the endpoint keeps until the
+	// candidate owns it; nil: the candidate's.
+	Traffic *TrafficSpec `json:"traffic,omitempty"`
 	// Generation is that of the route in place; the rollout's routes follow it.
 	Generation int64 `json:"generation"`
 	// Prior is what an earlier run of the same rollout carried over.
@@ -24,23 +27,42 @@ type RolloutState struct {
 	Steps      []CanaryStep `json:"steps"`
 	Serving    bool         `json:"serving"` // the candidate's replicas are ready
 	Judge      JudgeState   `json:"judge,omitzero"`
-	// Orders are what people told this rollout, oldest first.
+	// Orders are what people told this rollout, oldest first; of many, the newest.
 	Orders []RolloutOrder `json:"orders,omitempty"`
 	// Paused keeps the weight until a person resumes. Harm still rolls back, and
 	// the step's deadline waits.
-	Paused bool `json:"paused,omitempty"`
+	Paused      bool      `json:"paused,omitempty"`
+	PausedSince time.Time `json:"paused_since,omitzero"` // wall clock
+	// Since is when the first route was published, by the wall clock.
+	Since time.Time `json:"since,omitzero"`
+	// LastRequest is the look that last found new requests of either arm in the
+	// current step, by the wall clock; at first, the step's start.
+	LastRequest time.Time `json:"last_request,omitzero"`
+	// BlocksFrom and LossesFrom are where the next readings of blocks and of
+	// losses begin.
+	BlocksFrom time.Time `json:"blocks_from,omitzero"`
+	LossesFrom time.Time `json:"losses_from,omitzero"`
+	// LossesNext is when the labels are looked at next, LossesPause how long after
+	// the last time.
+	LossesNext  time.Time `json:"losses_next,omitzero"`
+	LossesPause Duration  `json:"losses_pause,omitempty"`
+	// Labels says what the next block of losses waits for.
+	Labels string `json:"labels,omitempty"`
 }
 
 // CanaryStep is one weight and the evidence it gave.
 type CanaryStep struct {
-	Weight     float64       `json:"weight"`           // 0 to 1
-	Shadow     float64       `json:"shadow,omitempty"` // above 0: a step of copies, without weight
-	Generation int64         `json:"generation"`
-	StartedAt  time.Time     `json:"started_at"` // wall clock
-	Champion   ArmCounts     `json:"champion"`
-	Canary     ArmCounts     `json:"canary"`
-	Verdict    CanaryVerdict `json:"verdict"`
-	// History is the evidence at each look, thinned to at most 60 points.
+	Weight     float64   `json:"weight"`           // 0 to 1
+	Shadow     float64   `json:"shadow,omitempty"` // above 0: a step of copies, without weight
+	Generation int64     `json:"generation"`
+	StartedAt  time.Time `json:"started_at"` // wall clock
+	// Paused is how long people held the step; its deadline is as much later.
+	Paused   Duration      `json:"paused,omitempty"`
+	Champion ArmCounts     `json:"champion"`
+	Canary   ArmCounts     `json:"canary"`
+	Verdict  CanaryVerdict `json:"verdict"`
+	// History is the evidence at each look, thinned to at most 60 points, and to
+	// 12 once the next step has begun.
 	History []CanaryLook `json:"history"`
 }
 
@@ -214,4 +236,8 @@ type RolloutStatus struct {
 	Model    string `json:"model,omitempty"`
 	// Spec has its defaults filled in.
 	Spec CanarySpec `json:"spec,omitzero"`
+	// Deadline is when the current step's time is up; zero: no step has begun, or
+	// the rollout is paused.
+	Deadline time.Time `json:"deadline,omitzero"`
+	Exposed  Exposure  `json:"exposed,omitzero"`
 }

@@ -16,8 +16,11 @@ type ServeInput struct {
 	// Prediction names the output that holds the prediction, for a server whose
 	// protocol has no names.
 	Prediction string `json:"prediction,omitempty"`
+	Task       Task   `json:"task,omitempty"`
 	// Notify is the workflow that gets SignalServeReady or SignalServeFailed.
 	Notify string `json:"notify,omitempty"`
+	// Prior is set by continue-as-new.
+	Prior *ServeState `json:"prior,omitempty"`
 }
 
 // ServeReady says that every replica answers.
@@ -32,6 +35,13 @@ type ServeFailed struct {
 	Reason  string `json:"reason"`
 }
 
+// TellServe names a workflow that wants SignalServeReady or SignalServeFailed
+// from a Serve that runs already; it takes the place of ServeInput.Notify. A
+// Serve that is ready tells it at once, one that is on its way out does not.
+type TellServe struct {
+	Notify string `json:"notify"`
+}
+
 // StopServe ends a Serve workflow and its servers.
 type StopServe struct {
 	Reason string `json:"reason"`
@@ -43,6 +53,43 @@ type ServeStatus struct {
 	Replicas []Replica `json:"replicas"` // the ready ones
 	Waiting  string    `json:"waiting,omitempty"`
 	Restarts int       `json:"restarts"`
+	// Crashes counts the ends of servers that nobody asked for.
+	Crashes int `json:"crashes,omitempty"`
+	// Troubles are the last such end of each replica that had one.
+	Troubles []ReplicaTrouble `json:"troubles,omitempty"`
+}
+
+// ReplicaTrouble is a replica's last crash, and how often there was one.
+type ReplicaTrouble struct {
+	Replica int       `json:"replica"`
+	Node    string    `json:"node,omitempty"`
+	At      time.Time `json:"at"`
+	ReplicaExit
+	Crashes int `json:"crashes"`
+	// InARow counts those since the replica was last ready for a while; the pause
+	// before the next start grows with it.
+	InARow int `json:"in_a_row"`
+}
+
+// ServeState is what a Serve workflow carries to its next run.
+type ServeState struct {
+	Replicas []ReplicaState `json:"replicas"`       // by index
+	Told     bool           `json:"told,omitempty"` // Notify has been told
+	// Proven: all replicas were ready at one time, and the version is never given
+	// up.
+	Proven bool `json:"proven,omitempty"`
+}
+
+// ReplicaState is one replica between two runs: it waits for a lease, or has
+// one and a server under it, or neither.
+type ReplicaState struct {
+	Starts  int             `json:"starts"`
+	Trouble *ReplicaTrouble `json:"trouble,omitempty"` // nil: never
+	Avoid   []string        `json:"avoid,omitempty"`   // hosts that it had to leave last
+	Request *LeaseRequest   `json:"request,omitempty"`
+	Lease   *Lease          `json:"lease,omitempty"`
+	Ready   *Replica        `json:"ready,omitempty"`
+	ReadyAt time.Time       `json:"ready_at,omitzero"`
 }
 
 // StartReplicaRequest asks an agent for a model server.
@@ -61,6 +108,7 @@ type StartReplicaRequest struct {
 	// Server is what answers; its zero value is the built-in server.
 	Server     ServerSpec `json:"server,omitzero"`
 	Prediction string     `json:"prediction,omitempty"`
+	Task       Task       `json:"task,omitempty"`
 }
 
 // Replica is a ready model server.
@@ -77,11 +125,16 @@ type WatchReplicaRequest struct {
 	Version  string    `json:"version"`
 	Replica  Replica   `json:"replica"`
 	Node     LeaseNode `json:"node"`
+	// Server is the one that was started; its secrets are kept out of what is
+	// quoted of its log.
+	Server ServerSpec `json:"server,omitzero"`
 }
 
 // ReplicaExit says why a server ended.
 type ReplicaExit struct {
 	Reason string `json:"reason"`
+	// Log are the last lines that the server wrote.
+	Log string `json:"log,omitempty"`
 }
 
 // Route is an endpoint's traffic table. An older generation never replaces a
@@ -142,11 +195,15 @@ type ReadArmsRequest struct {
 	MinNew      int64    `json:"min_new"`
 	Wait        Duration `json:"wait"`
 	// Champion and After ask for the blocks of the newest generation that start
-	// at After or later and have ended on every gateway; with them, a new block
-	// is worth returning for as well.
+	// at After or later and have ended on every gateway that lives, which is one
+	// that wrote its counters within the last 15 s by the reader's clock; with
+	// them, a new block is worth returning for as well.
 	Champion string    `json:"champion,omitempty"`
 	After    time.Time `json:"after,omitzero"`
 	Block    Duration  `json:"block,omitempty"` // 0: no blocks
+	// MinBlocks is how many new blocks with canary requests are worth returning
+	// for; 0: one.
+	MinBlocks int `json:"min_blocks,omitempty"`
 }
 
 // ArmCounts are one version's counters under one route generation, summed over
@@ -168,7 +225,8 @@ type ArmCounts struct {
 type ArmReading struct {
 	Arms []ArmCounts `json:"arms"`
 	// Blocks are the ended ones that were asked for, oldest first, at most a few
-	// hundred; More says that others wait.
+	// hundred; More says that others wait. Each is returned once for a growing
+	// After: what a gateway writes for a block after it was returned is left out.
 	Blocks []CanaryBlock `json:"blocks,omitempty"`
 	More   bool          `json:"more,omitempty"`
 	// Next is what After has to be in the next request.

@@ -190,6 +190,10 @@ type Promotion struct {
 	Verdict Verdict        `json:"verdict"` // fail: it was taken back meanwhile
 	Reason  string         `json:"reason"`
 	Since   time.Time      `json:"since"`
+	// By is the person who decided; empty: the judge did. Judged is what the
+	// judge said at that moment.
+	By     string  `json:"by,omitempty"`
+	Judged Verdict `json:"judged,omitempty"`
 }
 
 // RolledBack is an order that was carried out.

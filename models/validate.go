@@ -25,6 +25,9 @@ func (s LifecycleSpec) ValidateResolved() error {
 	at := section{problems: &problems}
 	s.Data.checkResolved(at.sub("data"))
 	s.Train.checkResolved(at.sub("train"))
+	if s.Deploy != nil {
+		s.Deploy.Server.checkResolved(at.sub("deploy.server"))
+	}
 	return problems.err()
 }
 

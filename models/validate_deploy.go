@@ -47,11 +47,15 @@ func (t Task) losses() []Metric {
 
 func (s ServerSpec) check(at section) {
 	at.positive("start_within", s.StartWithin)
+	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
+		at.sub("env").checkVariable(name, s.Env[name])
+	}
 	if len(s.Command) == 0 {
 		const hint = "name a command, or drop the field"
 		at.check(s.Protocol == "", "protocol", hint, "is %q, and there is no command", s.Protocol)
 		at.check(s.Model == "", "model", hint, "is %q, and there is no command", s.Model)
 		at.check(s.Code.IsZero(), "code", hint, "is set, and there is no command")
+		at.check(s.Environment == Environment{}, "environment", hint, "is set, and there is no command")
 		at.atLeast("threads", int64(s.Threads), 1)
 		at.atLeast("batch.max_rows", int64(s.Batch.MaxRows), 0)
 		at.check(s.Batch.MaxRows <= 4096, "batch.max_rows", "", "is %d; the largest batch is 4096", s.Batch.MaxRows)
@@ -65,13 +69,16 @@ func (s ServerSpec) check(at section) {
 	at.check(s.Batch == BatchSpec{}, "batch", builtIn, "is set, and a command serves")
 	at.check(s.MaxBody == 0, "max_body", builtIn, "is set, and a command serves")
 	oneOf(at, "protocol", s.Protocol, ProtocolV2, ProtocolMLflow)
+	at.check(s.Protocol != ProtocolMLflow || s.Model == "", "model", "drop it", "is %q, and MLflow's server has one model, without a name", s.Model)
 	checkPlaceholders(at, s.Command)
 	at.checkCommand(s.Command, "[python, server.py, --port, '{port}']")
 	at.sub("code").checkSource(s.Code)
 	at.sub("environment.requirements").checkSource(s.Environment.Requirements)
-	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
-		at.sub("env").checkVariable(name, s.Env[name])
-	}
+}
+
+func (s ServerSpec) checkResolved(at section) {
+	at.sub("code").checkSourceResolved(s.Code)
+	at.sub("environment.requirements").checkSourceResolved(s.Environment.Requirements)
 }
 
 // placeholders of a server's command.

@@ -104,14 +104,13 @@ func (d DataSpec) checkResolved(at section) {
 }
 
 func (t TrainSpec) checkResolved(at section) {
-	sources := []struct {
-		field  string
-		source Source
-	}{{"code", t.Code}, {"environment.requirements", t.Environment.Requirements}}
-	for _, s := range sources {
-		if !s.source.IsZero() && s.source.URI == "" {
-			at.unresolved(s.field, s.source.Path)
-		}
+	at.sub("code").checkSourceResolved(t.Code)
+	at.sub("environment.requirements").checkSourceResolved(t.Environment.Requirements)
+}
+
+func (s section) checkSourceResolved(source Source) {
+	if !source.IsZero() && source.URI == "" {
+		s.unresolved("", source.Path)
 	}
 }
 

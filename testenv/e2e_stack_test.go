@@ -32,7 +32,13 @@ type laptop struct {
 // startLaptop ends everything with the test, and fails it when a process is left.
 func startLaptop(ctx context.Context, t *testing.T) *laptop {
 	t.Helper()
-	started, err := stack.Start(ctx, stack.Config{Root: "..", Dir: t.TempDir(), Command: "go test", Log: t.Logf})
+	return startLaptopWith(ctx, t, stack.Config{})
+}
+
+func startLaptopWith(ctx context.Context, t *testing.T, config stack.Config) *laptop {
+	t.Helper()
+	config.Root, config.Dir, config.Command, config.Log = "..", t.TempDir(), "go test", t.Logf
+	started, err := stack.Start(ctx, config)
 	require.NoError(t, err)
 	l := &laptop{Laptop: started, temporal: started.Temporal, mlflow: started.MLflow}
 	t.Cleanup(func() { l.end(t) })

@@ -8,7 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/runner/pyenv"
+	"github.com/mainspring-ml/mainspring/internal/spec"
 )
 
 // The training examples bring tests of their own: two ranks against one, kill
@@ -46,4 +48,17 @@ func runExample(t *testing.T, dir string, request pyenv.Request) {
 	out, err := command.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.NotContains(t, string(out), "Ran 0 tests")
+}
+
+// Every example's spec is one that the engine takes, with files that are there.
+func TestExampleSpecsResolve(t *testing.T) {
+	paths, err := filepath.Glob("../examples/*/lifecycle*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, paths)
+	for _, path := range paths {
+		document, err := spec.Read(path)
+		require.NoError(t, err, path)
+		_, err = spec.Resolve(t.Context(), document, spec.DryRun(spec.StoreUploader{Store: artifact.NewMemory("mainspring")}))
+		require.NoError(t, err, path)
+	}
 }

@@ -185,13 +185,23 @@ func sampleColumns(ports []models.ModelPort, rows int) serving.Columns {
 
 func pythonWithMLflow(ctx context.Context, t *testing.T, getenv func(string) string) string {
 	t.Helper()
-	cache := getenv("MAINSPRING_CACHE")
-	if cache == "" {
-		user, err := os.UserCacheDir()
-		require.NoError(t, err)
-		cache = filepath.Join(user, "mainspring")
+	return pythonFor(ctx, t, getenv, "pyfunc/requirements.txt")
+}
+
+func cacheDir(t *testing.T, getenv func(string) string) string {
+	t.Helper()
+	if cache := getenv("MAINSPRING_CACHE"); cache != "" {
+		return cache
 	}
-	built, err := pyenv.Builder{Cache: cache, UV: getenv("MAINSPRING_UV")}.Build(ctx, pyenv.Request{Requirements: "pyfunc/requirements.txt"})
+	user, err := os.UserCacheDir()
+	require.NoError(t, err)
+	return filepath.Join(user, "mainspring")
+}
+
+// pythonFor builds an environment once per digest of its requirements.
+func pythonFor(ctx context.Context, t *testing.T, getenv func(string) string, requirements string) string {
+	t.Helper()
+	built, err := pyenv.Builder{Cache: cacheDir(t, getenv), UV: getenv("MAINSPRING_UV")}.Build(ctx, pyenv.Request{Requirements: requirements})
 	require.NoError(t, err)
 	return built.Python
 }

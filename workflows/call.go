@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,4 +88,9 @@ func listen[T any](ctx workflow.Context, signal string, handle func(T)) {
 			handle(message)
 		}
 	})
+}
+
+// anyWaits reports whether a message waits in one of these signal channels.
+func anyWaits(ctx workflow.Context, signals ...string) bool {
+	return slices.ContainsFunc(signals, func(signal string) bool { return workflow.GetSignalChannel(ctx, signal).Len() > 0 })
 }

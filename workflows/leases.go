@@ -103,6 +103,9 @@ func requestOf(message any) string {
 	}
 }
 
+// unanswered is why a request waits whose pool has said nothing.
+const unanswered = "the pool has not answered yet"
+
 const (
 	// A request is repeated after askAgain, then less and less often: a pool
 	// that was not there, or an answer that was lost, costs no more than that.
@@ -120,8 +123,7 @@ const (
 // A request that the pool refuses fails with KindLeaseRefused. When ctx is
 // cancelled the request is taken back.
 func (d *leaseDesk) acquire(ctx workflow.Context, request models.LeaseRequest) (models.Lease, error) {
-	f := &leaseFile{waiting: "the pool has not answered yet"}
-	d.open[request.RequestID] = f
+	f := d.expect(request.RequestID)
 	err := d.ask(ctx, question{
 		TellPoolRequest: models.TellPoolRequest{Pool: request.Resources.Pool, Request: &request},
 		limit:           request.Resources.MaxWait.Std(), purpose: request.Purpose,
@@ -133,11 +135,28 @@ func (d *leaseDesk) acquire(ctx workflow.Context, request models.LeaseRequest) (
 	return *f.granted, nil
 }
 
+// expect opens a request's file, unless it is open: from now on the pool's answer
+// is kept.
+func (d *leaseDesk) expect(requestID string) *leaseFile {
+	if d.open[requestID] == nil {
+		d.open[requestID] = &leaseFile{waiting: unanswered}
+	}
+	return d.open[requestID]
+}
+
+// adopt takes over a lease that the workflow's last run held.
+func (d *leaseDesk) adopt(lease models.Lease) { d.expect(lease.RequestID).granted = &lease }
+
+// unheard reports whether a message of a pool waits to be filed.
+func (d *leaseDesk) unheard(ctx workflow.Context) bool {
+	return anyWaits(ctx, models.SignalLeaseGranted, models.SignalLeaseRefused, models.SignalLeaseWaiting, models.SignalHostsNamed,
+		models.SignalLeaseLost, models.SignalLeasePreempted, models.SignalLeaseGrowable)
+}
+
 // hosts asks which hosts could hold a gang, so that they can get ready before
 // any device is leased. An impossible gang fails with KindLeaseRefused.
 func (d *leaseDesk) hosts(ctx workflow.Context, request models.HostsRequest) ([]string, error) {
-	f := &leaseFile{waiting: "the pool has not answered yet"}
-	d.open[request.RequestID] = f
+	f := d.expect(request.RequestID)
 	defer delete(d.open, request.RequestID)
 	err := d.ask(ctx, question{
 		TellPoolRequest: models.TellPoolRequest{Pool: request.Resources.Pool, Hosts: &request},

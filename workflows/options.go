@@ -73,6 +73,18 @@ func onHost(ctx workflow.Context, node, summary string) workflow.Context {
 	})
 }
 
+// fetchWithin is how long a host may take to bring a model and its server's
+// environment before it starts the server.
+const fetchWithin = time.Hour
+
+// startingOnHost is for the start of a server, which takes as long as the spec
+// lets it take to become ready, after everything has been fetched.
+func startingOnHost(ctx workflow.Context, node string, server models.ServerSpec) workflow.Context {
+	options := workflow.GetActivityOptions(onHost(ctx, node, "Start replica"))
+	options.StartToCloseTimeout = fetchWithin + server.WithDefaults().StartWithin.Std()
+	return workflow.WithActivityOptions(ctx, options)
+}
+
 // longOnHost is for a process that an agent supervises. When the agent goes
 // away the activity is tried again on the same host, where the next agent
 // re-attaches; when none comes, ScheduleToStart ends the waiting.

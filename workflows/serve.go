@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -26,6 +25,7 @@ func Serve(ctx workflow.Context, input models.ServeInput) error {
 	}
 	publish(ctx, attributeModel.ValueSet(input.Model), attributeVersion.ValueSet(input.Version),
 		attributeEndpoint.ValueSet(input.Deploy.Endpoint))
+	s.answerAskers(ctx)
 	return s.run(ctx)
 }
 
@@ -33,23 +33,40 @@ type serving struct {
 	input    models.ServeInput
 	desk     *leaseDesk
 	ready    []*models.Replica // by index; nil while not ready
-	starts   []int             // by index
-	leaving  [][]string        // by index: hosts that it had to leave last
-	asking   []string          // by index: the request that waits; empty: none
+	places   []*place          // by index
 	waiting  string
 	failed   error // the model itself can't be served
 	told     bool  // Notify has been told
+	proven   bool  // all replicas were ready at one time
 	stopping bool
+}
+
+// place is what is known of one replica, life after life.
+type place struct {
+	starts  int
+	trouble *models.ReplicaTrouble
+	leaving []string // hosts that it had to leave last
+	asking  string   // the request that waits; empty: none
+	node    string   // that its newest lease is on; empty: none
+	readyAt time.Time
+
+	lives int   // that have not ended: two while it moves
+	life  *life // the newest
+	prior *models.ReplicaState
 }
 
 func newServing(ctx workflow.Context, input models.ServeInput) *serving {
 	s := &serving{
-		input:   input,
-		desk:    newLeaseDesk(ctx),
-		ready:   make([]*models.Replica, input.Deploy.Replicas),
-		starts:  make([]int, input.Deploy.Replicas),
-		leaving: make([][]string, input.Deploy.Replicas),
-		asking:  make([]string, input.Deploy.Replicas),
+		input:  input,
+		desk:   newLeaseDesk(ctx),
+		ready:  make([]*models.Replica, input.Deploy.Replicas),
+		places: make([]*place, input.Deploy.Replicas),
+	}
+	for i := range s.places {
+		s.places[i] = &place{}
+	}
+	if input.Prior != nil {
+		s.take(*input.Prior)
 	}
 	s.desk.changed = func(ctx workflow.Context) { s.show(ctx, s.waiting) }
 	return s
@@ -57,7 +74,6 @@ func newServing(ctx workflow.Context, input models.ServeInput) *serving {
 
 func (s *serving) run(ctx workflow.Context) error {
 	replicas, cancel := workflow.WithCancel(ctx)
-	defer cancel()
 	group := workflow.NewWaitGroup(ctx)
 	group.Add(len(s.ready))
 	for i := range s.ready {
@@ -67,8 +83,13 @@ func (s *serving) run(ctx workflow.Context) error {
 		})
 	}
 	stop := workflow.GetSignalChannel(ctx, models.SignalStop)
-	// A cancelled context ends the wait as well: both mean stop.
-	_ = workflow.Await(ctx, func() bool { return stop.Len() > 0 || s.failed != nil })
+	over := func() bool { return stop.Len() > 0 || s.failed != nil }
+	// A cancelled context ends the wait as well: it means stop.
+	_ = workflow.Await(ctx, func() bool { return over() || s.renews(ctx) })
+	if !over() && ctx.Err() == nil {
+		// Nothing is cancelled: the servers go on, and the next run watches them.
+		return workflow.NewContinueAsNewError(ctx, models.ServeWorkflow, s.next())
+	}
 	if s.failed == nil && ctx.Err() == nil {
 		// Told to stop: the route has moved away, and the servers answer until
 		// the last gateway has seen that.
@@ -91,128 +112,34 @@ func (s *serving) run(ctx workflow.Context) error {
 // back overlaps with the next: the old server answers until the new one does,
 // or until its time is up.
 func (s *serving) keep(ctx workflow.Context, index int) {
-	lives := workflow.NewWaitGroup(ctx)
+	p, lives := s.places[index], workflow.NewWaitGroup(ctx)
 	for ctx.Err() == nil && s.failed == nil {
-		s.starts[index]++
-		current := &life{index: index, number: s.starts[index], avoid: s.leaving[index]}
+		current := &life{index: index, prior: p.prior}
+		if p.prior = nil; current.prior == nil {
+			p.starts++
+		}
+		current.number, p.life = p.starts, current
+		p.lives++
 		lives.Add(1)
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			defer lives.Done()
 			current.err = s.live(ctx, current)
 			current.ended = true
+			p.lives--
 		})
 		_ = workflow.Await(ctx, func() bool { return current.ended || current.moving })
-		switch kindOf(current.err) {
-		case models.KindModelRejected, models.KindServerFailed, models.KindNotTrusted:
-			s.failed = current.err // the same bytes would fail the same way everywhere
-		default:
+		if !current.ended || ctx.Err() != nil {
+			continue
 		}
-		if current.ended && s.failed == nil && ctx.Err() == nil {
-			pause := min(time.Duration(s.starts[index])*500*time.Millisecond, 30*time.Second)
-			_ = workflow.Sleep(ctx, pause)
+		if s.hopeless(p, current.err) {
+			s.failed = current.err
+			break
 		}
+		_ = workflow.Sleep(ctx, p.pause())
 	}
 	ctx, done := workflow.NewDisconnectedContext(ctx)
 	defer done()
 	lives.Wait(ctx)
-}
-
-// life is one lease and one server of a replica.
-type life struct {
-	index, number int
-	avoid         []string // hosts that the replica has to leave
-	moving        bool     // the lease has to be given back; the next life begins
-	ended         bool
-	err           error
-}
-
-// live is one life of a replica: lease, start, publish, watch; then withdraw
-// the address before the devices are given back.
-func (s *serving) live(ctx workflow.Context, l *life) error {
-	request := models.LeaseRequest{
-		RequestID: fmt.Sprintf("%s#%d.%d", workflow.GetInfo(ctx).WorkflowExecution.RunID, l.index, l.number),
-		Holder:    workflow.GetInfo(ctx).WorkflowExecution.ID,
-		HolderRun: workflow.GetInfo(ctx).FirstRunID,
-		Purpose:   fmt.Sprintf("serve %s version %s", s.input.Deploy.Endpoint, s.input.Version),
-		Resources: s.input.Deploy.Resources,
-		Avoid:     l.avoid,
-		Grace:     models.Duration(moveWithin),
-	}
-	s.asking[l.index] = request.RequestID
-	s.show(ctx, "waiting for "+waitingFor(request.Resources))
-	lease, err := s.desk.acquire(ctx, request)
-	s.asking[l.index] = ""
-	if err != nil {
-		return err
-	}
-	defer s.desk.release(ctx, request)
-
-	s.show(ctx, "starting replica on "+lease.Nodes[0].Node)
-	replica, err := call(onHost(ctx, lease.Nodes[0].Node, "Start replica"), models.Hosts.StartReplica, models.StartReplicaRequest{
-		Endpoint: s.input.Deploy.Endpoint, Version: s.input.Version, Replica: l.index,
-		Token: lease.Token, Node: lease.Nodes[0], Artifact: s.input.Artifact,
-		Signature: s.input.Signature, RequireSignature: s.input.Deploy.RequireSignature,
-	})
-	if err != nil {
-		return err
-	}
-	s.ready[l.index] = &replica
-	s.announce(ctx)
-	defer s.withdraw(ctx, replica)
-	s.show(ctx, "")
-	return s.watch(ctx, l, lease, replica)
-}
-
-// watch returns when the server has ended, its host is lost, its successor
-// answers in its place, or ctx is cancelled, which drains and ends it.
-func (s *serving) watch(ctx workflow.Context, l *life, lease models.Lease, replica models.Replica) error {
-	watching, cancel := workflow.WithCancel(ctx)
-	defer cancel()
-	ended := start(longOnHost(watching, replica.Node, "Watch replica at "+replica.URL, tenYears), models.Hosts.WatchReplica,
-		models.WatchReplicaRequest{Endpoint: s.input.Deploy.Endpoint, Version: s.input.Version, Replica: replica, Node: lease.Nodes[0]})
-	over := func() bool {
-		_, lost := s.desk.lossOf(lease.RequestID)
-		return lost || ended.IsReady()
-	}
-	_ = workflow.Await(ctx, func() bool { _, asked := s.desk.preemptionOf(lease.RequestID); return asked || over() })
-	if asked, ok := s.desk.preemptionOf(lease.RequestID); ok && !over() {
-		s.move(ctx, l, asked, over)
-	}
-	cancel()
-	waiting, done := workflow.NewDisconnectedContext(ctx)
-	defer done()
-	exit, err := ended.get(waiting)
-	if err == nil {
-		workflow.GetLogger(ctx).Warn("replica ended", "replica", replica.URL, "reason", exit.Reason)
-	}
-	return err
-}
-
-const (
-	// moveWithin is how much time a server asks for to find another host.
-	moveWithin = 2 * time.Minute
-	// drainWithin is kept of it for the requests that are still being answered.
-	drainWithin = 15 * time.Second
-)
-
-// move lets the next life begin and waits until it answers, for as long as
-// the pool leaves the lease to this one.
-func (s *serving) move(ctx workflow.Context, l *life, asked models.LeasePreempted, over func() bool) {
-	mine := s.ready[l.index]
-	if mine != nil {
-		s.leaving[l.index] = []string{mine.Node}
-	}
-	l.moving = true
-	s.show(ctx, fmt.Sprintf("replica %d moves: %s", l.index, asked.Reason))
-	left := max(asked.By.Sub(workflow.Now(ctx))-drainWithin, 0)
-	taken := func() bool { return s.ready[l.index] != mine }
-	if found, err := workflow.AwaitWithTimeout(ctx, left, func() bool { return taken() || over() }); !found || err != nil || !taken() {
-		return
-	}
-	// Until the last gateway has seen the new address, and not into the time
-	// that draining needs.
-	left = max(asked.By.Sub(workflow.Now(ctx))-drainWithin/2, 0)
-	_ = workflow.Sleep(ctx, min(gatewaysFollow, left))
 }
 
 // withdraw takes a server's address back, unless its successor's is published
@@ -242,10 +169,7 @@ func (s *serving) announce(ctx workflow.Context) {
 		workflow.GetLogger(ctx).Error("replica addresses not published", "error", err)
 		return
 	}
-	if !s.told && len(s.replicas()) == len(s.ready) {
-		s.told = true
-		s.tell(ctx, models.SignalServeReady, models.ServeReady{Version: s.input.Version, Replicas: s.replicas()})
-	}
+	s.tellReady(ctx)
 }
 
 func (s *serving) tell(ctx workflow.Context, signal string, message any) {
@@ -265,45 +189,4 @@ func (s *serving) replicas() []models.Replica {
 		}
 	}
 	return found
-}
-
-func (s *serving) status() models.ServeStatus {
-	restarts := 0
-	for _, n := range s.starts {
-		restarts += max(n-1, 0)
-	}
-	waiting := s.waiting
-	for _, why := range s.reasons() {
-		waiting += "; " + why
-	}
-	return models.ServeStatus{Version: s.input.Version, Replicas: s.replicas(), Waiting: waiting, Restarts: restarts}
-}
-
-// reasons is why replicas wait for devices, as the pool last said.
-func (s *serving) reasons() (all []string) {
-	for i, request := range s.asking {
-		if why := s.desk.waitingReason(request); why != "" {
-			all = append(all, fmt.Sprintf("replica %d: %s", i, why))
-		}
-	}
-	return all
-}
-
-func (s *serving) show(ctx workflow.Context, waiting string) {
-	s.waiting = waiting
-	var p page
-	p.linef("**%s version %s**: %d of %d replicas ready, %d restarts", s.input.Deploy.Endpoint, s.input.Version,
-		len(s.replicas()), len(s.ready), s.status().Restarts)
-	if waiting != "" {
-		p.linef("")
-		p.linef("Now: %s", waiting)
-	}
-	for _, why := range s.reasons() {
-		p.linef("- %s", why)
-	}
-	p.header("replica", "host", "address")
-	for _, r := range s.replicas() {
-		p.row(fmt.Sprint(r.Replica), r.Node, r.URL)
-	}
-	p.show(ctx)
 }

@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/signal"
+	stdruntime "runtime"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mainspring-ml/mainspring/internal/serving"
 )
@@ -19,12 +23,15 @@ import (
 type serveFlags struct {
 	modelDir  string
 	addr      string
+	grpcAddr  string
+	device    string
 	advertise string
 	readyFile string
 	threads   int
 	signature string
 	keys      []string // PEM files
 	config    serving.Config
+	adapt     adaptFlags
 }
 
 func newServeCommand() *cobra.Command {
@@ -33,11 +40,18 @@ func newServeCommand() *cobra.Command {
 		Use:   "serve --model-dir DIR --name ENDPOINT --version VERSION",
 		Short: "Serve one model version over the Open Inference Protocol v2",
 		Long: `Serve loads the ONNX model of a model directory (MLflow's format) and answers
-the Open Inference Protocol v2. It needs ONNX Runtime's shared library, whose
-path it takes from MAINSPRING_ONNXRUNTIME.
+the Open Inference Protocol v2 over HTTP and, with --grpc-addr, over gRPC. It
+needs ONNX Runtime's shared library, whose path it takes from
+MAINSPRING_ONNXRUNTIME.
 
 It is ready once a first prediction has been made; then it writes its URL to the
-ready file. On SIGTERM it finishes the requests in flight and leaves.`,
+ready file, and its gRPC address in a second line. On SIGTERM it is not ready at
+once, finishes the requests in flight and leaves.
+
+With --batch-max-rows, requests that arrive while a prediction runs are
+predicted together. A lone request is never held back.
+
+With --adapt it loads nothing, and translates for another model server.`,
 		Example: `  mainspring serve --model-dir model/ --name flights --version 3 --addr 127.0.0.1:8000
   curl -s localhost:8000/v2/models/flights`,
 		Args: cobra.NoArgs,
@@ -47,6 +61,9 @@ ready file. On SIGTERM it finishes the requests in flight and leaves.`,
 			if err := f.checkSignature(cmd); err != nil {
 				return err
 			}
+			if f.adapt.upstream != "" {
+				return serveAdapted(ctx, f)
+			}
 			return serve(ctx, f)
 		},
 	}
@@ -55,14 +72,20 @@ ready file. On SIGTERM it finishes the requests in flight and leaves.`,
 	flags.StringVar(&f.config.Name, "name", "", "model name in URLs: the endpoint's name")
 	flags.StringVar(&f.config.Version, "version", "", "model version")
 	flags.StringVar(&f.addr, "addr", "127.0.0.1:0", "address to listen on; port 0 takes a free one")
+	flags.StringVar(&f.grpcAddr, "grpc-addr", "", "address to answer gRPC on (default: none)")
 	flags.StringVar(&f.advertise, "advertise", "", "host in the URL that is written to the ready file (default: the address's own)")
 	flags.StringVar(&f.readyFile, "ready-file", "", "file to write the URL to once the server is ready")
 	flags.IntVar(&f.threads, "threads", 1, "threads that one prediction may use")
 	flags.StringVar(&f.signature, "signature", "", "signature that the model must verify with before it is loaded; see docs/signing.md")
 	flags.StringArrayVar(&f.keys, "public-key", nil, "PEM file of a key whose signature counts; repeatable")
 	flags.Int64Var(&f.config.MaxBodyBytes, "max-body-bytes", 16<<20, "largest request body")
-	flags.Int64Var(&f.config.MaxBatch, "max-batch", 4096, "largest batch")
+	flags.Int64Var(&f.config.MaxBatch, "max-batch", 4096, "most rows in one request")
+	flags.Int64Var(&f.config.MaxPending, "max-pending", 512, "most requests in hand; more are refused with status 503")
+	flags.Int64Var(&f.config.Batch.MaxRows, "batch-max-rows", 0, "most rows in one prediction of several requests (default: each by itself)")
+	flags.DurationVar(&f.config.Batch.MaxDelay, "batch-max-delay", time.Millisecond, "longest time that a request waits for others while a prediction runs")
+	flags.StringVar(&f.device, "device", string(serving.DeviceAuto), "auto (the leased device if the library can use it), cpu, cuda or rocm")
 	flags.DurationVar(&f.config.Drain, "drain", 10*time.Second, "longest time for requests in flight after SIGTERM")
+	f.adapt.register(flags)
 	for _, name := range []string{"model-dir", "name", "version"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			panic(err) // the flag is defined above
@@ -87,7 +110,11 @@ func (f serveFlags) checkSignature(cmd *cobra.Command) error {
 }
 
 func serve(ctx context.Context, f serveFlags) (err error) {
-	runtime, err := serving.OpenRuntime(serving.RuntimeConfig{Threads: f.threads})
+	device, err := serving.ParseDevice(f.device)
+	if err != nil {
+		return &usageError{err}
+	}
+	runtime, err := serving.OpenRuntime(serving.RuntimeConfig{Threads: f.threads, Device: device})
 	if err != nil {
 		return err
 	}
@@ -97,28 +124,50 @@ func serve(ctx context.Context, f serveFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, model.Close()) }()
-	f.config.Inputs, f.config.Outputs = model.Inputs, model.Outputs
+	if model.Note != "" {
+		slog.Warn(model.Note)
+	}
+	f.config.Inputs, f.config.Outputs, f.config.Provider = model.Inputs, model.Outputs, model.Provider
+	f.config.Parallel = max(1, stdruntime.GOMAXPROCS(0)/max(1, f.threads))
 	server, err := serving.NewServer(f.config, model)
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", f.addr)
+	return answer(ctx, f, server)
+}
+
+// answer serves until ctx ends, over HTTP and where asked over gRPC.
+func answer(ctx context.Context, f serveFlags, server *serving.Server) error {
+	listener, err := listen(f.addr, "--addr")
 	if err != nil {
-		return fmt.Errorf("%w (choose another --addr; port 0 takes a free one)", err)
+		return err
 	}
-	done := make(chan error, 1)
-	serveCtx, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() { done <- server.Serve(serveCtx, listener) }()
-	err = server.WarmUp(ctx)
-	if err == nil {
-		err = announce(f.readyFile, boundURL(listener, f.advertise))
+	lines := []string{boundURL(listener, f.advertise)}
+	group, ctx := errgroup.WithContext(ctx)
+	if f.grpcAddr != "" {
+		grpcListener, err := listen(f.grpcAddr, "--grpc-addr")
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		lines = append(lines, strings.TrimPrefix(boundURL(grpcListener, f.advertise), "http://"))
+		group.Go(func() error { return server.ServeGRPC(ctx, grpcListener) })
 	}
+	group.Go(func() error { return server.Serve(ctx, listener) })
+	group.Go(func() error {
+		if err := server.WarmUp(ctx); err != nil {
+			return err
+		}
+		return announce(f.readyFile, lines...)
+	})
+	return group.Wait()
+}
+
+func listen(addr, flag string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", addr)
 	if err != nil {
-		stop()
-		return errors.Join(err, <-done)
+		return nil, fmt.Errorf("%w (choose another %s; port 0 takes a free one)", err, flag)
 	}
-	return <-done
+	return listener, nil
 }
 
 // boundURL is the address under which others reach the listener. advertise

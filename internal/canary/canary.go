@@ -52,48 +52,124 @@ import (
 
 // Config are the judge's budgets and limits.
 type Config struct {
-	Steps        int     // number of weights planned
-	Alpha        float64 // budget of false rollback, over all steps
-	Beta         float64 // budget of false promotion, over all steps
-	Tolerance    float64 // relative rise of the error rate that is a regression
-	MaxErrorRate float64 // error rate below which a canary is safe anyway
+	Steps    int     // planned, that of copies included
+	Alpha    float64 // budget of false rollback, over all steps and metrics
+	Beta     float64 // budget of false promotion, over all steps
+	Evidence models.CanaryEvidence
+	Errors   Limits
+	Latency  Limits  // of slow answers; Tolerance 0: not judged
+	Quantile float64 // of latency, that must not be proven higher; 0: none
+	Quality  Losses
+}
+
+// Limits are those of a share of bad answers. A canary that keeps either is
+// safe.
+type Limits struct {
+	Tolerance float64 // relative rise that is a regression
+	Max       float64 // share that is safe anyway
 }
 
 // FromSpec reads the configuration from a spec, with its defaults.
 func FromSpec(spec models.CanarySpec) Config {
 	spec = spec.WithDefaults()
-	return Config{
-		Steps: len(spec.Steps), Alpha: spec.FalseAlarm, Beta: spec.FalsePass,
-		Tolerance: spec.Tolerance, MaxErrorRate: spec.MaxErrorRate,
+	c := Config{
+		Steps: len(spec.Steps), Alpha: spec.FalseAlarm, Beta: spec.FalsePass, Evidence: spec.Evidence,
+		Errors: Limits{Tolerance: spec.Tolerance, Max: spec.MaxErrorRate},
 	}
+	if spec.Shadow != nil {
+		c.Steps++
+	}
+	if l := spec.Latency; l != nil {
+		c.Latency, c.Quantile = Limits{Tolerance: l.Tolerance, Max: l.MaxRate}, l.Quantile
+	}
+	if q := spec.Quality; q != nil {
+		c.Quality.Tolerance = q.Tolerance
+	}
+	return c
 }
 
-// Judge answers for the last of the steps: fail when there is evidence of
-// harm in any of them, pass when the last one is proven safe, else
-// inconclusive. Counts are cumulative per step.
-func Judge(c Config, steps []models.CanaryStep) models.CanaryVerdict {
-	verdict := c.weigh(steps)
-	verdict.Reason = c.explain(verdict, steps)
+// Judge answers on what was observed so far: fail when any metric's harm is
+// proven, pass when the safety of every one is, else inconclusive.
+func (c Config) Judge(s models.JudgeState) models.CanaryVerdict {
+	metrics := c.metrics(s)
+	verdict := models.CanaryVerdict{Metrics: metrics}
+	verdict.Verdict = overall(metrics)
+	worst, least := metrics[0], metrics[0]
+	for _, m := range metrics[1:] {
+		if m.Harm/m.HarmThreshold > worst.Harm/worst.HarmThreshold {
+			worst = m
+		}
+		if m.Safe/m.SafeThreshold < least.Safe/least.SafeThreshold {
+			least = m
+		}
+	}
+	verdict.Harm, verdict.HarmThreshold = worst.Harm, worst.HarmThreshold
+	verdict.Safe, verdict.SafeThreshold = least.Safe, least.SafeThreshold
+	verdict.Reason = c.explain(verdict, s)
 	return verdict
 }
 
-// weigh is the verdict without its reason.
-func (c Config) weigh(steps []models.CanaryStep) models.CanaryVerdict {
-	verdict := models.CanaryVerdict{
-		Verdict: models.VerdictInconclusive, Harm: 1, Safe: 1,
-		HarmThreshold: 1 / c.Alpha, SafeThreshold: 1 / c.Beta,
+// overall is fail if any is, and pass if all are.
+func overall(metrics []models.MetricVerdict) models.Verdict {
+	all := models.VerdictPass
+	for _, m := range metrics {
+		switch m.Verdict {
+		case models.VerdictFail:
+			return models.VerdictFail
+		case models.VerdictPass:
+		default:
+			all = models.VerdictInconclusive
+		}
 	}
-	if len(steps) == 0 {
-		return verdict
+	return all
+}
+
+// judged is the number of metrics.
+func (c Config) judged() int {
+	n := len(c.rates())
+	if c.Quality.Tolerance > 0 {
+		n++
 	}
-	verdict.Harm, verdict.Safe = c.harm(steps), c.safe(steps[len(steps)-1])
+	return n
+}
+
+// metrics are the verdicts on each judged metric. They share Alpha in equal
+// parts; each has to be proven safe at the whole of Beta.
+func (c Config) metrics(s models.JudgeState) []models.MetricVerdict {
+	var verdicts []models.MetricVerdict
+	for _, r := range c.rates() {
+		a := r.arms(s.Champion, s.Canary)
+		verdicts = append(verdicts, models.MetricVerdict{
+			Metric: r.metric, Harm: r.harm(s, c.Steps), Safe: r.safe(s), Champion: a.champion.share(), Canary: a.canary.share(),
+		})
+	}
+	if c.Quality.Tolerance > 0 {
+		verdicts = append(verdicts, c.Quality.verdict(s.Quality))
+	}
+	for i, v := range verdicts {
+		verdicts[i] = c.decide(v, s)
+	}
+	return verdicts
+}
+
+// decide holds a metric's evidence against its thresholds.
+func (c Config) decide(v models.MetricVerdict, s models.JudgeState) models.MetricVerdict {
+	v.HarmThreshold, v.SafeThreshold = float64(c.judged())/c.Alpha, 1/c.Beta
+	if v.Metric == models.CanaryLatency && c.judgesQuantile() {
+		v.HarmThreshold /= 1 - quantilePart
+		if s.Slower {
+			v.Harm = max(v.Harm, v.HarmThreshold)
+		}
+	}
+	v.Verdict = models.VerdictInconclusive
 	switch {
-	case verdict.Harm >= verdict.HarmThreshold:
-		verdict.Verdict = models.VerdictFail
-	case verdict.Safe >= verdict.SafeThreshold:
-		verdict.Verdict = models.VerdictPass
+	case v.Harm >= v.HarmThreshold:
+		v.Verdict = models.VerdictFail
+	case v.Safe >= v.SafeThreshold && !s.Shadow:
+		v.Verdict = models.VerdictPass
 	}
-	return verdict
+	v.Reason = c.explainMetric(v, s)
+	return v
 }
 
 // NextLook is how many canary requests more than seen make another look
@@ -103,73 +179,14 @@ func NextLook(_ Config, seen int64) int64 {
 	return max(20, seen/10)
 }
 
-// harm splits its capital equally among the planned steps; the part of a step
-// is bet from that step on. Thus what the first steps lost while all was well
-// does not outweigh harm that begins later.
-func (c Config) harm(steps []models.CanaryStep) float64 {
-	planned := max(c.Steps, len(steps))
-	total, since := float64(planned-len(steps)), 0.0
-	for i := len(steps) - 1; i >= 0; i-- {
-		since += c.harmOf(steps[i])
-		total += evidence(since)
-	}
-	return total / float64(planned)
-}
-
-// harmOf is the logarithm of one step's e-value.
-func (c Config) harmOf(step models.CanaryStep) float64 {
-	canary, champion := counts(step.Canary), counts(step.Champion)
-	absolute := min(above(canary, c.MaxErrorRate), below(champion, c.MaxErrorRate))
-	relative := 0.0
-	if share, ok := c.relative(step); ok {
-		relative = above(share, step.Weight)
-	}
-	return average(relative, absolute)
-}
-
-func (c Config) safe(step models.CanaryStep) float64 {
-	return c.safeAfter(step, c.safeRelative(step), 0)
-}
-
-func (c Config) safeRelative(step models.CanaryStep) float64 {
-	share, ok := c.relative(step)
-	if !ok {
-		return 0
-	}
-	risen := step.Weight * (1 + c.Tolerance)
-	return below(share, risen/(1-step.Weight+risen))
-}
-
-// safeAfter is the evidence once the canary has answered more requests without
-// an error, of which the relative form takes no notice.
-func (c Config) safeAfter(step models.CanaryStep, relative float64, more int) float64 {
-	canary := counts(step.Canary)
-	canary.n += float64(more)
-	return evidence(average(relative, below(canary, c.MaxErrorRate)))
-}
-
-// relative is the canary's part of all errors. Without traffic on both arms
-// there is nothing to compare.
-func (c Config) relative(step models.CanaryStep) (trials, bool) {
-	canary, champion := counts(step.Canary), counts(step.Champion)
-	comparable := canary.n > 0 && champion.n > 0 && step.Weight > 0 && step.Weight < 1
-	return trials{k: canary.k, n: canary.k + champion.k}, comparable
-}
-
-// counts distrusts counters that contradict themselves as little as it can.
-func counts(arm models.ArmCounts) trials {
-	n := max(float64(arm.Requests), 0)
-	return trials{k: min(max(float64(arm.Errors), 0), n), n: n}
-}
-
 // most is where evidence stops to grow: an e-value may always be lowered, and
 // infinity has no JSON.
 const most = 1e100
 
 func evidence(logarithm float64) float64 { return min(math.Exp(logarithm), most) }
 
-// average of two e-values given by their logarithms.
-func average(a, b float64) float64 {
-	high, low := max(a, b), min(a, b)
-	return high + math.Log1p(math.Exp(low-high)) - math.Ln2
+// mixed is the average of two e-values, given and returned as logarithms, the
+// first with a share of the weight.
+func mixed(share, a, b float64) float64 {
+	return logSum(math.Log(share)+a, math.Log1p(-share)+b)
 }

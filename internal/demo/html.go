@@ -46,12 +46,6 @@ type lifecyclePage struct {
 	Account     *accountPage // nil: nothing was leased, or it did not end
 }
 
-// stepPage is one canary step.
-type stepPage struct {
-	models.CanaryStep
-	Plot template.HTML
-}
-
 type link struct{ Name, URL string }
 
 // renderHTML is the report as one file that loads nothing from elsewhere.
@@ -95,7 +89,7 @@ func newLifecyclePage(l LifecycleStory) lifecyclePage {
 	p.Outcome, p.Reason = outcomeOf(l)
 	if l.Rollout != nil {
 		for _, step := range l.Rollout.Steps {
-			p.Steps = append(p.Steps, stepPage{step, evidencePlot(step)})
+			p.Steps = append(p.Steps, newStepPage(step))
 		}
 	}
 	return p

@@ -3,7 +3,6 @@ package demo
 import (
 	"fmt"
 	"html/template"
-	"math"
 	"slices"
 	"time"
 
@@ -203,32 +202,5 @@ func daysPlot(l LifecycleStory) template.HTML {
 	p := plot{title: "Loss by held-out day", width: 470, height: 240, series: []series{champion, candidate}}
 	p.x = axis{label: "held-out day (event time)", dates: true, from: unix(e.Days[0].Start), to: unix(e.Days[len(e.Days)-1].Start)}
 	p.y = around("mean loss", values)
-	return p.render()
-}
-
-// evidencePlot is one canary step: two e-values and the thresholds that act.
-func evidencePlot(step models.CanaryStep) template.HTML {
-	harm := series{name: "harm", class: "bad", line: true, dots: true}
-	safe := series{name: "safe", class: "good", line: true, dots: true}
-	var values []float64
-	most := 1.0
-	for _, look := range step.History {
-		values = append(values, look.Harm, look.Safe)
-		most = max(most, float64(look.Requests))
-		harm.points = append(harm.points, point{x: float64(look.Requests), y: look.Harm, note: fmt.Sprintf("%s requests: harm %s", terminal.Grouped(look.Requests), terminal.Figure(look.Harm))})
-		safe.points = append(safe.points, point{x: float64(look.Requests), y: look.Safe, note: fmt.Sprintf("%s requests: safe %s", terminal.Grouped(look.Requests), terminal.Figure(look.Safe))})
-	}
-	p := plot{title: fmt.Sprintf("Canary evidence at %s", percent(step.Weight)), width: 470, height: 260, series: []series{safe, harm}}
-	p.x = axis{label: "requests to the canary", to: most}
-	limits := math.Max(step.Verdict.HarmThreshold, step.Verdict.SafeThreshold)
-	p.y = evidenceAxis("e-value (log scale)", values, limits)
-	for _, r := range []rule{
-		{at: step.Verdict.SafeThreshold, class: "promoted", label: "safe enough: " + terminal.Figure(step.Verdict.SafeThreshold)},
-		{at: step.Verdict.HarmThreshold, class: "alarm", label: "rolls back: " + terminal.Figure(step.Verdict.HarmThreshold)},
-	} {
-		if r.at > 0 {
-			p.rules = append(p.rules, r)
-		}
-	}
 	return p.render()
 }

@@ -80,6 +80,32 @@ func TestReportTellsTheStory(t *testing.T) {
 	require.NotContains(t, page, "no data to draw")
 }
 
+// TestReportShowsEachMetricOfTheCanary: a plot and the judge's words for each,
+// with its own thresholds, and what people did.
+func TestReportShowsEachMetricOfTheCanary(t *testing.T) {
+	story := fixture(t)
+	rollout := story.Lifecycles[1].Rollout
+	before := len(drawing.FindAllString(rendered(t, story), -1))
+	step := &rollout.Steps[0]
+	step.Shadow, step.Weight = 0.5, 0
+	step.Verdict.Metrics = []models.MetricVerdict{
+		{Metric: models.CanaryErrors, Harm: 1, Safe: 3, HarmThreshold: 200, SafeThreshold: 20, Reason: "0.2 % failed against 0.3 %"},
+		{Metric: models.CanaryQuality, Harm: 2, Safe: 5, HarmThreshold: 300, SafeThreshold: 20, Reason: "loss 0.41 against 0.43"},
+	}
+	for i := range step.History {
+		step.History[i].Metrics = []models.MetricLook{{Harm: 1, Safe: 2}, {Harm: 2, Safe: 1234}}
+	}
+	rollout.Orders = []models.RolloutOrder{{Action: models.RolloutPause, By: "kim", Reason: "upgrade <b>"}}
+	page := rendered(t, story)
+	require.Len(t, drawing.FindAllString(page, -1), before+1)
+	for _, want := range []string{
+		"copies of 50 % of the requests", "Failed requests", "0.2 % failed against 0.3 %", "rolls back: 200",
+		"Loss on labels", "loss 0.41 against 0.43", "rolls back: 300", "safe 1,234", "pause by kim: upgrade &lt;b&gt;",
+	} {
+		require.Contains(t, page, want)
+	}
+}
+
 func TestReportLoadsNothing(t *testing.T) {
 	story := fixture(t)
 	page := rendered(t, story)

@@ -22,6 +22,7 @@ type Status struct {
 	Labels    int64            `json:"labels"` // accepted since the start
 	Spool     *SpoolStatus     `json:"spool,omitempty"`
 	Endpoints []EndpointStatus `json:"endpoints"`
+	Tenants   *TenantsStatus   `json:"tenants,omitempty"` // absent: everybody may call
 }
 
 // SpoolStatus is what Config.SpoolDir holds.
@@ -37,7 +38,8 @@ type EndpointStatus struct {
 	Model      string      `json:"model"`
 	Generation int64       `json:"generation"` // 0: no route yet
 	Reason     string      `json:"reason"`
-	Arms       []ArmStatus `json:"arms"` // the route's, canaries first
+	Since      time.Time   `json:"since,omitzero"` // when this gateway took the route over
+	Arms       []ArmStatus `json:"arms"`           // the route's, canaries first
 	Requests   int64       `json:"requests"`
 	Errors     int64       `json:"errors"`
 	Waiting    int         `json:"waiting"` // rows that are not durable yet
@@ -52,9 +54,14 @@ type EndpointStatus struct {
 type ArmStatus struct {
 	models.Arm
 	Replicas      []ReplicaStatus `json:"replicas"`
+	Breaker       BreakerState    `json:"breaker"`
+	InFlight      int64           `json:"in_flight"` // requests that wait for the version
 	Requests      int64           `json:"requests"`
 	Errors        int64           `json:"errors"`
 	Failovers     int64           `json:"failovers"` // answered by another version
+	Diverted      int64           `json:"diverted"`  // answered by the champion while the breaker was open
+	Skipped       int64           `json:"skipped"`   // copies that the shadow did not get
+	Named         int64           `json:"named"`     // requests for this very version; in no other count
 	P50Millis     float64         `json:"p50_ms"`
 	P99Millis     float64         `json:"p99_ms"`
 	TotalRequests int64           `json:"total_requests"`
@@ -65,6 +72,8 @@ type ArmStatus struct {
 type ReplicaStatus struct {
 	URL string `json:"url"`
 	Up  bool   `json:"up"` // false: passed over for the moment
+	// Ejected is when an ejection for failed answers ends.
+	Ejected time.Time `json:"ejected,omitzero"`
 }
 
 // AdminHandler answers operators. It is meant for a listener of its own.
@@ -92,7 +101,7 @@ func (g *Gateway) AdminHandler() http.Handler {
 func (g *Gateway) Status() Status {
 	status := Status{
 		Gateway: g.config.Name, Boot: g.config.Boot, Started: g.started.UTC(),
-		Labels: g.labelled.Load(), Endpoints: []EndpointStatus{},
+		Labels: g.labelled.Load(), Endpoints: []EndpointStatus{}, Tenants: g.door.status(),
 	}
 	if g.spool != nil {
 		status.Spool = &SpoolStatus{Bytes: g.spool.Bytes(), Failing: g.spoolFailing.Load(), Unspooled: g.unspooled.Load()}
@@ -127,19 +136,29 @@ func (g *Gateway) endpointStatus(e *endpoint) EndpointStatus {
 		return status
 	}
 	status.Model, status.Generation, status.Reason = current.Model, current.Generation, current.Reason
+	status.Since = current.taken.UTC()
 	for _, a := range current.arms {
-		stats := a.counters.read(current.Generation, a.Version)
-		armStatus := ArmStatus{
-			Arm: a.Arm, Replicas: []ReplicaStatus{}, Requests: stats.Requests, Errors: stats.Errors,
-			Failovers:     a.counters.failovers.Load(),
-			P50Millis:     Quantile(stats.Latency, 0.5).Seconds() * 1e3,
-			P99Millis:     Quantile(stats.Latency, 0.99).Seconds() * 1e3,
-			TotalRequests: totals[a.Version].Requests, TotalErrors: totals[a.Version].Errors,
+		status.Arms = append(status.Arms, a.status(current.Generation, totals[a.Version], time.Now()))
+	}
+	return status
+}
+
+func (a *arm) status(generation int64, total models.ArmStats, now time.Time) ArmStatus {
+	stats := a.counters.read(generation, a.Version)
+	status := ArmStatus{
+		Arm: a.Arm, Replicas: []ReplicaStatus{}, Requests: stats.Requests, Errors: stats.Errors,
+		Breaker: a.pool.breaker.state(now), InFlight: a.pool.breaker.pending.Load(),
+		Failovers: a.counters.failovers.Load(), Diverted: stats.Diverted, Skipped: stats.Skipped, Named: a.counters.named.Load(),
+		P50Millis:     Quantile(stats.Latency, 0.5).Seconds() * 1e3,
+		P99Millis:     Quantile(stats.Latency, 0.99).Seconds() * 1e3,
+		TotalRequests: total.Requests, TotalErrors: total.Errors,
+	}
+	for _, r := range *a.pool.replicas.Load() {
+		server := ReplicaStatus{URL: r.base.String(), Up: r.up(now)}
+		if r.ejected(now) {
+			server.Ejected = time.Unix(0, r.ejectedUntil.Load()).UTC()
 		}
-		for _, r := range *a.pool.replicas.Load() {
-			armStatus.Replicas = append(armStatus.Replicas, ReplicaStatus{r.base.String(), r.up(time.Now())})
-		}
-		status.Arms = append(status.Arms, armStatus)
+		status.Replicas = append(status.Replicas, server)
 	}
 	return status
 }

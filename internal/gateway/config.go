@@ -43,6 +43,9 @@ type Config struct {
 	MaxBodyBytes int64         // of an inference request or answer; 16 MiB
 	MaxLabels    int64         // bytes of one labels request; 32 MiB
 
+	// TenantsFile lists who may call, see TenantSpec. Empty: everybody may.
+	TenantsFile string
+
 	Log *slog.Logger // nil: the default logger
 }
 

@@ -8,16 +8,24 @@
 //     only grows. A gateway follows the routes in the artifact store and talks
 //     to nothing else but the model servers; when the store is out it goes on
 //     with the last good routes.
+//
 //   - An arm is one version's share of a route. A request draws its arm; an arm
 //     has a pool of replicas, the model servers of its version.
+//
 //   - A replica that can't be reached is ejected: passed over for a second.
+//
 //   - Event time is when a request happened in the world that it describes:
 //     now, or what the header Mainspring-Event-Time says.
+//
 //   - The inference log has a row per answered request, or per one of a sample,
 //     in Parquet files by event-time hour. The watermark promises that the log is
 //     complete up to a moment of event time.
+//
 //   - The spool keeps rows on the local disk until the log has them, see package
 //     spool. A logbook is what one endpoint's log has on its way to the store.
+//
+//   - A tenant is a caller with keys of its own. The door lets tenants in, within
+//     their limits; without a file of tenants it is open.
 //
 // # What is counted
 //

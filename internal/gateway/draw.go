@@ -11,19 +11,29 @@ import (
 )
 
 // place puts a key at a point in [0,1), the same on every gateway.
-func place(key string) float64 {
-	return float64(xxhash.Sum64String(key)>>11) / (1 << 53)
-}
+func place(key string) float64 { return unit(xxhash.Sum64String(key)) }
 
 // placeRequest places a request of one route generation: a retried request
 // meets the same arm, and another generation draws afresh.
-func placeRequest(id string, generation int64) float64 {
+func placeRequest(id string, generation int64) float64 { return placeFor("", id, generation) }
+
+// copied decides whether a request of one generation is copied to a shadow that
+// gets this share of them: independent of the draw of its arm, and the same on
+// every gateway.
+func copied(id string, generation int64, share float64) bool {
+	return placeFor("shadow/", id, generation) < share
+}
+
+func placeFor(purpose, id string, generation int64) float64 {
 	var text [96]byte
-	b := strconv.AppendInt(text[:0], generation, 10)
+	b := append(text[:0], purpose...)
+	b = strconv.AppendInt(b, generation, 10)
 	b = append(b, '/')
 	b = append(b, id...)
-	return float64(xxhash.Sum64(b)>>11) / (1 << 53)
+	return unit(xxhash.Sum64(b))
 }
+
+func unit(hash uint64) float64 { return float64(hash>>11) / (1 << 53) }
 
 // arrange orders arms for drawing: canaries before the champion, so that a
 // sticky key that once drew the canary keeps it while the canary's share grows.

@@ -124,9 +124,9 @@ func TestQuantile(t *testing.T) {
 
 func TestCountersPutALatencyInItsBucket(t *testing.T) {
 	bounds := models.LatencyBounds()
-	c := newCounters(bounds)
+	c := newCounters(countRules{bounds: bounds})
 	for _, latency := range []time.Duration{0, bounds[0], bounds[0] + 1, time.Hour} {
-		c.answered(200, latency)
+		c.answered(200, latency, time.Now())
 	}
 	got := c.read(1, "v").Latency
 	if got[0] != 2 || got[1] != 1 || got[len(bounds)] != 1 {

@@ -26,10 +26,12 @@ type call struct {
 
 // answer is what the client gets, and the arm that it counts for.
 type answer struct {
-	arm         *arm
-	status      int
-	contentType string
-	body        *bytes.Buffer // pooled
+	arm    *arm
+	status int
+	header http.Header
+	body   *bytes.Buffer // pooled
+	// unreached: the gateway says so because no server took the request.
+	unreached bool
 }
 
 // outcome is how one attempt on one server ended.
@@ -46,44 +48,63 @@ const (
 
 // forward asks the servers in line until one answers. ok is false when the
 // client went away. Asking twice is safe: a prediction has no effect.
-func (g *Gateway) forward(ctx context.Context, drawn, champion *arm, c call) (result answer, ok bool) {
+func (g *Gateway) forward(ctx context.Context, p *passage, c call) (result answer, ok bool) {
+	now := time.Now()
+	defer func() { p.leave(time.Now()) }()
 	body := g.buffers.get()
-	reason := "no server of version " + drawn.Version + " is ready"
-	for _, server := range line(drawn, champion, time.Now()) {
+	var reason string
+	asked := false
+	var room [8]candidate
+	for _, server := range p.line(room[:0], now) {
+		if !p.enter(server.arm, now) {
+			continue
+		}
+		asked = true
 		result = answer{arm: server.arm, body: body}
-		how, err := g.attempt(ctx, server.replica, c, &result)
+		how, err := g.attempt(ctx, server.replica, p.timeout, c, &result)
 		if how == lost {
 			// The server may only have closed an idle connection. A new one tells.
-			if how, err = g.attempt(ctx, server.replica, c, &result); how == unreachable || how == lost {
-				g.eject(server)
+			if how, err = g.attempt(ctx, server.replica, p.timeout, c, &result); how == unreachable || how == lost {
+				g.passOver(server)
 				g.countCrash(server)
 			}
 		}
 		switch how {
 		case answered:
+			p.observe(server, conductOf(result.status), time.Now())
 			g.countReturn(server)
-			if server.arm != drawn {
-				drawn.counters.failovers.Add(1)
+			if server.arm != p.drawn {
+				p.drawn.counters.failovers.Add(1)
 			}
 			return result, true
 		case abandoned:
 			g.buffers.put(body)
 			return answer{}, false
 		case timedOut:
-			return g.refuse(drawn, body, http.StatusGatewayTimeout,
-				fmt.Sprintf("version %s did not answer within %v", server.arm.Version, g.config.Timeout)), true
+			p.observe(server, faulty, time.Now())
+			return errorAnswer(p.drawn, body, http.StatusGatewayTimeout, jsonHeader(),
+				fmt.Sprintf("version %s did not answer within %v", server.arm.Version, p.timeout)), true
 		case unready:
 			reason = fmt.Sprintf("no server of version %s is ready: the last one answered 503", server.arm.Version)
 		case unreachable, lost:
-			g.eject(server)
+			g.passOver(server)
 			reason = fmt.Sprintf("no server of version %s could be reached: %v", server.arm.Version, err)
 		}
 	}
-	return g.refuse(drawn, body, http.StatusServiceUnavailable, reason), true
+	header := jsonHeader()
+	switch {
+	case p.diverted() && !asked:
+		header, reason = p.refusal(now)
+	case !asked:
+		reason = fmt.Sprintf("no server of version %s is ready", p.drawn.Version)
+	}
+	result = errorAnswer(p.drawn, body, http.StatusServiceUnavailable, header, reason)
+	result.unreached = true
+	return result, true
 }
 
-// eject passes a server over for a while.
-func (g *Gateway) eject(server candidate) {
+// passOver leaves a server that can't be reached out for a while.
+func (g *Gateway) passOver(server candidate) {
 	server.downUntil.Store(time.Now().Add(g.config.Eject).UnixNano())
 }
 
@@ -91,7 +112,7 @@ func (g *Gateway) eject(server candidate) {
 // its connection broke and the server does not take another.
 func (g *Gateway) countCrash(server candidate) {
 	if server.crashed.CompareAndSwap(false, true) {
-		server.arm.counters.crashed()
+		server.arm.counters.failedUnasked(time.Now())
 	}
 }
 
@@ -103,15 +124,9 @@ func (g *Gateway) countReturn(server candidate) {
 	}
 }
 
-func (g *Gateway) refuse(drawn *arm, body *bytes.Buffer, status int, message string) answer {
-	body.Reset()
-	body.Write(errorJSON(message))
-	return answer{arm: drawn, status: status, contentType: "application/json", body: body}
-}
-
 // attempt asks one server and fills in the answer.
-func (g *Gateway) attempt(ctx context.Context, server *replica, c call, into *answer) (outcome, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, g.config.Timeout, errSlow)
+func (g *Gateway) attempt(ctx context.Context, server *replica, timeout time.Duration, c call, into *answer) (outcome, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errSlow)
 	defer cancel()
 	into.body.Reset()
 	response, err := g.transport.RoundTrip(newRequest(ctx, server.base, c))
@@ -124,14 +139,13 @@ func (g *Gateway) attempt(ctx context.Context, server *replica, c call, into *an
 	case err != nil:
 		return classify(ctx, err), err
 	case n > g.config.MaxBodyBytes:
-		into.body.Reset()
-		into.body.Write(errorJSON(fmt.Sprintf("the answer has more than %d bytes; send smaller batches", g.config.MaxBodyBytes)))
-		into.status, into.contentType = http.StatusBadGateway, "application/json"
+		*into = errorAnswer(into.arm, into.body, http.StatusBadGateway, jsonHeader(),
+			fmt.Sprintf("the answer has more than %d bytes; send smaller batches", g.config.MaxBodyBytes))
 		return answered, nil
 	case response.StatusCode == http.StatusServiceUnavailable:
 		return unready, nil
 	}
-	into.status, into.contentType = response.StatusCode, response.Header.Get("Content-Type")
+	into.status, into.header = response.StatusCode, response.Header
 	return answered, nil
 }
 

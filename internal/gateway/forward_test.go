@@ -222,7 +222,7 @@ func TestClientErrorsAreNotTheVersions(t *testing.T) {
 func TestAnAnswerOnItsWayIsNoReturn(t *testing.T) {
 	g := newStage(t, Config{Eject: time.Hour}).gateway
 	lost := candidate{arm: &arm{counters: &counters{}}, replica: &replica{}}
-	g.eject(lost)
+	g.passOver(lost)
 	g.countCrash(lost)
 	g.countReturn(lost)
 	if !lost.crashed.Load() {

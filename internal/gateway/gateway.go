@@ -23,6 +23,7 @@ type Gateway struct {
 	config    Config
 	store     Store
 	transport http.RoundTripper
+	streams   http.RoundTripper
 	started   time.Time
 
 	known    atomic.Pointer[map[string]*endpoint] // by name; replaced, never changed
@@ -39,7 +40,11 @@ type Gateway struct {
 	booksMu      sync.Mutex
 	books        map[string]*logbook // by endpoint
 
+	door       *door
 	buffers    buffers
+	chunks     chunks
+	copying    sync.WaitGroup // copies for shadows on their way
+	copyBytes  atomic.Int64   // of their bodies
 	requestIDs atomic.Int64
 	labelFiles atomic.Int64
 	labelled   atomic.Int64
@@ -59,11 +64,14 @@ func New(config Config, store Store) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		config: config, store: store, transport: newTransport(config), started: time.Now(),
+		config: config, store: store, transport: newTransport(config), streams: newStreamTransport(config), started: time.Now(),
 		full: make(chan struct{}, 1), sealed: make(chan struct{}, 1),
 	}
 	g.known.Store(&map[string]*endpoint{})
 	if err := g.openSpool(); err != nil {
+		return nil, err
+	}
+	if g.door, err = openDoor(config.TenantsFile); err != nil {
 		return nil, err
 	}
 	return g, nil
@@ -72,11 +80,14 @@ func New(config Config, store Store) (*Gateway, error) {
 // Handler answers the callers of models.
 func (g *Gateway) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v2/models/{endpoint}/infer", g.infer)
-	mux.HandleFunc("POST /v2/models/{endpoint}/labels", g.labels)
-	mux.HandleFunc("GET /v2/models/{endpoint}", g.ask)
-	mux.HandleFunc("GET /v2/models/{endpoint}/ready", g.ask)
-	mux.HandleFunc("GET /v2/models", g.listModels)
+	mux.HandleFunc("POST /v2/models/{endpoint}/labels", g.guard(g.labels))
+	for _, prefix := range []string{"/v2/models/{endpoint}", "/v2/models/{endpoint}/versions/{version}"} {
+		mux.HandleFunc("POST "+prefix+"/infer", g.guard(g.infer))
+		mux.HandleFunc("POST "+prefix+"/{rest...}", g.guard(g.stream))
+		mux.HandleFunc("GET "+prefix, g.guard(g.ask))
+		mux.HandleFunc("GET "+prefix+"/ready", g.ask)
+	}
+	mux.HandleFunc("GET /v2/models", g.guard(g.listModels))
 	mux.HandleFunc("GET /v2", g.describe)
 	mux.HandleFunc("GET /v2/{$}", g.describe)
 	mux.HandleFunc("GET /v2/health/live", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, true) })
@@ -91,6 +102,7 @@ func (g *Gateway) Handler() http.Handler {
 type Listeners struct {
 	Data  net.Listener // callers of models
 	Admin net.Listener // operators: status, metrics, flush
+	GRPC  net.Listener // callers of models over gRPC; nil: none
 }
 
 // Run answers until ctx ends. Then it takes no new requests, finishes those in
@@ -101,10 +113,12 @@ func (g *Gateway) Run(ctx context.Context, listeners Listeners) error {
 	var workers sync.WaitGroup
 	workers.Go(func() { (&follower{gateway: g, etags: map[string]string{}}).run(background) })
 	workers.Go(func() { g.runFlusher(background) })
+	workers.Go(func() { g.door.run(background, g.config.Poll, g.config.Log) })
 
 	data := &http.Server{Handler: g.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	admin := &http.Server{Handler: g.AdminHandler(), ReadHeaderTimeout: 10 * time.Second}
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
+	grpcFront := g.serveGRPC(listeners.GRPC, failed)
 	for server, listener := range map[*http.Server]net.Listener{data: listeners.Data, admin: listeners.Admin} {
 		go func() { failed <- fmt.Errorf("serve on %s: %w", listener.Addr(), server.Serve(listener)) }()
 	}
@@ -116,10 +130,13 @@ func (g *Gateway) Run(ctx context.Context, listeners Listeners) error {
 	g.stopping.Store(true)
 	deadline, cancel := context.WithTimeout(background, g.config.Drain)
 	defer cancel()
-	if err := data.Shutdown(deadline); err != nil {
+	drained := make(chan error, 1)
+	go func() { drained <- stopGRPC(deadline, grpcFront) }()
+	if err := errors.Join(data.Shutdown(deadline), <-drained); err != nil {
 		g.config.Log.Warn("requests were cut off", slog.Duration("after", g.config.Drain), slog.Any("error", err))
 		failure = errors.Join(failure, data.Close())
 	}
+	g.awaitCopies(deadline)
 	stop()
 	workers.Wait()
 	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), g.config.Drain)

@@ -52,11 +52,14 @@ func TestInferSplitsCountsAndLogs(t *testing.T) {
 	if first.LatencyUS <= 0 || first.Time < time.Now().Add(-time.Minute).UnixMicro() {
 		t.Errorf("latency %d µs, time %d", first.LatencyUS, first.Time)
 	}
+	if first.Drawn != first.Version {
+		t.Errorf("drawn %q, answered by %q", first.Drawn, first.Version)
+	}
 	share := map[string]float64{"v1": 0.7, "v2": 0.3}[first.Version]
 	if math.Abs(first.ArmShare-share) > 1e-9 {
 		t.Errorf("arm share %v, want %v", first.ArmShare, share)
 	}
-	first.LatencyUS, first.Time, first.ArmShare, first.Version, first.Role = 0, 0, 0, "", ""
+	first.LatencyUS, first.Time, first.ArmShare, first.Version, first.Role, first.Drawn = 0, 0, 0, "", "", ""
 	want := models.InferenceRow{
 		ID: "r0", EventTime: day(1, 12).UnixMicro(), Endpoint: "flights", Generation: 7, Status: 200, LogShare: 1,
 		Inputs: `{"carrier":["UA"],"distance":[700]}`, Outputs: `{"probability":[0.25]}`,
@@ -99,11 +102,14 @@ func TestInferRefusesBeforeAnyArm(t *testing.T) {
 	s.replicas("v1", modelServer(t, "v1"))
 	s.route(1, 0)
 	check("/v2/models/other/infer", inferBody, nil, 404, `no endpoint "other"`)
-	check("/v2/models/flights/guess", inferBody, nil, 404, "no route POST")
+	check("/v2/guess", inferBody, nil, 404, "no route POST")
+	check("/v2/models/flights/versions/v9/infer", inferBody, nil, 404, `no version "v9"`)
+	check("/v2/models/flights/versions/v9/generate", inferBody, nil, 404, `no version "v9"`)
 	check(path, `{"inputs":[{"name":"x"}]}`, nil, 400, `input "x": "datatype" is missing`)
 	check(path, inferBody, map[string]string{HeaderEventTime: "yesterday"}, 400, HeaderEventTime+`: "yesterday" is no time`)
 	check(path, strings.Repeat(" ", 501), nil, 413, "more than 500 bytes")
-	check(path, inferBody, map[string]string{"Inference-Header-Content-Length": "7"}, 415, "send the data as JSON")
+	check(path, inferBody, map[string]string{"Inference-Header-Content-Length": "7"}, 400, "ends early")
+	check(path, inferBody, map[string]string{"Content-Encoding": "br"}, 400, `content encoding "br" is not supported`)
 	s.wantArm("v1@1", 0, 0)
 	if r := s.post(path, strings.Replace(inferBody, "{", `{"id":"mine",`, 1), nil); r.header.Get(HeaderRequestID) != "mine" {
 		t.Errorf("request id %q, want the body's", r.header.Get(HeaderRequestID))
@@ -233,7 +239,7 @@ func TestRun(t *testing.T) {
 	if err := json.Unmarshal([]byte(getFrom(t, admin+"/admin/status")), &status); err != nil {
 		t.Fatal(err)
 	}
-	if e := status.Endpoints[0]; e.Endpoint != "flights" || e.Requests != 1 || e.Arms[0].Requests != 1 || e.Arms[0].Replicas[0] != (ReplicaStatus{server.URL, true}) || !e.Watermark.Equal(day(1, 1)) {
+	if e := status.Endpoints[0]; e.Endpoint != "flights" || e.Requests != 1 || e.Arms[0].Requests != 1 || e.Arms[0].Replicas[0] != (ReplicaStatus{URL: server.URL, Up: true}) || !e.Watermark.Equal(day(1, 1)) {
 		t.Errorf("status %+v", e)
 	}
 	text := getFrom(t, admin+"/metrics")

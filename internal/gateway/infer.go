@@ -2,11 +2,11 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -41,7 +41,7 @@ type inference struct {
 	request   oip.RawRequest
 	header    http.Header // of the caller, in HTTP's names
 	body      []byte
-	sticky    string
+	version   string // named by the caller; empty: the draw decides
 	// sending counts who may still read body after the answer.
 	sending *atomic.Int32
 }
@@ -55,10 +55,11 @@ func (g *Gateway) infer(w http.ResponseWriter, r *http.Request) {
 			g.buffers.put(body)
 		}
 	}()
-	in := inference{started: time.Now(), header: r.Header, sending: &sending}
+	in := inference{header: r.Header, version: r.PathValue("version"), sending: &sending}
 	status, err := g.read(r, body)
 	if err == nil {
-		in.body = body.Bytes()
+		// A caller that is slow to send its body tells nothing about a version.
+		in.started, in.body = time.Now(), body.Bytes()
 		status, err = g.accept(r.PathValue("endpoint"), &in)
 	}
 	if err != nil {
@@ -70,45 +71,60 @@ func (g *Gateway) infer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer g.buffers.put(result.body)
-	header := w.Header()
-	header.Set("Content-Type", result.contentType)
-	header.Set("Content-Length", strconv.Itoa(result.body.Len()))
-	header.Set(HeaderRequestID, in.id)
-	header.Set(HeaderVersion, result.arm.Version)
-	header.Set(HeaderArm, string(result.arm.Role))
-	w.WriteHeader(result.status)
-	_, _ = w.Write(result.body.Bytes()) // a client that went away has nobody to tell
+	writeAnswer(w, in.id, result)
 }
 
 // answer takes an accepted request to a server, counts and logs it. ok is false
 // when the caller went away. The answer's body goes back to g.buffers.
 func (g *Gateway) answer(ctx context.Context, in *inference) (result answer, ok bool) {
 	ticket := in.endpoint.log.admit(in.eventTime.UnixMicro())
-	result, ok = g.forward(ctx, in.drawn, in.route.champion, call{
-		method: http.MethodPost, path: "/v2/models/" + in.endpoint.name + "/infer",
+	through := g.newPassage(in.route, in.drawn, in.version != "")
+	request := call{
+		method: http.MethodPost, path: in.endpoint.inferPath,
 		header: forwardedHeader(in.header, in.id), body: in.body, sending: in.sending,
-	})
-	if !ok {
+	}
+	if result, ok = g.forward(ctx, &through, request); !ok {
 		in.endpoint.log.finish(ticket, nil)
 		return result, false
 	}
-	latency := time.Since(in.started)
-	result.arm.counters.answered(result.status, latency)
-	var row *models.InferenceRow
-	if in.endpoint.log.wants(in.id, in.route.Traffic.Log) {
-		made := in.row(result, latency)
-		row = &made
+	now := time.Now()
+	latency := now.Sub(in.started)
+	g.copyToShadow(ctx, in, request, result.arm.counters.judge(result.status, latency))
+	in.count(&through, result, latency, now)
+	g.finish(in, ticket, func() models.InferenceRow { return in.row(result, now, latency) })
+	return result, true
+}
+
+// count counts an answer, unless the caller chose the version: who asks for one
+// may ask for anything, and the judge compares what was drawn by chance.
+func (in *inference) count(through *passage, result answer, latency time.Duration, now time.Time) {
+	if in.version != "" {
+		result.arm.counters.named.Add(1)
+		return
 	}
-	if in.endpoint.log.finish(ticket, row) == g.config.FlushRows {
+	through.count(result, latency, now)
+}
+
+// finish ends a request, and makes and logs its row if the sample has it.
+func (g *Gateway) finish(in *inference, ticket int, row func() models.InferenceRow) {
+	log := in.endpoint.log
+	if !log.wants(in.id, in.route.Traffic.Log) {
+		log.finish(ticket, nil)
+		return
+	}
+	made := row()
+	if log.finish(ticket, &made) == g.config.FlushRows {
 		g.flushSoon()
 	}
-	return result, true
 }
 
 // read takes in the body of a request over HTTP.
 func (g *Gateway) read(r *http.Request, buffer *bytes.Buffer) (status int, err error) {
 	if _, _, status, err := g.find(r.PathValue("endpoint")); err != nil {
 		return status, err
+	}
+	if r.ContentLength > 0 && r.ContentLength <= g.config.MaxBodyBytes {
+		buffer.Grow(int(r.ContentLength) + bytes.MinRead)
 	}
 	if _, err := buffer.ReadFrom(io.LimitReader(r.Body, g.config.MaxBodyBytes+1)); err != nil {
 		return http.StatusBadRequest, fmt.Errorf("the body can't be read: %w", err)
@@ -119,32 +135,56 @@ func (g *Gateway) read(r *http.Request, buffer *bytes.Buffer) (status int, err e
 	return 0, nil
 }
 
-// accept checks a request, of which started, header and body are known, and
-// draws its arm. What it refuses never reaches an arm and counts for none.
+// accept checks a request, of which started, header, body and version are
+// known, and draws its arm. What it refuses never reaches an arm and counts for
+// none.
 func (g *Gateway) accept(name string, in *inference) (status int, err error) {
 	if in.endpoint, in.route, status, err = g.find(name); err != nil {
 		return status, err
 	}
-	if in.header.Get("Inference-Header-Content-Length") != "" {
-		return http.StatusUnsupportedMediaType, fmt.Errorf("binary tensors are not supported; send the data as JSON")
+	text, err := plain(in.header, in.body, g.config.MaxBodyBytes)
+	if err != nil {
+		return http.StatusBadRequest, fmt.Errorf("the body can't be read: %w", err)
 	}
-	if in.request, err = oip.ScanRequest(in.body); err != nil {
+	if in.request, err = oip.ScanBinaryRequest(text, in.header.Get(oip.HeaderLength)); err != nil {
 		return http.StatusBadRequest, err
 	}
+	if err := g.name(in, in.request.ID); err != nil {
+		return http.StatusBadRequest, err
+	}
+	return in.draw(stickyKey(in.route.Traffic.Sticky, in.header, in.request.Inputs))
+}
+
+// name gives a request its ID and its event time. own is the ID in the body.
+func (g *Gateway) name(in *inference, own string) (err error) {
 	in.eventTime = in.started
 	if text := in.header.Get(HeaderEventTime); text != "" {
 		if in.eventTime, err = time.Parse(time.RFC3339Nano, text); err != nil {
-			return http.StatusBadRequest, fmt.Errorf("header %s: %q is no time; write it like 2013-01-01T05:15:00Z", HeaderEventTime, text)
+			return fmt.Errorf("header %s: %q is no time; write it like 2013-01-01T05:15:00Z", HeaderEventTime, text)
 		}
 	}
-	in.sticky = in.header.Get(HeaderStickyKey)
-	if in.id = in.header.Get(HeaderRequestID); in.id == "" {
-		in.id = in.request.ID
-	}
+	in.id = cmp.Or(in.header.Get(HeaderRequestID), in.header.Get(HeaderTheirRequestID), own)
 	if in.id == "" {
 		in.id = g.newRequestID()
 	}
-	if in.drawn = in.route.draw(in.point()); in.drawn == nil {
+	return nil
+}
+
+// draw chooses the arm: the version that the caller named, else by the sticky
+// key, else by the request.
+func (in *inference) draw(sticky string) (status int, err error) {
+	switch {
+	case in.version != "":
+		if in.drawn = in.route.version(in.version); in.drawn == nil {
+			return http.StatusNotFound, fmt.Errorf("endpoint %q has no version %q in its route; leave /versions/%s out to get the one in use", in.endpoint.name, in.version, in.version)
+		}
+		return 0, nil
+	case sticky != "":
+		in.drawn = in.route.draw(place(sticky))
+	default:
+		in.drawn = in.route.draw(placeRequest(in.id, in.route.Generation))
+	}
+	if in.drawn == nil {
 		return http.StatusServiceUnavailable, fmt.Errorf("endpoint %q: the route gives no version any traffic", in.endpoint.name)
 	}
 	return 0, nil
@@ -166,38 +206,35 @@ func (g *Gateway) find(name string) (*endpoint, *route, int, error) {
 	return e, current, 0, nil
 }
 
-func (in *inference) point() float64 {
-	if in.sticky != "" {
-		return place(in.sticky)
-	}
-	return placeRequest(in.id, in.route.Generation)
-}
-
-// row is the request's line in the inference log.
-func (in *inference) row(result answer, latency time.Duration) models.InferenceRow {
-	row := models.InferenceRow{
-		ID: in.id, EventTime: in.eventTime.UnixMicro(), Time: in.started.Add(latency).UnixMicro(),
-		Endpoint: in.endpoint.name, Version: result.arm.Version, Role: string(result.arm.Role),
-		Generation: in.route.Generation, ArmShare: result.arm.share,
-		Status: int32(result.status), LatencyUS: latency.Microseconds(),
-		LogShare: logShare(in.route.Traffic.Log),
-		Inputs:   tensorsJSON(in.request.Inputs, result.status, in.route.Traffic.Log.Sensitive), Outputs: "{}",
-	}
+// row is the request's line in the inference log; the answer was given at the
+// moment now. Drawn is empty when the caller named the version: such a request
+// was not drawn, and is no evidence about anything.
+func (in *inference) row(result answer, now time.Time, latency time.Duration) models.InferenceRow {
+	row := in.bareRow(result.arm, now, latency)
+	row.Status = int32(result.status)
+	row.Inputs = tensorsJSON(in.request.Inputs, result.status, in.route.Traffic.Log.Sensitive)
 	if result.status == http.StatusOK {
-		if response, err := oip.ScanResponse(result.body.Bytes()); err == nil {
-			row.Outputs = tensorsJSON(response.Outputs, result.status, in.route.Traffic.Log.Sensitive)
+		// An answer that is no message of the protocol is logged without outputs.
+		if text, err := plain(result.header, result.body.Bytes(), keepBytes); err == nil {
+			if response, err := oip.ScanBinaryResponse(text, result.header.Get(oip.HeaderLength)); err == nil {
+				row.Outputs = tensorsJSON(response.Outputs, result.status, in.route.Traffic.Log.Sensitive)
+			}
 		}
 	}
 	return row
 }
 
-// forwardedHeader has what a model server needs to see.
-func forwardedHeader(from http.Header, id string) http.Header {
-	header := http.Header{"Content-Type": {"application/json"}, HeaderRequestID: {id}}
-	for _, name := range []string{"Traceparent", "Tracestate"} {
-		if value := from.Get(name); value != "" {
-			header[name] = []string{value}
-		}
+// bareRow lacks what was asked and answered.
+func (in *inference) bareRow(by *arm, now time.Time, latency time.Duration) models.InferenceRow {
+	row := models.InferenceRow{
+		ID: in.id, EventTime: in.eventTime.UnixMicro(), Time: now.UnixMicro(),
+		Endpoint: in.endpoint.name, Version: by.Version, Role: string(by.Role), Drawn: in.drawn.Version,
+		Generation: in.route.Generation, ArmShare: by.share, LatencyUS: latency.Microseconds(),
+		LogShare: logShare(in.route.Traffic.Log),
+		Inputs:   "{}", Outputs: "{}",
 	}
-	return header
+	if in.version != "" {
+		row.Drawn, row.ArmShare = "", 1
+	}
+	return row
 }

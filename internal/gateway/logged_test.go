@@ -10,7 +10,7 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-func (s *stage) traffic(generation int64, log models.LogSpec) {
+func (s *stage) logs(generation int64, log models.LogSpec) {
 	s.t.Helper()
 	s.store.putJSON(s.t, models.RouteKey("flights"), models.Route{
 		Endpoint: "flights", Model: "m", Generation: generation, Traffic: models.TrafficSpec{Log: log},
@@ -23,7 +23,7 @@ func TestSampleIsByRequestAndCounted(t *testing.T) {
 	const n = 2000
 	s := newStage(t, Config{})
 	s.replicas("v1", modelServer(t, "v1"))
-	s.traffic(1, models.LogSpec{Sample: 25})
+	s.logs(1, models.LogSpec{Sample: 25})
 	for i := range n {
 		s.infer(fmt.Sprint("r", i), day(1, 1))
 	}
@@ -68,7 +68,7 @@ func TestSampleIsIndependentOfTheDraw(t *testing.T) {
 func TestSensitiveValuesAreNeverWritten(t *testing.T) {
 	s := newStage(t, Config{SpoolDir: t.TempDir()})
 	s.replicas("v1", modelServer(t, "v1"))
-	s.traffic(1, models.LogSpec{Sensitive: []string{"carrier", "probability"}})
+	s.logs(1, models.LogSpec{Sensitive: []string{"carrier", "probability"}})
 	s.infer("a", day(1, 1))
 	s.flush()
 	rows := rowsUnder[models.InferenceRow](t, s.store, models.InferenceRoot("flights"))

@@ -1,42 +1,69 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/serving/oip"
 )
 
-// ask passes a question about the model on to the champion.
+// ask passes a question about the model on to the champion, or to the version
+// that is named in it.
 func (g *Gateway) ask(w http.ResponseWriter, r *http.Request) {
-	_, current, status, err := g.find(r.PathValue("endpoint"))
+	in := inference{header: g.door.withoutKey(r.Header), version: r.PathValue("version"), started: time.Now()}
+	result, ok, status, err := g.question(r.Context(), r.PathValue("endpoint"), unversioned(r), &in)
 	if err != nil {
 		writeError(w, status, err.Error())
 		return
 	}
-	target := current.champion
-	if target == nil {
-		target = current.draw(0)
-	}
-	if target == nil {
-		writeError(w, http.StatusServiceUnavailable, "the route gives no version any traffic")
-		return
-	}
-	result, ok := g.forward(r.Context(), target, nil, call{method: http.MethodGet, path: r.URL.Path, header: http.Header{}})
 	if !ok {
 		return
 	}
 	defer g.buffers.put(result.body)
-	w.Header().Set("Content-Type", result.contentType)
-	w.Header().Set(HeaderVersion, result.arm.Version)
-	w.WriteHeader(result.status)
-	_, _ = w.Write(result.body.Bytes()) // a client that went away has nobody to tell
+	writeAnswer(w, in.id, result)
 }
 
-func (g *Gateway) listModels(w http.ResponseWriter, _ *http.Request) {
-	names := []string{}
+// question is ask apart from HTTP; in has the header and the version. ok is
+// false when the caller went away. The answer's body goes back to g.buffers.
+func (g *Gateway) question(ctx context.Context, name, path string, in *inference) (result answer, ok bool, status int, err error) {
+	if in.endpoint, in.route, status, err = g.find(name); err != nil {
+		return result, false, status, err
+	}
+	if in.drawn = in.route.champion; in.drawn == nil || in.version != "" {
+		if status, err = in.draw(""); err != nil {
+			return result, false, status, err
+		}
+	}
+	if err := g.name(in, ""); err != nil {
+		return result, false, http.StatusBadRequest, err
+	}
+	through := g.newPassage(in.route, in.drawn, true)
+	through.unbroken = true
+	result, ok = g.forward(ctx, &through, call{method: http.MethodGet, path: path, header: forwardedHeader(in.header, in.id)})
+	return result, ok, 0, nil
+}
+
+// unversioned is a request's path without the version: a version's servers are
+// known by their address, and may call the version by another name.
+func unversioned(r *http.Request) string {
+	version := r.PathValue("version")
+	if version == "" {
+		return r.URL.Path
+	}
+	prefix := "/v2/models/" + r.PathValue("endpoint")
+	return prefix + strings.TrimPrefix(r.URL.Path, prefix+"/versions/"+version)
+}
+
+// listModels names the endpoints that the caller may use.
+func (g *Gateway) listModels(w http.ResponseWriter, r *http.Request) {
+	who, names := tenantOf(r.Context()), []string{}
 	for _, e := range g.endpoints() {
-		names = append(names, e.name)
+		if who.sees(e.name) {
+			names = append(names, e.name)
+		}
 	}
 	writeJSON(w, http.StatusOK, struct {
 		Models []string `json:"models"`
@@ -48,8 +75,16 @@ func (g *Gateway) describe(w http.ResponseWriter, _ *http.Request) {
 		Name       string   `json:"name"`
 		Version    string   `json:"version"`
 		Extensions []string `json:"extensions"`
-	}{"mainspring-gateway", "2", []string{"labels"}})
+	}{serverName, protocolVersion, extensions()})
 }
+
+// What the gateway says of itself.
+const (
+	serverName      = "mainspring-gateway"
+	protocolVersion = "2"
+)
+
+func extensions() []string { return []string{"labels", "binary_tensor_data"} }
 
 // health says yes once the routes have been read, and no when stopping.
 func (g *Gateway) health(w http.ResponseWriter, _ *http.Request) {

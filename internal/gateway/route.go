@@ -12,9 +12,11 @@ import (
 
 // route is a models.Route made ready for requests. It never changes.
 type route struct {
-	models.Route
-	arms     []*arm // in drawing order
-	champion *arm   // nil: the route has none
+	models.Route // its traffic with defaults, but for the time-out: 0 is the gateway's
+	taken        time.Time
+	arms         []*arm // in drawing order
+	champion     *arm   // nil: the route has none
+	shadow       *arm   // gets copies of the champion's requests; nil: there is none
 }
 
 type arm struct {
@@ -26,10 +28,11 @@ type arm struct {
 
 // endpoint is what the gateway knows about one endpoint since it started.
 type endpoint struct {
-	name  string
-	route atomic.Pointer[route] // nil: there is none yet
-	log   *inferenceLog
-	book  *logbook
+	name      string
+	inferPath string
+	route     atomic.Pointer[route] // nil: there is none yet
+	log       *inferenceLog
+	book      *logbook
 	// written are the counters as they were written last.
 	written writtenStats
 	// durable is the watermark that was written last; nil: none yet.
@@ -48,7 +51,7 @@ type armKey struct {
 
 func newEndpoint(name string, bufferRows int) *endpoint {
 	return &endpoint{
-		name: name, log: newInferenceLog(bufferRows), bounds: models.LatencyBounds(),
+		name: name, inferPath: "/v2/models/" + name + "/infer", log: newInferenceLog(bufferRows), bounds: models.LatencyBounds(),
 		pools: map[string]*pool{}, counters: map[armKey]*counters{},
 	}
 }
@@ -59,21 +62,33 @@ func (e *endpoint) follow(next models.Route) (taken bool) {
 	if current := e.route.Load(); current != nil && current.Generation >= next.Generation {
 		return false
 	}
-	prepared := &route{Route: next}
-	total := 0.0
+	prepared := &route{Route: next, taken: time.Now()}
+	timeout := next.Traffic.Timeout
+	prepared.Traffic = next.Traffic.WithDefaults()
+	prepared.Traffic.Timeout = timeout
+	total, shadowed := 0.0, false
 	for _, a := range next.Arms {
 		total += max(a.Weight, 0)
+		shadowed = shadowed || a.Role == models.RoleShadow
 	}
 	for _, a := range arrange(next.Arms) {
-		ready := &arm{Arm: a, pool: e.pool(a.Version), counters: e.counter(armKey{next.Generation, a.Version})}
+		ready := &arm{Arm: a, pool: e.pool(a.Version), counters: e.counter(armKey{next.Generation, a.Version}, countRules{
+			role: a.Role, bounds: e.bounds, slowAbove: time.Duration(next.SlowAbove), block: time.Duration(next.Block),
+			paired: shadowed && a.Role == models.RoleChampion,
+		})}
 		if total > 0 {
 			ready.share = max(a.Weight, 0) / total
 		}
-		if a.Role == models.RoleChampion {
+		switch a.Role {
+		case models.RoleChampion:
 			prepared.champion = ready
+		case models.RoleShadow:
+			prepared.shadow = ready
+		case models.RoleCanary:
 		}
 		prepared.arms = append(prepared.arms, ready)
 	}
+	e.forgetBlocks()
 	e.route.Store(prepared)
 	return true
 }
@@ -89,15 +104,37 @@ func (e *endpoint) pool(version string) *pool {
 	return p
 }
 
-func (e *endpoint) counter(key armKey) *counters {
+// counter returns the counters of that key and makes them when they are new.
+func (e *endpoint) counter(key armKey, rules countRules) *counters {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c, ok := e.counters[key]
 	if !ok {
-		c = newCounters(e.bounds)
+		c = newCounters(rules)
 		e.counters[key] = c
 	}
 	return c
+}
+
+// forgetBlocks keeps the blocks of the two newest generations: a gateway that
+// runs for months would drown in those of all.
+func (e *endpoint) forgetBlocks() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var newest, second int64
+	for key := range e.counters {
+		switch {
+		case key.generation > newest:
+			newest, second = key.generation, newest
+		case key.generation > second && key.generation < newest:
+			second = key.generation
+		}
+	}
+	for key, c := range e.counters {
+		if key.generation < second {
+			c.blocks.forget()
+		}
+	}
 }
 
 // versions are those with a pool, sorted.
@@ -132,4 +169,14 @@ func (e *endpoint) stats() []models.ArmStats {
 		return cmp.Or(cmp.Compare(a.Generation, b.Generation), cmp.Compare(a.Version, b.Version))
 	})
 	return stats
+}
+
+// version is the arm of that version; nil: the route has none.
+func (r *route) version(version string) *arm {
+	for _, a := range r.arms {
+		if a.Version == version {
+			return a
+		}
+	}
+	return nil
 }

@@ -21,14 +21,31 @@ func describe(ports []models.ModelPort) []portMetadata {
 	return out
 }
 
+// What the server says about itself and every model.
+const (
+	serverName      = "mainspring"
+	protocolVersion = "2"
+	platform        = "onnx_onnxv1" // the specification's name for ONNX
+)
+
+var extensions = []string{"binary_tensor_data"}
+
 func (s *Server) modelMetadata(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, struct {
-		Name     string         `json:"name"`
-		Versions []string       `json:"versions"`
-		Platform string         `json:"platform"`
-		Inputs   []portMetadata `json:"inputs"`
-		Outputs  []portMetadata `json:"outputs"`
-	}{s.config.Name, []string{s.config.Version}, "onnx_onnxv1", describe(s.config.Inputs), describe(s.config.Outputs)})
+	type parameters struct {
+		Provider string `json:"provider"`
+	}
+	metadata := struct {
+		Name       string         `json:"name"`
+		Versions   []string       `json:"versions"`
+		Platform   string         `json:"platform"`
+		Inputs     []portMetadata `json:"inputs"`
+		Outputs    []portMetadata `json:"outputs"`
+		Parameters *parameters    `json:"parameters,omitempty"`
+	}{Name: s.config.Name, Versions: []string{s.config.Version}, Platform: platform, Inputs: describe(s.config.Inputs), Outputs: describe(s.config.Outputs)}
+	if s.config.Provider != "" {
+		metadata.Parameters = &parameters{s.config.Provider}
+	}
+	writeJSON(w, http.StatusOK, metadata)
 }
 
 func (s *Server) serverMetadata(w http.ResponseWriter, _ *http.Request) {
@@ -36,7 +53,7 @@ func (s *Server) serverMetadata(w http.ResponseWriter, _ *http.Request) {
 		Name       string   `json:"name"`
 		Version    string   `json:"version"`
 		Extensions []string `json:"extensions"`
-	}{"mainspring", "2", []string{}})
+	}{serverName, protocolVersion, extensions})
 }
 
 func (s *Server) listModels(w http.ResponseWriter, _ *http.Request) {

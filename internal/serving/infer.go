@@ -2,17 +2,13 @@ package serving
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/serving/oip"
-	"github.com/mainspring-ml/mainspring/models"
 )
 
 // buffers are reused between requests; large ones are left to the collector.
@@ -34,102 +30,99 @@ func (b *buffers) put(buffer *bytes.Buffer) {
 	}
 }
 
-// infer answers one prediction request.
+// infer answers one prediction request over HTTP.
 func (s *Server) infer(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
 	buffer := s.buffers.get()
 	defer s.buffers.put(buffer)
-	status, body := s.predict(r, buffer)
-	s.metrics.observe(status, time.Since(started))
+	status := http.StatusOK
+	body, jsonLength, refused := s.predict(w, r, buffer)
 	header := w.Header()
-	header.Set("Content-Type", "application/json")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
+	if refused != nil {
+		status, body = refused.status, oip.AppendError(nil, refused.message)
+	}
+	s.metrics.observe(overHTTP, status, time.Since(started))
+	header["Content-Type"] = jsonContent
+	switch {
+	case jsonLength > 0:
+		header["Content-Type"] = binaryContent
+		header.Set(oip.HeaderLength, strconv.Itoa(jsonLength))
+	case status == http.StatusServiceUnavailable:
+		header["Retry-After"] = retryAfter
+	}
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that went away has nobody to tell
 }
 
-// predict returns the status and the JSON of the answer, which may share the
-// buffer's memory.
-func (s *Server) predict(r *http.Request, buffer *bytes.Buffer) (int, []byte) {
-	if !s.ready.Load() {
-		return failure(http.StatusServiceUnavailable, "the model is not ready; ask GET /v2/health/ready")
+// Header values that are the same in every answer.
+var (
+	jsonContent   = []string{"application/json"}
+	binaryContent = []string{"application/octet-stream"}
+	retryAfter    = []string{"1"}
+)
+
+// predict returns the body of the answer, which may share the buffer's memory,
+// and the length of the JSON in it if binary data follows.
+func (s *Server) predict(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer) (body []byte, jsonLength int, refused *refusal) {
+	if refused := s.admit(); refused != nil {
+		return nil, 0, refused
 	}
-	if r.Header.Get("Inference-Header-Content-Length") != "" {
-		return failure(http.StatusUnsupportedMediaType, "binary tensors are not supported; send the data as JSON")
+	defer s.release()
+	if refused := s.read(w, r, buffer); refused != nil {
+		return nil, 0, refused
 	}
-	if _, err := buffer.ReadFrom(io.LimitReader(r.Body, s.config.MaxBodyBytes+1)); err != nil {
-		return failure(http.StatusBadRequest, fmt.Sprintf("the body can't be read: %v", err))
-	}
-	if int64(buffer.Len()) > s.config.MaxBodyBytes {
-		return failure(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes; send smaller batches", s.config.MaxBodyBytes))
-	}
-	request, err := oip.ScanRequest(buffer.Bytes())
+	request, err := oip.ScanBinaryRequest(buffer.Bytes(), r.Header.Get(oip.HeaderLength))
 	if err != nil {
-		return failure(http.StatusBadRequest, err.Error())
+		return nil, 0, refuse(http.StatusBadRequest, "%s", err.Error())
 	}
-	inputs, err := s.decode(request.Inputs)
-	if err != nil {
-		return failure(http.StatusBadRequest, err.Error())
+	q := question{inputs: make(map[string]Tensor, len(s.config.Inputs))}
+	for _, t := range request.Inputs {
+		if err := s.put(q.inputs, t.Name, t.Shape, t.Decode); err != nil {
+			return nil, 0, refuse(http.StatusBadRequest, "%s", err.Error())
+		}
 	}
-	wanted, err := s.wanted(request.Outputs)
-	if err != nil {
-		return failure(http.StatusBadRequest, err.Error())
-	}
-	outputs, err := s.model.Predict(r.Context(), inputs)
-	if inputErr := (*InputError)(nil); errors.As(err, &inputErr) {
-		return failure(http.StatusBadRequest, inputErr.Error())
-	}
-	if err != nil {
-		return failure(http.StatusInternalServerError, err.Error())
+	if q.wanted, err = s.wanted(request.Outputs); err != nil {
+		return nil, 0, refuse(http.StatusBadRequest, "%s", err.Error())
 	}
 	response := oip.Response{Model: s.config.Name, Version: s.config.Version, ID: request.ID}
-	response.Outputs = make([]oip.NamedTensor, 0, len(wanted))
-	for _, port := range wanted {
-		response.Outputs = append(response.Outputs, oip.NamedTensor{Name: port.Name, Tensor: outputs[port.Name]})
+	if response.Outputs, refused = s.answer(r.Context(), q); refused != nil {
+		return nil, 0, refused
+	}
+	for i := range response.Outputs {
+		response.Outputs[i].Binary = request.WantsBinary(response.Outputs[i].Name)
 	}
 	// The request has been read to the end: its buffer takes the answer.
 	buffer.Reset()
-	body, err := oip.AppendResponse(buffer.AvailableBuffer(), response)
+	body, jsonLength, err = oip.AppendResponse(buffer.AvailableBuffer(), response)
 	if err != nil {
-		return failure(http.StatusInternalServerError, err.Error())
+		return nil, 0, refuse(http.StatusInternalServerError, "%s", err.Error())
 	}
-	return http.StatusOK, body
+	return body, jsonLength, nil
 }
 
-func failure(status int, message string) (int, []byte) {
-	return status, oip.AppendError(nil, message)
-}
+// bodyTime is how long a caller may take to send the body.
+const bodyTime = time.Minute
 
-func (s *Server) decode(raw []oip.RawTensor) (map[string]Tensor, error) {
-	inputs := make(map[string]Tensor, len(raw))
-	for _, t := range raw {
-		if _, twice := inputs[t.Name]; twice {
-			return nil, inputErrorf(t.Name, "is given twice")
-		}
-		if len(t.Shape) > 0 && t.Shape[0] > s.config.MaxBatch {
-			return nil, inputErrorf(t.Name, "has a batch of %d; at most %d are allowed", t.Shape[0], s.config.MaxBatch)
-		}
-		tensor, err := t.Decode()
-		if err != nil {
-			return nil, inputErrorf(t.Name, "%v", err)
-		}
-		inputs[t.Name] = tensor
-	}
-	return inputs, nil
-}
+// read fills the buffer with the body.
+func (s *Server) read(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer) *refusal {
 
-// wanted are the outputs that the request asks for, by default all.
-func (s *Server) wanted(names []string) ([]models.ModelPort, error) {
-	if len(names) == 0 {
-		return s.config.Outputs, nil
+	limit := s.config.MaxBodyBytes
+	if r.ContentLength > limit {
+		return refuse(http.StatusRequestEntityTooLarge, "the body has %d bytes; at most %d are allowed: send smaller batches", r.ContentLength, limit)
 	}
-	ports := make([]models.ModelPort, 0, len(names))
-	for _, name := range names {
-		at := slices.IndexFunc(s.config.Outputs, func(p models.ModelPort) bool { return p.Name == name })
-		if at < 0 {
-			return nil, fmt.Errorf("output %q is not an output of the model, which has %v", name, portNames(s.config.Outputs))
-		}
-		ports = append(ports, s.config.Outputs[at])
+	if r.ContentLength > 0 {
+		buffer.Grow(int(min(r.ContentLength, keepBytes)) + bytes.MinRead)
 	}
-	return ports, nil
+	// The server's own ReadTimeout would also end a prediction that takes longer.
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(bodyTime)) // not every writer has one
+	defer func() { _ = connection.SetReadDeadline(time.Time{}) }()
+	if _, err := buffer.ReadFrom(io.LimitReader(r.Body, limit+1)); err != nil {
+		return refuse(http.StatusBadRequest, "the body can't be read: %v", err)
+	}
+	if int64(buffer.Len()) > limit {
+		return refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes; send smaller batches", limit)
+	}
+	return nil
 }

@@ -72,33 +72,31 @@ func checkInput(port models.ModelPort, tensor Tensor) error {
 	return nil
 }
 
-// blankInputs are zeros and empty strings with a batch of one.
-func blankInputs(ports []models.ModelPort) map[string]Tensor {
+// batchOf is the batch of inputs that were checked, and 1 when the model has
+// none.
+func batchOf(ports []models.ModelPort, inputs map[string]Tensor) int64 {
+	for _, port := range ports {
+		if len(port.Shape) > 0 && port.Shape[0] == -1 {
+			return inputs[port.Name].Shape[0]
+		}
+	}
+	return 1
+}
+
+// blankInputs are zeros and empty strings.
+func blankInputs(ports []models.ModelPort, batch int64) map[string]Tensor {
 	inputs := make(map[string]Tensor, len(ports))
 	for _, port := range ports {
 		shape := slices.Clone(port.Shape)
 		for i, n := range shape {
-			if n == -1 {
+			switch {
+			case n == -1 && i == 0:
+				shape[i] = batch
+			case n == -1:
 				shape[i] = 1
 			}
 		}
-		size := oip.Size(shape)
-		tensor := Tensor{Datatype: port.Datatype, Shape: shape}
-		switch port.Datatype {
-		case oip.Bytes:
-			tensor.Data = make([]string, size)
-		case oip.Bool:
-			tensor.Data = make([]bool, size)
-		case oip.Int32:
-			tensor.Data = make([]int32, size)
-		case oip.Int64:
-			tensor.Data = make([]int64, size)
-		case oip.FP32:
-			tensor.Data = make([]float32, size)
-		case oip.FP64:
-			tensor.Data = make([]float64, size)
-		}
-		inputs[port.Name] = tensor
+		inputs[port.Name] = Tensor{Datatype: port.Datatype, Shape: shape, Data: oip.Make(port.Datatype, oip.Size(shape))}
 	}
 	return inputs
 }

@@ -21,6 +21,8 @@ type RuntimeConfig struct {
 	// Threads is the number of threads one prediction may use. 0: 1, which
 	// leaves the cores to concurrent predictions.
 	Threads int
+	// Device is where predictions are made. Empty: the CPU.
+	Device Device
 }
 
 func (c RuntimeConfig) withDefaults() (RuntimeConfig, error) {
@@ -32,6 +34,9 @@ func (c RuntimeConfig) withDefaults() (RuntimeConfig, error) {
 	}
 	if _, err := os.Stat(c.Library); err != nil {
 		return c, noRuntime("ONNX Runtime's library can't be read", err)
+	}
+	if c.Device == "" {
+		c.Device = DeviceCPU
 	}
 	if c.Threads == 0 {
 		c.Threads = 1

@@ -7,18 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	ort "github.com/yalue/onnxruntime_go"
 
-	"github.com/mainspring-ml/mainspring/internal/serving/oip"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
 // Runtime is the opened ONNX Runtime. The library keeps its state in the
 // process, so there is at most one at a time.
-type Runtime struct{ threads int }
+type Runtime struct {
+	threads int
+	device  Device
+}
 
 // OpenRuntime loads the library. It fails with KindEnvironmentFailed when the
 // library is missing or too old, and with ErrRuntimeOpen when it is open.
@@ -31,10 +32,12 @@ func OpenRuntime(config RuntimeConfig) (*Runtime, error) {
 		return nil, ErrRuntimeOpen
 	}
 	ort.SetSharedLibraryPath(config.Library)
-	if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
+	// What fails is returned as an error as well; on standard error it would be
+	// one line per bad request.
+	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
 		return nil, noRuntime(fmt.Sprintf("%s can't be loaded", config.Library), err)
 	}
-	return &Runtime{threads: config.Threads}, nil
+	return &Runtime{threads: config.Threads, device: config.Device}, nil
 }
 
 // Close unloads the library. Every model must be closed before.
@@ -43,6 +46,10 @@ func (r *Runtime) Close() error { return ort.DestroyEnvironment() }
 // Model is a loaded model version, safe for concurrent use.
 type Model struct {
 	Inputs, Outputs []models.ModelPort
+	// Provider is ONNX Runtime's name for what predicts, and Note says why it is
+	// not the accelerator that is leased; it is empty when there is nothing to
+	// say.
+	Provider, Note string
 
 	// closing keeps a running prediction from losing its session.
 	closing sync.RWMutex
@@ -56,7 +63,10 @@ func (r *Runtime) Load(modelDir string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	options, err := r.sessionOptions()
+	options, chosen, err := r.sessionOptions()
+	if rich := (*models.Error)(nil); errors.As(err, &rich) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("prepare ONNX Runtime session: %w", err)
 	}
@@ -65,11 +75,14 @@ func (r *Runtime) Load(modelDir string) (*Model, error) {
 	if err != nil {
 		return nil, rejected(path, "ONNX Runtime can't load the model", "", err)
 	}
-	model := &Model{}
+	model := &Model{Provider: chosen.provider, Note: chosen.note}
 	if model.Inputs, err = describePorts(path, "input", inputs); err != nil {
 		return nil, err
 	}
 	if model.Outputs, err = describePorts(path, "output", outputs); err != nil {
+		return nil, err
+	}
+	if err := checkHalves(path, model.Outputs); err != nil {
 		return nil, err
 	}
 	model.session, err = ort.NewDynamicAdvancedSession(path, portNames(model.Inputs), portNames(model.Outputs), options)
@@ -79,10 +92,10 @@ func (r *Runtime) Load(modelDir string) (*Model, error) {
 	return model, nil
 }
 
-func (r *Runtime) sessionOptions() (*ort.SessionOptions, error) {
+func (r *Runtime) sessionOptions() (*ort.SessionOptions, choice, error) {
 	options, err := ort.NewSessionOptions()
 	if err != nil {
-		return nil, err
+		return nil, choice{}, err
 	}
 	err = errors.Join(
 		options.SetIntraOpNumThreads(r.threads),
@@ -92,9 +105,32 @@ func (r *Runtime) sessionOptions() (*ort.SessionOptions, error) {
 		options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
 	)
 	if err != nil {
-		return nil, errors.Join(err, options.Destroy())
+		return nil, choice{}, errors.Join(err, options.Destroy())
 	}
-	return options, nil
+	chosen, err := chooseProvider(r.device, environment, func(provider string) error { return useProvider(options, provider) })
+	if err != nil {
+		_ = options.Destroy() // only frees memory
+		return nil, choice{}, err
+	}
+	return options, chosen, nil
+}
+
+// useProvider puts an accelerator's provider before the CPU's. The first of the
+// visible devices is taken; a lease shows the process its own ones only.
+func useProvider(options *ort.SessionOptions, provider string) error {
+	switch provider {
+	case ProviderCUDA:
+		cuda, err := ort.NewCUDAProviderOptions()
+		if err != nil {
+			return err
+		}
+		defer func() { _ = cuda.Destroy() }() // only frees memory
+		return options.AppendExecutionProviderCUDA(cuda)
+	case ProviderROCm:
+		return options.AppendExecutionProvider("MIGraphX", map[string]string{"device_id": "0"})
+	default:
+		return fmt.Errorf("no provider %q", provider)
+	}
 }
 
 func describePorts(path, kind string, infos []ort.InputOutputInfo) ([]models.ModelPort, error) {
@@ -110,7 +146,7 @@ func describePorts(path, kind string, infos []ort.InputOutputInfo) ([]models.Mod
 		datatype, ok := datatypeOf(info.DataType)
 		if !ok {
 			return nil, rejected(path, fmt.Sprintf("%s %q has elements of type %v, which can't be served", kind, info.Name, info.DataType),
-				"cast it to string, bool, int32, int64, float or double in the graph", nil)
+				"cast it to a type of the protocol in the graph", nil)
 		}
 		if len(info.Dimensions) == 0 {
 			return nil, rejected(path, fmt.Sprintf("%s %q is a scalar", kind, info.Name), "give it the shape [1]", nil)
@@ -122,25 +158,6 @@ func describePorts(path, kind string, infos []ort.InputOutputInfo) ([]models.Mod
 		ports[i] = models.ModelPort{Name: info.Name, Datatype: datatype, Shape: shape}
 	}
 	return ports, nil
-}
-
-func datatypeOf(t ort.TensorElementDataType) (string, bool) {
-	switch t {
-	case ort.TensorElementDataTypeString:
-		return oip.Bytes, true
-	case ort.TensorElementDataTypeBool:
-		return oip.Bool, true
-	case ort.TensorElementDataTypeInt32:
-		return oip.Int32, true
-	case ort.TensorElementDataTypeInt64:
-		return oip.Int64, true
-	case ort.TensorElementDataTypeFloat:
-		return oip.FP32, true
-	case ort.TensorElementDataTypeDouble:
-		return oip.FP64, true
-	default:
-		return "", false
-	}
 }
 
 // Predict runs the model once over a batch. A wrong input gives an
@@ -168,6 +185,9 @@ func (m *Model) Predict(ctx context.Context, inputs map[string]Tensor) (map[stri
 	}
 	out := make([]ort.Value, len(m.Outputs))
 	defer func() { destroy(out) }()
+	if err := m.prepareHalves(out, inputs); err != nil {
+		return nil, err
+	}
 	if err := m.session.Run(in, out); err != nil {
 		return nil, fmt.Errorf("run model: %w", err)
 	}
@@ -200,63 +220,4 @@ func destroy(values []ort.Value) {
 			_ = v.Destroy() // only frees memory; always succeeds for tensors
 		}
 	}
-}
-
-func toValue(t Tensor) (ort.Value, error) {
-	switch data := t.Data.(type) {
-	case []string:
-		return toStrings(t.Shape, data)
-	case []bool:
-		return ort.NewTensor(t.Shape, data)
-	case []int32:
-		return ort.NewTensor(t.Shape, data)
-	case []int64:
-		return ort.NewTensor(t.Shape, data)
-	case []float32:
-		return ort.NewTensor(t.Shape, data)
-	case []float64:
-		return ort.NewTensor(t.Shape, data)
-	default:
-		return nil, fmt.Errorf("has data of type %T", t.Data)
-	}
-}
-
-func toStrings(shape []int64, data []string) (ort.Value, error) {
-	for i, s := range data {
-		if strings.IndexByte(s, 0) >= 0 {
-			return nil, fmt.Errorf("value number %d holds a NUL byte, at which the runtime would cut it off", i+1)
-		}
-	}
-	value, err := ort.NewStringTensor(shape)
-	if err != nil {
-		return nil, err
-	}
-	if err := value.SetContents(data); err != nil {
-		return nil, errors.Join(err, value.Destroy())
-	}
-	return value, nil
-}
-
-// fromValue takes over the value's numbers: the library has copied them into
-// Go memory already.
-func fromValue(datatype string, value ort.Value) (Tensor, error) {
-	t := Tensor{Datatype: datatype, Shape: value.GetShape()}
-	var err error
-	switch v := value.(type) {
-	case *ort.StringTensor:
-		t.Data, err = v.GetContents()
-	case *ort.Tensor[bool]:
-		t.Data = v.GetData()
-	case *ort.Tensor[int32]:
-		t.Data = v.GetData()
-	case *ort.Tensor[int64]:
-		t.Data = v.GetData()
-	case *ort.Tensor[float32]:
-		t.Data = v.GetData()
-	case *ort.Tensor[float64]:
-		t.Data = v.GetData()
-	default:
-		err = fmt.Errorf("unexpected value of type %T", value)
-	}
-	return t, err
 }

@@ -27,7 +27,10 @@ func (*Runtime) Close() error { return nil }
 func (*Runtime) Load(string) (*Model, error) { return nil, ErrRuntimeOpen }
 
 // Model can't be loaded in a build without cgo.
-type Model struct{ Inputs, Outputs []models.ModelPort }
+type Model struct {
+	Inputs, Outputs []models.ModelPort
+	Provider, Note  string
+}
 
 // Predict is never reached: there is no loaded model.
 func (*Model) Predict(context.Context, map[string]Tensor) (map[string]Tensor, error) {

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mainspring-ml/mainspring/internal/serving/oip"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -94,12 +95,19 @@ func TestPredictKeepsEveryDatatype(t *testing.T) {
 	model := load(t, openRuntime(t), "echo")
 	shape := []int64{2, 2}
 	inputs := map[string]Tensor{
-		"in_bytes": {Datatype: "BYTES", Shape: shape, Data: []string{"", "ü", "a b", "x"}},
-		"in_bool":  {Datatype: "BOOL", Shape: shape, Data: []bool{true, false, false, true}},
-		"in_int32": {Datatype: "INT32", Shape: shape, Data: []int32{1, -2, math.MaxInt32, math.MinInt32}},
-		"in_int64": {Datatype: "INT64", Shape: shape, Data: []int64{1, -2, math.MaxInt64, math.MinInt64}},
-		"in_fp32":  {Datatype: "FP32", Shape: shape, Data: []float32{1.5, -2, 0, 3}},
-		"in_fp64":  {Datatype: "FP64", Shape: shape, Data: []float64{1.5, -2, 0, 1e300}},
+		"in_bytes":  {Datatype: "BYTES", Shape: shape, Data: []string{"", "ü", "a b", "x"}},
+		"in_bool":   {Datatype: "BOOL", Shape: shape, Data: []bool{true, false, false, true}},
+		"in_uint8":  {Datatype: "UINT8", Shape: shape, Data: []uint8{1, 2, 0, math.MaxUint8}},
+		"in_uint16": {Datatype: "UINT16", Shape: shape, Data: []uint16{1, 2, 0, math.MaxUint16}},
+		"in_uint32": {Datatype: "UINT32", Shape: shape, Data: []uint32{1, 2, 0, math.MaxUint32}},
+		"in_uint64": {Datatype: "UINT64", Shape: shape, Data: []uint64{1, 2, 0, math.MaxUint64}},
+		"in_int8":   {Datatype: "INT8", Shape: shape, Data: []int8{1, -2, math.MaxInt8, math.MinInt8}},
+		"in_int16":  {Datatype: "INT16", Shape: shape, Data: []int16{1, -2, math.MaxInt16, math.MinInt16}},
+		"in_fp16":   {Datatype: "FP16", Shape: shape, Data: []oip.Half{0x3c00, 0xfbff, 1, 0}},
+		"in_int32":  {Datatype: "INT32", Shape: shape, Data: []int32{1, -2, math.MaxInt32, math.MinInt32}},
+		"in_int64":  {Datatype: "INT64", Shape: shape, Data: []int64{1, -2, math.MaxInt64, math.MinInt64}},
+		"in_fp32":   {Datatype: "FP32", Shape: shape, Data: []float32{1.5, -2, 0, 3}},
+		"in_fp64":   {Datatype: "FP64", Shape: shape, Data: []float64{1.5, -2, 0, 1e300}},
 	}
 	outputs, err := model.Predict(context.Background(), inputs)
 	if err != nil {
@@ -143,7 +151,7 @@ func TestPredictAfterCloseFails(t *testing.T) {
 	if err := model.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := model.Predict(context.Background(), blankInputs(model.Inputs)); err == nil {
+	if _, err := model.Predict(context.Background(), blankInputs(model.Inputs, 1)); err == nil {
 		t.Error("a closed model predicted")
 	}
 }
@@ -191,7 +199,7 @@ func write(t *testing.T, path, text string) {
 
 func BenchmarkPredict(b *testing.B) {
 	model := load(b, openRuntime(b), "flights")
-	inputs := blankInputs(model.Inputs)
+	inputs := blankInputs(model.Inputs, 1)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := model.Predict(context.Background(), inputs); err != nil {

@@ -28,6 +28,15 @@ type Config struct {
 	Version string
 	Inputs  []models.ModelPort
 	Outputs []models.ModelPort
+	// Provider is what predicts, for metadata and metrics.
+	Provider string
+	// Batch joins requests; its zero value does not.
+	Batch BatchConfig
+	// Parallel limits the predictions that run at the same time. 0: one per core.
+	Parallel int
+	// MaxPending limits the requests in hand; more are refused. With
+	// MaxBodyBytes it bounds the server's memory. 0: 512.
+	MaxPending int64
 	// MaxBodyBytes limits a request's body. 0: 16 MiB.
 	MaxBodyBytes int64
 	// MaxBatch limits the first dimension of an input. 0: 4096.
@@ -41,6 +50,9 @@ type Config struct {
 func (c Config) withDefaults() (Config, error) {
 	if c.Name == "" {
 		return c, errors.New("the server needs the model's name")
+	}
+	if c.MaxPending == 0 {
+		c.MaxPending = 512
 	}
 	if c.MaxBodyBytes == 0 {
 		c.MaxBodyBytes = 16 << 20
@@ -62,6 +74,7 @@ type Server struct {
 	config  Config
 	model   Predictor
 	ready   atomic.Bool
+	pending atomic.Int64 // requests in hand
 	metrics *metrics
 	buffers buffers
 	handler http.Handler
@@ -73,7 +86,10 @@ func NewServer(config Config, model Predictor) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, model: model, metrics: newMetrics(config)}
+	s := &Server{config: config, metrics: newMetrics(config)}
+	if s.model, err = newPredictor(config, model, s.metrics); err != nil {
+		return nil, err
+	}
 	s.handler = s.routes()
 	return s, nil
 }
@@ -81,14 +97,24 @@ func NewServer(config Config, model Predictor) (*Server, error) {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// WarmUp makes one prediction with blank inputs, so that no caller pays for
-// the first one, and makes the server ready.
+// WarmUp makes one prediction with blank inputs, and one of a full batch when
+// requests are joined, so that no caller pays for the first one; then it makes
+// the server ready.
 func (s *Server) WarmUp(ctx context.Context) error {
-	if _, err := s.model.Predict(ctx, blankInputs(s.config.Inputs)); err != nil {
-		return &models.Error{
-			Kind: models.KindServerFailed, Subject: s.config.Name + " version " + s.config.Version,
-			Message: "the warm-up prediction with blank inputs failed", Cause: err,
-			Hint: "the model must accept zeros and empty strings",
+	for _, batch := range []int64{1, s.config.Batch.MaxRows} {
+		if batch == 0 {
+			continue
+		}
+		outputs, err := s.model.Predict(ctx, blankInputs(s.config.Inputs, batch))
+		if err == nil && s.config.Batch.MaxRows > 0 {
+			err = checkRows(s.config.Outputs, outputs, batch)
+		}
+		if err != nil {
+			return &models.Error{
+				Kind: models.KindServerFailed, Subject: s.config.Name + " version " + s.config.Version,
+				Message: fmt.Sprintf("the warm-up prediction with blank inputs failed (batch of %d)", batch), Cause: err,
+				Hint: "the model must accept zeros and empty strings",
+			}
 		}
 	}
 	s.ready.Store(true)
@@ -125,9 +151,9 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /v2/health/ready", s.health)
 	mux.HandleFunc("GET /v2/models", s.listModels)
 	for _, prefix := range []string{"/v2/models/{model}", "/v2/models/{model}/versions/{version}"} {
-		mux.HandleFunc("GET "+prefix, s.named(s.modelMetadata))
-		mux.HandleFunc("GET "+prefix+"/ready", s.named(s.health))
-		mux.HandleFunc("POST "+prefix+"/infer", s.named(s.infer))
+		mux.HandleFunc("GET "+prefix, s.only(s.modelMetadata))
+		mux.HandleFunc("GET "+prefix+"/ready", s.only(s.health))
+		mux.HandleFunc("POST "+prefix+"/infer", s.only(s.infer))
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -136,12 +162,11 @@ func (s *Server) routes() http.Handler {
 	return mux
 }
 
-// named lets only requests for the served model and version through.
-func (s *Server) named(next http.HandlerFunc) http.HandlerFunc {
+// only lets requests for the served model and version through.
+func (s *Server) only(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		model, version := r.PathValue("model"), r.PathValue("version")
-		if model != s.config.Name || (version != "" && version != s.config.Version) {
-			writeError(w, http.StatusNotFound, fmt.Sprintf("this server has model %q version %q only", s.config.Name, s.config.Version))
+		if refused := s.named(r.PathValue("model"), r.PathValue("version")); refused != nil {
+			writeError(w, refused.status, refused.message)
 			return
 		}
 		next(w, r)

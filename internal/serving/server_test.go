@@ -87,7 +87,7 @@ func TestReadyOnlyAfterWarmUp(t *testing.T) {
 	check("/v2/models/flights/ready", 200, yes)
 	check("/v2/models/flights/versions/v3/ready", 200, yes)
 	check("/v2/models", 200, `{"models":["flights"]}`)
-	check("/v2", 200, `{"name":"mainspring","version":"2","extensions":[]}`)
+	check("/v2", 200, `{"name":"mainspring","version":"2","extensions":["binary_tensor_data"]}`)
 	check("/v2/models/flights", 200, `{"name":"flights","versions":["v3"],"platform":"onnx_onnxv1",`+
 		`"inputs":[{"name":"carrier","datatype":"BYTES","shape":[-1,1]},{"name":"distance","datatype":"INT64","shape":[-1,1]}],`+
 		`"outputs":[{"name":"twice","datatype":"FP64","shape":[-1,1]}]}`)
@@ -133,7 +133,7 @@ func TestInfer(t *testing.T) {
 		{"/v2/models/flights/infer", strings.Replace(request("[7]"), "}]}", `}],"outputs":[{"name":"x"}]}`, 1), 400, `output \"x\" is not an output`},
 		{"/v2/models/flights/infer", request("[-1]"), 500, `output \"twice\": value number 1 is NaN`},
 		{"/v2/models/flights/infer", request("[-2]"), 500, "the runtime broke"},
-		{"/v2/models/flights/infer", strings.Repeat(" ", 5000), 413, "more than 4096 bytes"},
+		{"/v2/models/flights/infer", strings.Repeat(" ", 5000), 413, "at most 4096 are allowed"},
 	} {
 		status, got := call(t, server, "POST", test.path, test.body)
 		if status != test.status || !strings.Contains(got, test.want) {
@@ -145,8 +145,8 @@ func TestInfer(t *testing.T) {
 	}
 	_, text := call(t, server, "GET", "/metrics", "")
 	for _, want := range []string{
-		`mainspring_serve_answers_total{model="flights",status="200",version="v3"} 2`,
-		`mainspring_serve_answers_total{model="flights",status="500",version="v3"} 2`,
+		`mainspring_serve_answers_total{model="flights",protocol="http",status="200",version="v3"} 2`,
+		`mainspring_serve_answers_total{model="flights",protocol="http",status="500",version="v3"} 2`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("metrics lack %s", want)

@@ -28,10 +28,29 @@ func (l localPaths) data() string {
 	return l.absolute(l.spec.Data.Source)
 }
 
-func (l localPaths) code() models.Source { return l.source(l.spec.Train.Code) }
+// directories and files are the sources of the spec, each at its place in it:
+// the former are packed, the latter stored as they are. What a spec leaves out
+// takes its default after all this, from what is resolved.
+func directories(spec *models.LifecycleSpec) []namedSource {
+	sources := []namedSource{{"train.code", &spec.Train.Code}}
+	if spec.Deploy != nil {
+		sources = append(sources, namedSource{"deploy.server.code", &spec.Deploy.Server.Code})
+	}
+	return sources
+}
 
-func (l localPaths) requirements() models.Source {
-	return l.source(l.spec.Train.Environment.Requirements)
+func files(spec *models.LifecycleSpec) []namedSource {
+	sources := []namedSource{{"train.environment.requirements", &spec.Train.Environment.Requirements}}
+	if spec.Deploy != nil {
+		sources = append(sources, namedSource{"deploy.server.environment.requirements", &spec.Deploy.Server.Environment.Requirements})
+	}
+	return sources
+}
+
+// namedSource is a source and its field's name.
+type namedSource struct {
+	field string
+	*models.Source
 }
 
 // source leaves what is resolved already as it is.
@@ -57,11 +76,15 @@ func (l localPaths) absolute(path string) string {
 // check looks whether every local path is there and of the right kind.
 func (l localPaths) check() error {
 	var problems models.Problems
-	if path := l.code().Path; path != "" {
-		problems = append(problems, checkDirectory("train.code", path)...)
+	for _, s := range directories(&l.spec) {
+		if path := l.source(*s.Source).Path; path != "" {
+			problems = append(problems, checkDirectory(s.field, path)...)
+		}
 	}
-	if path := l.requirements().Path; path != "" {
-		problems = append(problems, checkFile("train.environment.requirements", path)...)
+	for _, s := range files(&l.spec) {
+		if path := l.source(*s.Source).Path; path != "" {
+			problems = append(problems, checkFile(s.field, path)...)
+		}
 	}
 	if path := l.data(); path != "" {
 		problems = append(problems, checkData("data.source", path)...)

@@ -45,26 +45,22 @@ func Resolve(ctx context.Context, document *Document, uploader Uploader) (models
 		return models.LifecycleSpec{}, err
 	}
 	spec := document.Spec
-	steps := []struct {
-		field   string
-		resolve func() error
-	}{
-		{"data.source", func() (err error) {
-			spec.Data.Source, err = r.data(ctx, local)
-			return err
-		}},
-		{"train.code", func() (err error) {
-			spec.Train.Code, err = r.directory(ctx, local.code())
-			return err
-		}},
-		{"train.environment.requirements", func() (err error) {
-			spec.Train.Environment.Requirements, err = r.file(ctx, local.requirements())
-			return err
-		}},
+	if spec.Deploy != nil { // the document keeps its own
+		deploy := *spec.Deploy
+		spec.Deploy = &deploy
 	}
-	for _, step := range steps {
-		if err := step.resolve(); err != nil {
-			return models.LifecycleSpec{}, fmt.Errorf("resolve %s: %w", step.field, err)
+	var err error
+	if spec.Data.Source, err = r.data(ctx, local); err != nil {
+		return models.LifecycleSpec{}, fmt.Errorf("resolve data.source: %w", err)
+	}
+	for _, s := range directories(&spec) {
+		if *s.Source, err = r.directory(ctx, local.source(*s.Source)); err != nil {
+			return models.LifecycleSpec{}, fmt.Errorf("resolve %s: %w", s.field, err)
+		}
+	}
+	for _, s := range files(&spec) {
+		if *s.Source, err = r.file(ctx, local.source(*s.Source)); err != nil {
+			return models.LifecycleSpec{}, fmt.Errorf("resolve %s: %w", s.field, err)
 		}
 	}
 	return spec, document.locate(spec.ValidateResolved())

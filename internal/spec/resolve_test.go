@@ -137,6 +137,51 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+func TestResolvePacksTheServersFiles(t *testing.T) {
+	const server = `deploy:
+  endpoint: delay
+  server:
+    command: [python, server.py, "{port}"]
+    code: server
+    environment: {requirements: server.txt}
+`
+	files := projectFiles()
+	files["server/server.py"], files["server.txt"] = "serve()", "fastapi==1\n"
+	store := &memoryStore{objects: map[string]string{}}
+	document := project(t, localSpec+server, files)
+	resolved, err := Resolve(t.Context(), document, store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := resolved.Deploy.Server
+	if got.Code.URI == "" || got.Code.Path != "" || got.Code.URI == resolved.Train.Code.URI ||
+		store.objects[strings.TrimPrefix(got.Environment.Requirements.URI, "s3://bucket/")] != "fastapi==1\n" {
+		t.Errorf("got %+v", got)
+	}
+	if document.Spec.Deploy.Server.Code.Path != "server" {
+		t.Error("resolving changed the document")
+	}
+	delete(files, "server.txt")
+	_, err = Resolve(t.Context(), project(t, localSpec+server, files), store)
+	if err == nil || !strings.Contains(err.Error(), "deploy.server.environment.requirements") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestResolvePacksWhatTheServerSharesOnce(t *testing.T) {
+	store := &memoryStore{objects: map[string]string{}}
+	resolved, err := Resolve(t.Context(), project(t, localSpec+"deploy: {endpoint: delay, server: {command: [server]}}\n", projectFiles()), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := resolved.Deploy.Server; !got.Code.IsZero() || store.uploads != 4 {
+		t.Errorf("%d uploads, and the server has %+v", store.uploads, got)
+	}
+	if got := resolved.WithDefaults().Deploy.Server; got.Code != resolved.Train.Code || got.Environment != resolved.WithDefaults().Train.Environment {
+		t.Errorf("by default the server has %+v", got)
+	}
+}
+
 func TestDryRunStoresNothing(t *testing.T) {
 	store := &memoryStore{objects: map[string]string{}}
 	dry, err := Resolve(t.Context(), project(t, localSpec, projectFiles()), DryRun(store))

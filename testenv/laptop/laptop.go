@@ -9,6 +9,7 @@ package laptop
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,13 @@ type Config struct {
 	Dir  string // an empty directory for programs and state
 	// Command is named to whoever asks what holds the stack.
 	Command string
+	// Devices is how many virtual devices each of the two hosts offers; 0:
+	// DevicesPerAgent.
+	Devices int
+	// Gateways is how many there are; 0: one.
+	Gateways int
+	// Programs are further packages to build, such as ./testenv/faulty/faulty-model.
+	Programs []string
 	// Log hears how long the steps took. nil: nobody does.
 	Log func(format string, arguments ...any)
 }
@@ -45,7 +53,9 @@ type Laptop struct {
 	Bin      string // directory of the programs that were built
 	Temporal client.Client
 	MLflow   *mlflow.Client
-	root     string
+	// Gateways are the URLs of all of them.
+	Gateways []string
+	config   Config
 }
 
 // Start builds the programs and returns when everything is up. What it started
@@ -54,7 +64,7 @@ func Start(ctx context.Context, config Config) (*Laptop, error) {
 	if config.Log == nil {
 		config.Log = func(string, ...any) {}
 	}
-	l := &Laptop{Bin: filepath.Join(config.Dir, "bin"), root: config.Root}
+	l := &Laptop{Bin: filepath.Join(config.Dir, "bin"), config: config}
 	began := time.Now()
 	if err := l.build(ctx); err != nil {
 		return nil, err
@@ -84,8 +94,9 @@ func (l *Laptop) build(ctx context.Context) error {
 	if err := os.MkdirAll(l.Bin, 0o755); err != nil {
 		return err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", l.Bin+"/", "./cmd/mainspring", "./examples/start-from-go")
-	build.Dir = l.root
+	packages := append([]string{"./cmd/mainspring", "./examples/start-from-go"}, l.config.Programs...)
+	build := exec.CommandContext(ctx, "go", append([]string{"build", "-buildvcs=false", "-o", l.Bin + "/"}, packages...)...)
+	build.Dir = l.config.Root
 	if output, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", build, err, output)
 	}
@@ -95,7 +106,16 @@ func (l *Laptop) build(ctx context.Context) error {
 // open launches our own programs and connects to the servers.
 func (l *Laptop) open(ctx context.Context) (err error) {
 	access := l.Access()
-	if err := l.Launch(ctx, devstack.LaptopPrograms(l.StateDir(), access, DevicesPerAgent)...); err != nil {
+	programs := devstack.LaptopPrograms(l.StateDir(), access, cmp.Or(l.config.Devices, DevicesPerAgent))
+	l.Gateways = []string{access.Gateway}
+	for n := 2; n <= l.config.Gateways; n++ {
+		another, url, err := anotherGateway(programs, n)
+		if err != nil {
+			return err
+		}
+		programs, l.Gateways = append(programs, another), append(l.Gateways, url)
+	}
+	if err := l.Launch(ctx, programs...); err != nil {
 		return err
 	}
 	quiet := log.NewStructuredLogger(slog.New(slog.DiscardHandler))
@@ -126,7 +146,7 @@ func (l *Laptop) Exec(ctx context.Context, name string, args ...string) *exec.Cm
 		name = filepath.Join(l.Bin, name)
 	}
 	command := exec.CommandContext(ctx, name, args...)
-	command.Dir, command.Env = l.root, l.Env()
+	command.Dir, command.Env = l.config.Root, l.Env()
 	return command
 }
 

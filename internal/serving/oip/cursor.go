@@ -11,12 +11,17 @@ import (
 // exhaust the stack.
 const maxDepth = 64
 
-var errTruncated = errors.New("the JSON text ends early")
+var (
+	errTruncated = errors.New("the JSON text ends early")
+	errDepth     = fmt.Errorf("more than %d levels of lists", maxDepth)
+)
 
 // cursor walks over JSON text.
 type cursor struct {
 	text []byte
 	at   int
+	// sizes holds the shapes of one message, which spares an allocation each.
+	sizes []int64
 }
 
 // peek skips white space and returns the next byte, 0 at the end.
@@ -51,55 +56,45 @@ func (c *cursor) end() error {
 	return nil
 }
 
-// members calls visit for each member of the object at the cursor; visit must
-// consume the value.
-func (c *cursor) members(visit func(name []byte) error) error {
-	if err := c.expect('{'); err != nil {
-		return err
+// Objects and lists are walked without callbacks, which would cost an
+// allocation each:
+//
+//	for more, err := c.open('{'); ; more, err = c.next('}') {
+//		if err != nil || !more {
+//			return err
+//		}
+//		…consume one member or element…
+//	}
+
+// open consumes an opening bracket, and the closing one of an empty object or
+// list; more says that there is a first element.
+func (c *cursor) open(bracket byte) (more bool, err error) {
+	if err := c.expect(bracket); err != nil {
+		return false, err
 	}
-	if c.peek() == '}' {
+	if c.peek() == bracket+2 { // '}' and ']' in ASCII
 		c.at++
-		return nil
+		return false, nil
 	}
-	for {
-		name, err := c.stringBytes()
-		if err != nil {
-			return err
-		}
-		if err := c.expect(':'); err != nil {
-			return err
-		}
-		if err := visit(name); err != nil {
-			return err
-		}
-		if c.peek() == ',' {
-			c.at++
-			continue
-		}
-		return c.expect('}')
-	}
+	return true, nil
 }
 
-// elements calls visit for each element of the list at the cursor; visit must
-// consume the value.
-func (c *cursor) elements(visit func() error) error {
-	if err := c.expect('['); err != nil {
-		return err
-	}
-	if c.peek() == ']' {
+// next consumes what follows an element: a comma, or the closing bracket.
+func (c *cursor) next(bracket byte) (more bool, err error) {
+	if c.peek() == ',' {
 		c.at++
-		return nil
+		return true, nil
 	}
-	for {
-		if err := visit(); err != nil {
-			return err
-		}
-		if c.peek() == ',' {
-			c.at++
-			continue
-		}
-		return c.expect(']')
+	return false, c.expect(bracket)
+}
+
+// key consumes a member's name and the colon.
+func (c *cursor) key() ([]byte, error) {
+	name, err := c.stringBytes()
+	if err != nil {
+		return nil, err
 	}
+	return name, c.expect(':')
 }
 
 // quoted consumes a string and returns it with its quotes. plain says that
@@ -177,9 +172,9 @@ func (c *cursor) skip(depth int) ([]byte, error) {
 	var err error
 	switch next {
 	case '{':
-		err = c.members(func([]byte) error { _, err := c.skip(depth + 1); return err })
+		err = c.skipAll('{', depth)
 	case '[':
-		err = c.elements(func() error { _, err := c.skip(depth + 1); return err })
+		err = c.skipAll('[', depth)
 	case '"':
 		_, _, err = c.quoted()
 	default:
@@ -189,4 +184,21 @@ func (c *cursor) skip(depth int) ([]byte, error) {
 		return nil, err
 	}
 	return c.text[start:c.at], nil
+}
+
+// skipAll consumes an object or a list.
+func (c *cursor) skipAll(bracket byte, depth int) error {
+	for more, err := c.open(bracket); ; more, err = c.next(bracket + 2) {
+		if err != nil || !more {
+			return err
+		}
+		if bracket == '{' {
+			if _, err := c.key(); err != nil {
+				return err
+			}
+		}
+		if _, err := c.skip(depth + 1); err != nil {
+			return err
+		}
+	}
 }

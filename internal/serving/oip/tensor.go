@@ -7,13 +7,14 @@ import (
 	"unsafe"
 )
 
-// Decode reads the values. The datatype must be one of the constants above.
+// Decode reads the values. The tensor does not share the message's memory.
 func (t RawTensor) Decode() (Tensor, error) {
+	if t.Data == nil {
+		return DecodeBinary(t.Datatype, t.Shape, t.Binary)
+	}
 	size := Size(t.Shape)
-	// Each value takes at least one byte and a comma: an absurd shape must not
-	// allocate memory that its data can't fill.
-	if size < 0 || size > len(t.Data) {
-		return Tensor{}, fmt.Errorf("shape %v does not fit the data", t.Shape)
+	if size < 0 {
+		return Tensor{}, fmt.Errorf("shape %s does not fit the data", ShapeText(t.Shape))
 	}
 	out := Tensor{Datatype: t.Datatype, Shape: t.Shape}
 	var err error
@@ -54,17 +55,12 @@ func unknownDatatype(datatype string) error {
 	return fmt.Errorf("datatype %q is not supported; use one of %s", datatype, strings.Join(Datatypes, ", "))
 }
 
+// decodeValues reads nested or flat lists of size values.
 func decodeValues[T any](text []byte, size int, value func(*cursor) (T, error)) ([]T, error) {
-	c := &cursor{text: text}
-	values := make([]T, 0, size)
-	err := c.flatten(0, func() error {
-		v, err := value(c)
-		if err != nil {
-			return fmt.Errorf("value number %d: %w", len(values)+1, err)
-		}
-		values = append(values, v)
-		return nil
-	})
+	c := cursor{text: text}
+	// Each value takes at least one byte and a comma: an absurd shape must not
+	// allocate memory that its data can't fill.
+	values, err := decodeList(&c, 0, make([]T, 0, min(size, len(text)/2)), size, value)
 	switch {
 	case err != nil:
 		return nil, err
@@ -72,6 +68,31 @@ func decodeValues[T any](text []byte, size int, value func(*cursor) (T, error)) 
 		return nil, fmt.Errorf("%d values, but the shape has room for %d", len(values), size)
 	}
 	return values, nil
+}
+
+func decodeList[T any](c *cursor, depth int, values []T, size int, value func(*cursor) (T, error)) ([]T, error) {
+	if depth > maxDepth {
+		return nil, errDepth
+	}
+	for more, err := c.open('['); ; more, err = c.next(']') {
+		if err != nil || !more {
+			return values, err
+		}
+		if c.peek() == '[' {
+			if values, err = decodeList(c, depth+1, values, size, value); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if len(values) == size {
+			return nil, fmt.Errorf("more values than the shape has room for: %d", size)
+		}
+		v, err := value(c)
+		if err != nil {
+			return nil, fmt.Errorf("value number %d: %w", len(values)+1, err)
+		}
+		values = append(values, v)
+	}
 }
 
 func (c *cursor) stringValue() (string, error) {

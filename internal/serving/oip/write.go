@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -12,6 +13,8 @@ import (
 type NamedTensor struct {
 	Name string
 	Tensor
+	// Binary puts the values of an output after the JSON, in binary form.
+	Binary bool
 }
 
 // Response is an inference reply to be written.
@@ -22,9 +25,12 @@ type Response struct {
 	Outputs []NamedTensor
 }
 
-// AppendResponse appends the reply's JSON to dst. A value that JSON can't hold
-// (NaN, ±Inf) is an error that names the output.
-func AppendResponse(dst []byte, r Response) ([]byte, error) {
+// AppendResponse appends the reply to dst: its JSON, and after it the binary
+// data of the outputs that are Binary. jsonLength is 0 when there are none, and
+// otherwise what belongs in the header [HeaderLength]. A value that JSON can't
+// hold (NaN, ±Inf, bytes that are not UTF-8) is an error that names the output.
+func AppendResponse(dst []byte, r Response) (body []byte, jsonLength int, err error) {
+	start, binary := len(dst), false
 	dst = append(dst, `{"model_name":`...)
 	dst = appendString(dst, r.Model)
 	if r.Version != "" {
@@ -40,15 +46,29 @@ func AppendResponse(dst []byte, r Response) ([]byte, error) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		var err error
+		binary = binary || t.Binary
 		if dst, err = appendTensor(dst, t); err != nil {
-			return nil, fmt.Errorf("output %q: %w", t.Name, err)
+			return nil, 0, fmt.Errorf("output %q: %w", t.Name, err)
 		}
 	}
-	return append(dst, ']', '}'), nil
+	dst = append(dst, ']', '}')
+	if !binary {
+		return dst, 0, nil
+	}
+	jsonLength = len(dst) - start
+	for _, t := range r.Outputs {
+		if !t.Binary {
+			continue
+		}
+		if dst, err = AppendBinary(dst, t.Tensor); err != nil {
+			return nil, 0, fmt.Errorf("output %q: %w", t.Name, err)
+		}
+	}
+	return dst, jsonLength, nil
 }
 
-// AppendRequest appends an inference request's JSON to dst.
+// AppendRequest appends an inference request to dst, all of it as JSON. A value
+// that JSON can't hold is an error that names the input.
 func AppendRequest(dst []byte, id string, inputs []NamedTensor) ([]byte, error) {
 	dst = append(dst, '{')
 	if id != "" {
@@ -62,6 +82,7 @@ func AppendRequest(dst []byte, id string, inputs []NamedTensor) ([]byte, error) 
 			dst = append(dst, ',')
 		}
 		var err error
+		t.Binary = false
 		if dst, err = appendTensor(dst, t); err != nil {
 			return nil, fmt.Errorf("input %q: %w", t.Name, err)
 		}
@@ -76,18 +97,29 @@ func appendTensor(dst []byte, t NamedTensor) ([]byte, error) {
 	dst = append(dst, t.Datatype...)
 	dst = append(dst, `","shape":`...)
 	dst = appendList(dst, t.Shape, appendInt[int64])
+	if t.Binary {
+		dst = append(dst, `,"parameters":{"binary_data_size":`...)
+		return append(strconv.AppendInt(dst, int64(BinarySize(t.Tensor)), 10), '}', '}'), nil
+	}
 	dst = append(dst, `,"data":`...)
-	dst, err := appendValues(dst, t.Data)
+	dst, err := appendValues(dst, t.Data, false)
 	if err != nil {
 		return nil, err
 	}
 	return append(dst, '}'), nil
 }
 
+// appendLossy is appendValues for readers: what JSON can't hold is null or
+// U+FFFD.
+func appendLossy(dst []byte, values any) ([]byte, error) { return appendValues(dst, values, true) }
+
 // appendValues appends a tensor's values as one flat list.
-func appendValues(dst []byte, values any) ([]byte, error) {
+func appendValues(dst []byte, values any, lossy bool) ([]byte, error) {
 	switch data := values.(type) {
 	case []string:
+		if i := slices.IndexFunc(data, func(s string) bool { return !utf8.ValidString(s) }); i >= 0 && !lossy {
+			return nil, fmt.Errorf("value number %d is not UTF-8 text, which JSON can't hold; use binary data", i+1)
+		}
 		dst = appendList(dst, data, appendString)
 	case []bool:
 		dst = appendList(dst, data, strconv.AppendBool)
@@ -108,11 +140,11 @@ func appendValues(dst []byte, values any) ([]byte, error) {
 	case []int64:
 		dst = appendList(dst, data, appendInt[int64])
 	case []Half:
-		return appendFloats(dst, data, 32, func(h Half) float64 { return float64(h.Float32()) })
+		return appendFloats(dst, data, 32, lossy, func(h Half) float64 { return float64(h.Float32()) })
 	case []float32:
-		return appendFloats(dst, data, 32, func(f float32) float64 { return float64(f) })
+		return appendFloats(dst, data, 32, lossy, func(f float32) float64 { return float64(f) })
 	case []float64:
-		return appendFloats(dst, data, 64, func(f float64) float64 { return f })
+		return appendFloats(dst, data, 64, lossy, func(f float64) float64 { return f })
 	default:
 		return nil, fmt.Errorf("data of type %T has no JSON form", values)
 	}
@@ -120,18 +152,21 @@ func appendValues(dst []byte, values any) ([]byte, error) {
 }
 
 // appendFloats writes the fewest digits that give the same number of that many
-// bits when read.
-func appendFloats[T any](dst []byte, values []T, bits int, float func(T) float64) ([]byte, error) {
+// bits when read. lossy writes null for what JSON can't hold.
+func appendFloats[T any](dst []byte, values []T, bits int, lossy bool, float func(T) float64) ([]byte, error) {
 	dst = append(dst, '[')
 	for i, v := range values {
-		f := float(v)
-		if math.IsNaN(f) || math.IsInf(f, 0) {
-			return nil, fmt.Errorf("value number %d is %v, which JSON can't hold", i+1, f)
-		}
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = strconv.AppendFloat(dst, f, 'g', -1, bits)
+		switch f := float(v); {
+		case !math.IsNaN(f) && !math.IsInf(f, 0):
+			dst = strconv.AppendFloat(dst, f, 'g', -1, bits)
+		case lossy:
+			dst = append(dst, "null"...)
+		default:
+			return nil, fmt.Errorf("value number %d is %v, which JSON can't hold; use binary data", i+1, f)
+		}
 	}
 	return append(dst, ']'), nil
 }

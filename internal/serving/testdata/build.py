@@ -75,8 +75,10 @@ def flights():
 
 def echo():
     """Every datatype the runtime feeds, returned as it came."""
-    kinds = {"bytes": T.STRING, "bool": T.BOOL, "int32": T.INT32, "int64": T.INT64,
-             "fp32": T.FLOAT, "fp64": T.DOUBLE}
+    kinds = {"bytes": T.STRING, "bool": T.BOOL,
+             "uint8": T.UINT8, "uint16": T.UINT16, "uint32": T.UINT32, "uint64": T.UINT64,
+             "int8": T.INT8, "int16": T.INT16, "int32": T.INT32, "int64": T.INT64,
+             "fp16": T.FLOAT16, "fp32": T.FLOAT, "fp64": T.DOUBLE}
     save(
         "echo",
         [h.make_node("Identity", [f"in_{n}"], [f"out_{n}"]) for n in kinds],
@@ -95,6 +97,28 @@ def ratio():
     )
 
 
+def gather():
+    """Row i of a table of three: an index outside -3..2 fails the prediction."""
+    save(
+        "gather",
+        [h.make_node("Gather", ["table", "index"], ["value"])],
+        [value("index", T.INT64, ["n"])],
+        [value("value", T.FLOAT, ["n"])],
+        [h.make_tensor("table", T.FLOAT, [3], [10.0, 20.0, 30.0])],
+    )
+
+
+def total():
+    """The sum over the batch: its output has no batch, so joining requests
+    would mix them."""
+    save(
+        "total",
+        [h.make_node("ReduceSum", ["x"], ["sum"], keepdims=1)],
+        [value("x", T.FLOAT, ["n"])],
+        [value("sum", T.FLOAT, ["m"])],
+    )
+
+
 def sequence():
     """An output that is no tensor; loading it must fail."""
     save(
@@ -109,4 +133,6 @@ if __name__ == "__main__":
     flights()
     echo()
     ratio()
+    gather()
+    total()
     sequence()

@@ -5,6 +5,8 @@ import "math"
 // trials are k successes among n; float64, since they enter logarithms only.
 type trials struct{ k, n float64 }
 
+func (t trials) share() float64 { return t.k / max(t.n, 1) }
+
 // above is the logarithm of the e-value against "the probability is at most
 // theta": the likelihood ratio averaged over the probabilities above it,
 //
