@@ -15,8 +15,8 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// echo answers with the body it got and remembers the request's header.
-func echo(t testing.TB, seen *http.Header, answer map[string]string) *stage {
+// mirror answers with the body it got and remembers the request's header.
+func mirror(t testing.TB, seen *http.Header, answer map[string]string) *stage {
 	s := newStage(t, Config{})
 	s.replicas("v1", customServer(t, func(w http.ResponseWriter, r *http.Request) {
 		*seen = r.Header.Clone()
@@ -32,7 +32,7 @@ func echo(t testing.TB, seen *http.Header, answer map[string]string) *stage {
 
 func TestHeadersEndToEnd(t *testing.T) {
 	var seen http.Header
-	s := echo(t, &seen, map[string]string{
+	s := mirror(t, &seen, map[string]string{
 		"Content-Type": "application/json; charset=utf-8", "X-Model-Note": "n", "Keep-Alive": "timeout=5",
 		"Connection": "X-Secret", "X-Secret": "s", HeaderRequestID: "theirs",
 	})
@@ -68,7 +68,7 @@ func TestHeadersEndToEnd(t *testing.T) {
 
 func TestCompressedBodiesPassUntouched(t *testing.T) {
 	var seen http.Header
-	s := echo(t, &seen, map[string]string{"Content-Encoding": "gzip"})
+	s := mirror(t, &seen, map[string]string{"Content-Encoding": "gzip"})
 	var compressed bytes.Buffer
 	zip := gzip.NewWriter(&compressed)
 	fmt.Fprint(zip, strings.Replace(inferBody, "inputs", `outputs":[],"inputs`, 1))
@@ -97,7 +97,7 @@ func TestBinaryTensorsPassUntouched(t *testing.T) {
 	}
 	length := strconv.Itoa(len(text))
 	var seen http.Header
-	s := echo(t, &seen, map[string]string{"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": length})
+	s := mirror(t, &seen, map[string]string{"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": length})
 	r := s.post("/v2/models/flights/infer", string(body), map[string]string{"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": length, HeaderRequestID: "b"})
 	if r.status != 200 || r.body != string(body) || r.header.Get("Inference-Header-Content-Length") != length || r.header.Get("Content-Type") != "application/octet-stream" {
 		t.Errorf("%+v", r)

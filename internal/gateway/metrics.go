@@ -38,6 +38,7 @@ type collector struct {
 
 	waiting      *prometheus.Desc
 	dropped      *prometheus.Desc
+	unsampled    *prometheus.Desc
 	watermark    *prometheus.Desc
 	spoolRecords *prometheus.Desc
 	spoolBytes   *prometheus.Desc
@@ -73,6 +74,7 @@ func newCollector(g *Gateway) *collector {
 		diverted:     describe("diverted_total", "Requests that the champion answered because a version's breaker was open.", "endpoint", "version"),
 		skipped:      describe("shadow_skipped_total", "Copies that a shadow did not get.", "endpoint", "version"),
 		named:        describe("named_requests_total", "Requests for one version by name; they are no evidence and in no other count.", "endpoint", "version"),
+		unsampled:    describe("log_unsampled_requests_total", "Requests that the sampling of the inference log left out.", "endpoint"),
 		waiting:      describe("log_waiting_rows", "Rows of the inference log that are not in the store yet.", "endpoint"),
 		dropped:      describe("log_dropped_rows_total", "Rows of the inference log that did not fit.", "endpoint"),
 		watermark:    describe("log_watermark_timestamp_seconds", "Event time up to which the inference log in the store is complete.", "endpoint"),
@@ -92,7 +94,7 @@ func newCollector(g *Gateway) *collector {
 func (c *collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.polled, c.labels, c.generation, c.weight, c.shadow, c.breaker, c.pending, c.copies, c.replicas,
-		c.requests, c.errors, c.latency, c.failovers, c.diverted, c.skipped, c.named, c.waiting, c.dropped,
+		c.requests, c.errors, c.latency, c.failovers, c.diverted, c.skipped, c.named, c.waiting, c.dropped, c.unsampled,
 		c.watermark, c.spoolRecords, c.spoolBytes, c.spoolFailing, c.unspooled,
 		c.unknown, c.tenantsStale, c.tenantRequests, c.tenantInFlight,
 	} {
@@ -119,6 +121,7 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 		waiting, dropped := e.log.load()
 		s.gauge(c.waiting, float64(waiting), e.name)
 		s.count(c.dropped, dropped, e.name)
+		s.count(c.unsampled, e.log.unsampled.Load(), e.name)
 		if at := e.promised(); !at.IsZero() {
 			s.gauge(c.watermark, float64(at.UnixMilli())/1e3, e.name)
 		}
