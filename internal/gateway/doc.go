@@ -15,10 +15,13 @@
 //   - A replica that can't be reached is passed over for a second. One whose
 //     answers fail again and again is ejected for longer each time, but never
 //     more than half of a pool.
+//
 //   - A breaker bounds how many requests wait for a version, and keeps them away
 //     while it fails. Who is kept away is diverted to the champion.
+//
 //   - A shadow is an arm without weight that gets copies of the champion's
 //     requests and answers nobody.
+//
 //   - A named request is one whose path has a version: it is not drawn.
 //
 //   - Event time is when a request happened in the world that it describes:
