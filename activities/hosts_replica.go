@@ -37,6 +37,7 @@ const (
 const (
 	serverName = "server"
 	readyFile  = "ready"
+	portFile   = "port" // of a server by command
 )
 
 const (
@@ -153,6 +154,12 @@ func builtInFlags(server models.ServerSpec) (flags []string) {
 	if server.MaxBody > 0 {
 		flags = append(flags, "--max-body-bytes", strconv.FormatInt(int64(server.MaxBody), 10))
 	}
+	if server.Batch.MaxRows > 0 {
+		flags = append(flags, "--batch-max-rows", strconv.Itoa(server.Batch.MaxRows))
+	}
+	if server.Batch.MaxRows > 0 && server.Batch.MaxDelay > 0 {
+		flags = append(flags, "--batch-max-delay", server.Batch.MaxDelay.Std().String())
+	}
 	return flags
 }
 
@@ -201,7 +208,10 @@ func (h *Hosts) awaitServer(ctx context.Context, handle *runner.Handle, req mode
 			return "", errors.Join(err, h.serverEnded(state, handle, req))
 		}
 		if url, ok := serverURL(handle.Dir()); ok {
-			if why = h.unready(ctx, url, req); why == "" {
+			if why = h.unready(ctx, url, req); why == "" && anothers(handle) {
+				why = "another server has its port"
+			}
+			if why == "" {
 				return url, handle.Touch()
 			}
 		}

@@ -123,9 +123,18 @@ func exitText(state runner.State) string {
 
 // serverURL reads the ready file, which appears whole.
 func serverURL(dir string) (string, bool) {
-	text, err := os.ReadFile(filepath.Join(dir, readyFile))
+	line := readLine(filepath.Join(dir, readyFile))
+	return line, line != ""
+}
+
+// readLine is a file's first line, "" when there is none.
+func readLine(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
 	line, _, _ := strings.Cut(string(text), "\n")
-	return line, err == nil && line != ""
+	return line
 }
 
 // ready reports whether the server says that it is.

@@ -70,6 +70,9 @@ func (h *Hosts) foreignServer(ctx context.Context, dir string, req models.StartR
 		runs.env.set("MAINSPRING_" + strings.ToUpper(name) + "=" + value)
 	}
 	runs.env.set("MAINSPRING_WORK_DIR=" + filepath.Join(dir, workDir))
+	if err := os.WriteFile(filepath.Join(dir, portFile), []byte(told["port"]+"\n"), 0o600); err != nil {
+		return nil, err
+	}
 	server := runner.Process{
 		Name: serverName, Argv: filled(runs.argv, told), Dir: runs.dir, Log: logPath(dir, serverName),
 		Near: nearAny(req.Node.Devices), Env: runs.env.list(),
@@ -77,8 +80,8 @@ func (h *Hosts) foreignServer(ctx context.Context, dir string, req models.StartR
 	if adapted(req) {
 		return []runner.Process{server, h.adapter(dir, model, at, req)}, nil
 	}
-	url := "http://" + net.JoinHostPort(h.Address, told["port"]) + "\n"
-	return []runner.Process{server}, os.WriteFile(filepath.Join(dir, readyFile), []byte(url), 0o600)
+	address := "http://" + net.JoinHostPort(h.Address, told["port"]) + "\n"
+	return []runner.Process{server}, os.WriteFile(filepath.Join(dir, readyFile), []byte(address), 0o600)
 }
 
 // adapter is this program in front of the server. Its ready file says where it
@@ -137,6 +140,14 @@ func (h *Hosts) freePorts(ctx context.Context, private bool) (listening, error) 
 		}
 	}
 	return at, nil
+}
+
+// anothers reports whether what answers at a server's port is a server of another
+// job, which was faster to take it. The servers of this program say themselves
+// where they listen.
+func anothers(handle *runner.Handle) bool {
+	port, err := strconv.Atoi(readLine(filepath.Join(handle.Dir(), portFile)))
+	return err == nil && handle.PortOfAnother(port)
 }
 
 // filled fills in a command's placeholders.

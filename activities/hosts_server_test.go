@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -331,5 +332,43 @@ func TestModelOfAnotherNameIsAdapted(t *testing.T) {
 	}
 	if status, body, err := probe(context.Background(), replica.URL+"/v2/models/flights/ready"); err != nil || status != http.StatusOK {
 		t.Errorf("got %d %s, %v", status, body, err)
+	}
+}
+
+func TestBuiltInServerGetsItsSettings(t *testing.T) {
+	if got := builtInFlags(models.ServerSpec{}); got != nil {
+		t.Errorf("got %q; what is not set is the server's own default", got)
+	}
+	got := builtInFlags(models.ServerSpec{Threads: 2, MaxBody: 1 << 20, Batch: models.BatchSpec{MaxRows: 64, MaxDelay: models.Duration(2 * time.Millisecond)}})
+	want := []string{"--threads", "2", "--max-body-bytes", "1048576", "--batch-max-rows", "64", "--batch-max-delay", "2ms"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A server that comes late to a port where another one answers already is not
+// taken for that one.
+func TestAnothersPortIsNotMistakenForTheServers(t *testing.T) {
+	t.Parallel()
+	b := newHostBench(t)
+	first := b.foreignRequest(1, "model=flights")
+	if _, err := b.StartReplica(context.Background(), first); err != nil {
+		t.Fatal(err)
+	}
+	late := b.foreignRequest(2)
+	late.Version = "4"
+	late.Node.Devices[0].UUID = "VIRT-n-1" // another lease, beside the first
+	if _, err := b.StartReplica(context.Background(), late); err != nil {
+		t.Fatal(err)
+	}
+	mine, _ := b.foreign(first)
+	theirs, _ := b.foreign(late)
+	if anothers(mine) {
+		t.Error("a server's own port is taken for another's")
+	}
+	port := readLine(filepath.Join(mine.Dir(), portFile))
+	check(os.WriteFile(filepath.Join(theirs.Dir(), portFile), []byte(port+"\n"), 0o600))
+	if !anothers(theirs) {
+		t.Error("another's port is taken for the server's own")
 	}
 }

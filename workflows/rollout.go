@@ -110,7 +110,7 @@ func (r *rollout) settled(ctx workflow.Context) *ending {
 		return &ending{verdict: models.VerdictPass, reason: r.explainOrder(*order), by: order.By}
 	case current != nil && current.Verdict.Verdict != models.VerdictPass && r.timeUp(ctx):
 		return &ending{verdict: models.VerdictInconclusive,
-			reason: fmt.Sprintf("not enough evidence after %s %s: %s", r.spec.StepDeadline, at(*current), current.Verdict.Reason)}
+			reason: fmt.Sprintf("not enough evidence after %s %s: %s", r.spec.StepDeadline, stage(*current), current.Verdict.Reason)}
 	default:
 		return nil
 	}

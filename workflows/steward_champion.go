@@ -147,12 +147,9 @@ func (s *steward) serve(ctx workflow.Context, v models.ModelVersion) error {
 }
 
 func (s *steward) startServing(ctx workflow.Context, v models.ModelVersion) error {
-	deploy := *v.Spec.Deploy
-	options := independent(ctx, models.ServeID(deploy.Endpoint, v.Version), fmt.Sprintf("Serve %s version %s", deploy.Endpoint, v.Version))
-	return workflow.ExecuteChildWorkflow(options, models.ServeWorkflow, models.ServeInput{
-		Model: s.state.Model, Version: v.Version, Deploy: deploy, Artifact: v.Candidate.Artifact, Signature: v.Signature,
-		Notify: s.workflowID(ctx),
-	}).GetChildWorkflowExecution().Get(ctx, nil)
+	input := serveInput(ctx, s.state.Model, *v.Spec.Deploy, v)
+	options := independent(ctx, models.ServeID(input.Deploy.Endpoint, v.Version), fmt.Sprintf("Serve %s version %s", input.Deploy.Endpoint, v.Version))
+	return workflow.ExecuteChildWorkflow(options, models.ServeWorkflow, input).GetChildWorkflowExecution().Get(ctx, nil)
 }
 
 // serves: the champion has servers, and so has a candidate that waits for its
@@ -211,16 +208,44 @@ func (s *steward) routeTo(ctx workflow.Context, endpoint, version, why string) e
 	for {
 		current, err := call(quick(ctx, "Read the route"), models.Routing.ReadRoute, endpoint)
 		if err == nil {
-			route := models.Route{Endpoint: endpoint, Model: s.state.Model, Generation: current.Generation + 1, Arms: []models.Arm{}, Reason: why}
-			if version != "" {
-				route.Arms = append(route.Arms, models.Arm{Version: version, Role: models.RoleChampion, Weight: 1})
-			}
+			route := s.finalRoute(endpoint, version, why)
+			route.Generation = current.Generation + 1
 			err = do(quick(ctx, "Route: "+why), models.Routing.PublishRoute, route)
 		}
 		if err == nil || kindOf(err) != models.KindStaleRoute {
 			return err
 		}
 	}
+}
+
+// finalRoute gives all traffic to a version, whose spec says how it is treated.
+// A version that is not known here keeps the defaults of the gateways.
+func (s *steward) finalRoute(endpoint, version, why string) models.Route {
+	route := models.Route{Endpoint: endpoint, Model: s.state.Model, Arms: []models.Arm{}, Reason: why}
+	if version != "" {
+		route.Arms = append(route.Arms, models.Arm{Version: version, Role: models.RoleChampion, Weight: 1})
+	}
+	if v := s.version(version); v != nil {
+		route.Task = v.Spec.Data.Task
+		if traffic := s.trafficOf(version); traffic != nil {
+			route.Traffic = *traffic
+		}
+		if v.Spec.Deploy != nil && v.Spec.Deploy.Canary.Latency != nil {
+			route.SlowAbove = v.Spec.Deploy.Canary.Latency.SLO
+		}
+	}
+	return route
+}
+
+// trafficOf is how a version's spec wants its requests treated; nil: it does not
+// say, or the version is not known here.
+func (s *steward) trafficOf(version string) *models.TrafficSpec {
+	v := s.version(version)
+	if v == nil || v.Spec.Deploy == nil {
+		return nil
+	}
+	traffic := v.Spec.Deploy.Traffic.WithDefaults()
+	return &traffic
 }
 
 func (s *steward) stopServing(ctx workflow.Context, endpoint, version, why string) {

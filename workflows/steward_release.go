@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 
 	"go.temporal.io/sdk/workflow"
@@ -24,7 +25,10 @@ func (s *steward) rollOut(ctx workflow.Context, request models.RollOutRequest) {
 	}
 	candidate := *s.version(request.Version)
 	result := s.runRollout(ctx, candidate)
-	s.complete(ctx, models.Promotion{Request: request, Verdict: result.Verdict, Reason: result.Reason, Since: workflow.Now(ctx)})
+	s.recordOrders(ctx, candidate.Version, result)
+	s.complete(ctx, models.Promotion{
+		Request: request, Verdict: result.Verdict, Reason: told(result), Since: workflow.Now(ctx), By: result.By, Judged: judged(result),
+	})
 }
 
 // notReleasable says why a version gets no traffic; empty: it may.
@@ -73,7 +77,8 @@ func (s *steward) runRollout(ctx workflow.Context, candidate models.ModelVersion
 		return models.RolloutResult{Verdict: models.VerdictFail, Reason: "the route can't be read: " + reason(err)}
 	}
 	result, err := child[models.RolloutResult](rolloutOptions(running, s.state.Model, candidate.Version), models.RolloutWorkflow, models.RolloutInput{
-		Model: s.state.Model, Deploy: *candidate.Spec.Deploy, Candidate: candidate, Champion: s.state.Champion, Generation: route.Generation,
+		Model: s.state.Model, Deploy: *candidate.Spec.Deploy, Candidate: candidate, Champion: s.state.Champion,
+		Traffic: s.trafficOf(s.state.Champion), Generation: route.Generation,
 	})
 	switch {
 	case err != nil && ended != "":
@@ -92,7 +97,7 @@ func (s *steward) complete(ctx workflow.Context, p models.Promotion) {
 	defer done()
 	candidate := *s.version(p.Request.Version)
 	if p.Verdict == models.VerdictPass {
-		err := s.promote(ctx, candidate, p.Reason)
+		err := s.promote(ctx, candidate, p)
 		switch {
 		case err == nil:
 			s.settleRollOut(ctx, p.Request, models.RollOutReply{Verdict: p.Verdict, Promoted: true, Reason: p.Reason})
@@ -122,7 +127,8 @@ func (s *steward) settleRollOut(ctx workflow.Context, request models.RollOutRequ
 // record. Each step is idempotent and retried until it is done, so a crash
 // anywhere in between is carried to completion; a step that fails for good
 // undoes those before it.
-func (s *steward) promote(ctx workflow.Context, candidate models.ModelVersion, why string) error {
+func (s *steward) promote(ctx workflow.Context, candidate models.ModelVersion, p models.Promotion) error {
+	why := p.Reason
 	if s.state.Champion == candidate.Version {
 		return nil // an operator adopted it while it waited
 	}
@@ -144,8 +150,8 @@ func (s *steward) promote(ctx workflow.Context, candidate models.ModelVersion, w
 		return err
 	}
 	s.succeed(ctx, candidate, old)
-	s.record(ctx, models.Record{Action: models.ActionPromoted, Version: candidate.Version, By: candidate.Candidate.Lifecycle, Reason: why,
-		Aliases: s.recorded(), Evidence: evidenceOf(candidate, models.VerdictPass)})
+	s.record(ctx, models.Record{Action: models.ActionPromoted, Version: candidate.Version, By: cmp.Or(p.By, candidate.Candidate.Lifecycle), Reason: why,
+		Aliases: s.recorded(), Evidence: evidenceOf(candidate, cmp.Or(p.Judged, models.VerdictPass))})
 	return nil
 }
 
@@ -161,8 +167,12 @@ func (s *steward) rollBack(ctx workflow.Context, candidate models.ModelVersion, 
 	if candidate.Version != s.state.Champion {
 		s.stopServing(ctx, endpoint, candidate.Version, "rolled back: "+p.Reason)
 	}
-	s.record(ctx, models.Record{Action: models.ActionRolledBack, Version: candidate.Version, By: candidate.Candidate.Lifecycle, Reason: p.Reason,
-		Aliases: s.recorded(), Evidence: evidenceOf(candidate, p.Verdict)})
+	evidence := p.Verdict
+	if p.By != "" {
+		evidence = p.Judged
+	}
+	s.record(ctx, models.Record{Action: models.ActionRolledBack, Version: candidate.Version, By: cmp.Or(p.By, candidate.Candidate.Lifecycle), Reason: p.Reason,
+		Aliases: s.recorded(), Evidence: evidenceOf(candidate, evidence)})
 }
 
 // retire takes the alias from a version that will not be released.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"github.com/mainspring-ml/mainspring/client"
 	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
@@ -37,9 +39,22 @@ func (f rolloutFrame) lines() []string {
 	return lines
 }
 
+// labels is the width of the first column.
+const labels = 10
+
 // row is a line with a label in the first column.
 func (f rolloutFrame) row(label, text string) string {
-	return " " + f.paint.Dim(terminal.Pad(label, 10)) + " " + text
+	return " " + f.paint.Dim(terminal.Pad(label, labels)) + " " + text
+}
+
+// rows is a row whose text goes on below itself where the line is too short.
+func (f rolloutFrame) rows(label, text string) []string {
+	var lines []string
+	for line := range strings.SplitSeq(ansi.Wordwrap(text, max(f.columns-labels-3, 20), " "), "\n") {
+		lines = append(lines, f.row(label, line))
+		label = ""
+	}
+	return lines
 }
 
 func (f rolloutFrame) title() []string {
@@ -118,7 +133,7 @@ func (f rolloutFrame) evidence(step models.CanaryStep) []string {
 		lines = append(lines,
 			f.row(string(m.Metric), f.bar("safe", f.paint.Green, m.Safe, m.SafeThreshold)+"   "+f.bar("harm", f.paint.Red, m.Harm, m.HarmThreshold)))
 		if m.Reason != "" {
-			lines = append(lines, f.row("", f.paint.Dim(terminal.Plain(m.Reason))))
+			lines = append(lines, f.rows("", f.paint.Dim(terminal.Plain(m.Reason)))...)
 		}
 	}
 	return lines
@@ -188,7 +203,7 @@ func (f rolloutFrame) deadline() (string, bool) {
 func (f rolloutFrame) people() []string {
 	var lines []string
 	for _, order := range f.rollout.Status.Orders {
-		lines = append(lines, f.row("by hand", fmt.Sprintf("%s  %s by %s: %s", moment(order.At), order.Action, terminal.Plain(order.By), terminal.Plain(order.Reason))))
+		lines = append(lines, f.rows("by hand", fmt.Sprintf("%s  %s by %s: %s", moment(order.At), order.Action, terminal.Plain(order.By), terminal.Plain(order.Reason)))...)
 	}
 	return lines
 }
@@ -199,7 +214,7 @@ func (f rolloutFrame) standing() []string {
 	var lines []string
 	switch {
 	case r.Failure != "":
-		lines = append(lines, f.row("ended", f.paint.Red(terminal.Plain(r.Failure))))
+		lines = append(lines, f.rows("ended", f.paint.Red(terminal.Plain(r.Failure)))...)
 	case r.Result != nil:
 		colour, word := f.paint.Red, "rolled back"
 		switch r.Result.Verdict {
@@ -212,19 +227,19 @@ func (f rolloutFrame) standing() []string {
 		if r.Result.By != "" {
 			word += " by " + r.Result.By
 		}
-		lines = append(lines, f.row("ended", colour(word)+": "+terminal.Plain(r.Result.Reason)))
+		lines = append(lines, f.rows("ended", colour(word)+": "+terminal.Plain(r.Result.Reason))...)
 		if e := r.Result.Exposed; e.Total > 0 {
 			lines = append(lines, f.row("exposed", fmt.Sprintf("%.3g %% of %s requests, of which %s failed", 100*e.Share, terminal.Grouped(e.Total), terminal.Grouped(e.Errors))))
 		}
 	default:
 		if r.Status.Paused {
-			lines = append(lines, f.row("paused", f.paint.Yellow("the weight stays; harm still rolls back")))
+			lines = append(lines, f.rows("paused", f.paint.Yellow("the weight stays; harm still rolls back"))...)
 		}
 		if r.Status.Waiting != "" {
-			lines = append(lines, f.row("waits for", terminal.Plain(r.Status.Waiting)))
+			lines = append(lines, f.rows("waits for", terminal.Plain(r.Status.Waiting))...)
 		}
 		if step, ok := f.current(); ok && step.Verdict.Reason != "" && len(step.Verdict.Metrics) != 1 {
-			lines = append(lines, f.row("judge", terminal.Plain(step.Verdict.Reason)))
+			lines = append(lines, f.rows("judge", terminal.Plain(step.Verdict.Reason))...)
 		}
 	}
 	if r.Page != "" {

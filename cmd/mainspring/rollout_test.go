@@ -94,6 +94,18 @@ func TestEndedRolloutsArePrinted(t *testing.T) {
 	require.Contains(t, framed(r), "ended      model/delay/rollout-7 was terminated")
 }
 
+// TestLongReasonsGoOnBelow: nothing that the judge says is cut off.
+func TestLongReasonsGoOnBelow(t *testing.T) {
+	r := underWay()
+	words := strings.Repeat("word ", 60)
+	r.Status.Steps[1].Verdict.Metrics[0].Reason = words
+	r.Status.Waiting = words
+	text := framed(r)
+	require.Equal(t, 120, strings.Count(text, "word"))
+	require.Contains(t, text, " waits for  word word")
+	require.Contains(t, text, "\n            word")
+}
+
 // TestRolloutFrameFits: nothing is wider than the terminal, whatever people
 // write, and nothing of theirs moves the cursor.
 func TestRolloutFrameFits(t *testing.T) {

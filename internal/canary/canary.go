@@ -1,47 +1,67 @@
-// Package canary judges a canary from the error counts of two versions. It is
-// always valid: one may look after every request, act on what one sees, and
-// the error budgets still hold. It is arithmetic without clock or I/O.
+// Package canary judges a canary against the champion: by failed requests, slow
+// answers and losses on labels. It is always valid: one may look at any moment,
+// act on what one sees, and the error budgets still hold. It is arithmetic
+// without clock or I/O.
 //
 // # Vocabulary
 //
-//   - A step is a span of constant traffic weight. Each request is drawn for the
-//     canary with that probability, independently of the others.
-//   - An e-process is a non-negative number that starts at 1 and, as long as a
-//     hypothesis holds, is expected to be at most 1 at whatever moment one
+//   - A step is a span of constant traffic weight, or of copies of requests.
+//   - A block is a span of time in which both arms were counted.
+//   - An e-value is a non-negative number that is expected to be at most 1 as
+//     long as a hypothesis holds; an e-process is one at whatever moment one
 //     stops. It exceeds 1/x with probability at most x, ever (Ville). Averages
-//     of e-processes are e-processes, and so are products over consecutive
-//     steps.
-//   - Harm is evidence against "the canary fails no more often than the
-//     champion". At 1/Alpha it rolls back.
-//   - Safe is evidence against "the canary breaks the limits": it fails at least
-//     1+Tolerance times as often as the champion, and in at least MaxErrorRate
-//     of its requests. Keeping either limit is enough. At 1/Beta the step passes.
+//     of e-processes are e-processes, and so are products over blocks and steps.
+//   - A bet multiplies a capital, 1 at first, by the e-value of each block.
+//   - Harm is evidence against "the canary is no worse than the champion". At
+//     1/Alpha it rolls back.
+//   - Safe is evidence against "the canary breaks the limits": it is worse by
+//     at least the tolerance, and beyond the absolute limit. Keeping either is
+//     enough. At 1/Beta the step passes.
 //
 // # Budgets
 //
-// A version no worse than the champion is rolled back with probability at most
-// Alpha over all steps together. Each step must prove the version safe from
-// its own requests alone, since a version may be fine at 10 % of the traffic
-// and overloaded at 50 %. Every step uses the whole of Beta: promotion takes a
-// pass of every step, the last included, so a version that breaks the limits
-// at any one weight is promoted with probability at most Beta.
+// The judged metrics share Alpha in equal parts: the chance that any of them
+// rolls back a version that is no worse is at most Alpha over all steps. Each
+// step must prove errors and latency safe from its own requests alone, since a
+// version may be fine at 10 % of the traffic and overloaded at 50 %. Every step
+// and metric uses the whole of Beta: promotion takes a pass of all of them, so a
+// version that breaks the limits at any weight is promoted with probability at
+// most Beta. Labels come late and don't depend on load: quality is pooled over
+// all steps.
 //
-// # Evidence of one step
+// # Blocks
 //
-// In the relative form only failed requests count: with share w of the traffic
-// and an r times higher error rate, a failed request is the canary's with
-// probability wr/(1-w+wr), however the error rates move during the step as
-// long as r does not. It needs errors that are independent given the arm; an
-// outage that hits one arm's host alone is harm to this judge.
+// The default form assumes that, given the past, an outcome of a block and the
+// same with the arms swapped are equally likely if the arms are alike: whatever
+// moves both together, and however each strays by itself within the block. Then
+// 2 L(x,y) / (L(x,y) + L(y,x)) is an e-value for whatever likelihood L. With
+// Poisson counts of ratio r, straying by a gamma-distributed factor, it is
+// 2/(1+exp(-λ(x-y))) (signs.go); r and the size of the straying are averaged
+// over. If one arm has more answers, as many as the other has are drawn from it
+// by lot, so that only the numbers of answers counted in the block matter and
+// not the weight that was wished for. If the canary is worse by 1+τ, it is alike
+// once its errors are thinned by 1/(1+τ). The expectation over the lot and the
+// thinning is taken, so that nothing is random in a verdict.
 //
-// In the absolute form the canary's own requests are held against
-// MaxErrorRate. For harm it must not blame the canary for a failing upstream,
-// so it counts only as far as the champion is proven to keep MaxErrorRate: of
-// the two e-processes the smaller one is used. If the canary fails no more
-// often than the champion, one of the two hypotheses holds, whichever side of
-// the limit the rates are on, and the minimum is an e-process under both.
+// The limit is judged within each arm (limit.go). That a canary keeps it is bet
+// on by negative binomial likelihoods, which hold for every straying around the
+// mean up to a deviation of 58 %. That it breaks it is bet on by the rate itself,
+// and only as far as the champion of the same block keeps it, so that a failing
+// upstream is not the canary's fault.
 //
-// Each of harm and safe averages its two forms.
+// # Requests
+//
+// In the other form (requests.go) a bad answer is the canary's with probability
+// wr/(1-w+wr), with share w of the traffic and an r times higher rate. It needs
+// failures that are independent given the arm: an outage that hits one arm's
+// host alone is harm to it. For the limit it needs rates that stay on one side
+// of it during the step.
+//
+// # Losses
+//
+// Of a block of labels the mean difference of the losses is a score, symmetric
+// around its expectation; 2/(1+exp(-λz)) is an e-value for it, with z in
+// deviations (losses.go).
 package canary
 
 import (

@@ -96,7 +96,7 @@ func (r rate) observe(e models.RateEvidence, a arms) models.RateEvidence {
 
 func (r rate) harmFactors(a arms) []float64 {
 	factors := make([]float64, 0, len(worse)+len(stakes))
-	more, less := a.harmful()
+	more, less := a.comparable().harmful()
 	for _, w := range worse {
 		factors = append(factors, w.factor(more, less))
 	}
@@ -109,7 +109,7 @@ func (r rate) harmFactors(a arms) []float64 {
 func (r rate) safeFactors(a arms) []float64 {
 	better := r.better()
 	factors := make([]float64, 0, len(better)+len(guesses))
-	more, less := a.harmless(r.Tolerance)
+	more, less := a.comparable().harmless(r.Tolerance)
 	for _, b := range better {
 		factors = append(factors, b.factor(more, less))
 	}

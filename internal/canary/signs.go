@@ -6,6 +6,22 @@ import "math"
 // are bad.
 type arms struct{ champion, canary trials }
 
+// comparable bounds the work for one block. Beyond the most bad answers of an
+// arm both arms are scaled down alike: then the arms' own straying matters far
+// more than the lot of single requests.
+func (a arms) comparable() arms {
+	const largest = 2000
+	bad := max(a.champion.k, a.canary.k)
+	if bad <= largest {
+		return a
+	}
+	scale := func(t trials) trials {
+		n := math.Floor(t.n * largest / bad)
+		return trials{k: min(math.Floor(t.k*largest/bad), n), n: n}
+	}
+	return arms{champion: scale(a.champion), canary: scale(a.canary)}
+}
+
 // alternative is what a bet holds for true: one arm has ratio times the bad
 // answers of the other, and in each block the rate of each arm strays by a
 // factor of mean 1 and variance spread.

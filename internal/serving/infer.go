@@ -107,6 +107,9 @@ const bodyTime = time.Minute
 // read fills the buffer with the body.
 func (s *Server) read(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer) *refusal {
 
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return refuse(http.StatusUnsupportedMediaType, "the body is encoded with %s; send it as it is", encoding)
+	}
 	limit := s.config.MaxBodyBytes
 	if r.ContentLength > limit {
 		return refuse(http.StatusRequestEntityTooLarge, "the body has %d bytes; at most %d are allowed: send smaller batches", r.ContentLength, limit)

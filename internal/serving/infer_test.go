@@ -75,6 +75,18 @@ func TestInferEdgeCases(t *testing.T) {
 	}
 }
 
+func TestInferRefusesAnEncodedBody(t *testing.T) {
+	server := newTestServer(t, &doubler{})
+	server.ready.Store(true)
+	r := httptest.NewRequest("POST", "/v2/models/flights/infer", strings.NewReader(request("[7]")))
+	r.Header.Set("Content-Encoding", "gzip")
+	recorder := httptest.NewRecorder()
+	server.ServeHTTP(recorder, r)
+	if recorder.Code != http.StatusUnsupportedMediaType || !strings.Contains(recorder.Body.String(), "encoded with gzip") {
+		t.Errorf("%d %s", recorder.Code, recorder.Body)
+	}
+}
+
 func TestMorePendingThanAllowedIsRefused(t *testing.T) {
 	model := &doubler{hold: make(chan struct{}), entered: make(chan struct{}, 1)}
 	server := newTestServer(t, model)

@@ -156,8 +156,10 @@ func TestBinaryRequestErrors(t *testing.T) {
 			t.Errorf("%s %q: error %v, want %q", test.text, test.header, err, test.want)
 		}
 	}
-	if _, err := DecodeBinary(Int32, []int64{1}, []byte{1, 2}); err == nil || !strings.Contains(err.Error(), "2 bytes of data, but shape [1] of INT32 takes 4") {
-		t.Errorf("error %v", err)
+	for _, raw := range []string{"12", "12345"} {
+		if _, err := DecodeBinary(Int32, []int64{1}, []byte(raw)); err == nil || !strings.Contains(err.Error(), "bytes of data, but shape [1] of INT32 takes 4") {
+			t.Errorf("%q: error %v", raw, err)
+		}
 	}
 }
 
