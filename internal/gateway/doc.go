@@ -12,7 +12,17 @@
 //   - An arm is one version's share of a route. A request draws its arm; an arm
 //     has a pool of replicas, the model servers of its version.
 //
-//   - A replica that can't be reached is ejected: passed over for a second.
+//   - A replica that can't be reached is passed over for a second. One whose
+//     answers fail again and again is ejected for longer each time, but never
+//     more than half of a pool.
+//
+//   - A breaker bounds how many requests wait for a version, and keeps them away
+//     while it fails. Who is kept away is diverted to the champion.
+//
+//   - A shadow is an arm without weight that gets copies of the champion's
+//     requests and answers nobody.
+//
+//   - A named request is one whose path has a version: it is not drawn.
 //
 //   - Event time is when a request happened in the world that it describes:
 //     now, or what the header Mainspring-Event-Time says.
@@ -35,7 +45,15 @@
 // version: a crash is evidence against a version even though its requests are
 // answered elsewhere, and one crash is one piece of evidence however many
 // requests it took down. A server that can't be reached in the first place is
-// no evidence. A client that goes away counts nothing.
+// no evidence. A client that goes away counts nothing, and neither does a named
+// request: the judge compares what chance assigned.
+//
+// A diverted request is an error of the version whose breaker was open, and
+// does not count for the champion, who answered it.
+//
+// Copies count for the shadow. While there is one, the champion's blocks hold
+// only the requests whose copies were answered, each in the block of its copy,
+// so that the blocks of both are about the same requests; totals hold all.
 //
 // # Order of effects
 //
