@@ -96,7 +96,7 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.each, "each", 2*time.Second, "how long a route is loaded in a round")
 	flags.IntVar(&connections, "connections", 16, "connections of the second level; the first has one")
 	flags.BoolVar(&o.peers, "peers", true, "measure Caddy and Traefik as well")
-	flags.StringVar(&o.model, "model", "", "directory of an ONNX model with an MLmodel file, to measure in front of `mainspring serve` too; built-in: internal/serving/testdata/ratio")
+	flags.StringVar(&o.model, "model", "", "directory of an ONNX model with the inputs of internal/serving/testdata/flights, to measure in front of mainspring serve too (default: none)")
 	flags.StringVar(&o.mainspring, "mainspring", "", "program to measure (default: built from this checkout)")
 	flags.BoolVar(&o.asJSON, "json", false, "print one JSON object")
 	if err := flags.Parse(args); err != nil {

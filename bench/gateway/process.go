@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -76,7 +77,8 @@ func (p *process) lines(ctx context.Context, file string, n int) ([]string, erro
 
 // answers waits until the URL is answered with 200.
 func (p *process) answers(ctx context.Context, method, url, body string) error {
-	return p.await(ctx, func() bool {
+	last := "nobody answered"
+	err := p.await(ctx, func() bool {
 		request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 		if err != nil {
 			return false
@@ -85,8 +87,14 @@ func (p *process) answers(ctx context.Context, method, url, body string) error {
 		if err != nil {
 			return false
 		}
-		return response.Body.Close() == nil && response.StatusCode == http.StatusOK
+		text, err := io.ReadAll(io.LimitReader(response.Body, 500))
+		last = fmt.Sprintf("%s: %s", response.Status, text)
+		return errors.Join(err, response.Body.Close()) == nil && response.StatusCode == http.StatusOK
 	})
+	if err != nil {
+		return fmt.Errorf("%w(%s)", err, last)
+	}
+	return nil
 }
 
 func (p *process) await(ctx context.Context, ready func() bool) error {

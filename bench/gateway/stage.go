@@ -227,7 +227,8 @@ func (s *stage) startGateway(ctx context.Context, servers [2]string) (string, er
 		return "", err
 	}
 	ready := filepath.Join(s.dir, fmt.Sprintf("gateway-%d.url", number))
-	p, err := s.start(mainspring, s.stack.Env(), s.program, "gateway", "--addr", "127.0.0.1:0", "--name", fmt.Sprintf("bench-%d", number), "--ready-file", ready)
+	p, err := s.start(mainspring, s.stack.Env(), s.program, "gateway", "--addr", "127.0.0.1:0", "--name", fmt.Sprintf("bench-%d", number),
+		"--spool-dir", filepath.Join(s.dir, fmt.Sprintf("spool-%d", number)), "--ready-file", ready)
 	if err != nil {
 		return "", err
 	}

@@ -74,6 +74,7 @@ The limits hold in each gateway by itself.`,
 	flags.StringVar(&f.config.Name, "name", "", "name that tells this gateway from others and survives a restart (default: the host's)")
 	flags.DurationVar(&f.config.Poll, "poll", 500*time.Millisecond, "how often routes are looked at")
 	flags.DurationVar(&f.config.Flush, "flush", time.Second, "how often the inference log is written")
+	flags.DurationVar(&f.config.Stats, "stats", time.Second, "how often the counters are written; the judge reads them")
 	flags.StringVar(&f.config.SpoolDir, "spool-dir", "", "directory of this gateway alone, in which rows of the log wait for S3 and survive a kill, with the last good routes (default: rows wait in memory)")
 	flags.DurationVar(&f.config.SpoolEvery, "spool-every", 500*time.Millisecond, "how often rows go from memory to --spool-dir; a kill loses those in memory")
 	flags.Int64Var(&f.config.SpoolBytes, "spool-bytes", 1<<30, "largest size of --spool-dir; beyond it rows wait in memory")

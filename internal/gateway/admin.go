@@ -3,6 +3,8 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +25,36 @@ type Status struct {
 	Spool     *SpoolStatus     `json:"spool,omitempty"`
 	Endpoints []EndpointStatus `json:"endpoints"`
 	Tenants   *TenantsStatus   `json:"tenants,omitempty"` // absent: everybody may call
+	Spool     *SpoolStatus     `json:"spool,omitempty"`   // absent: rows wait in memory
+}
+
+// SpoolStatus is the disk's part of the inference log.
+type SpoolStatus struct {
+	Bytes     int64        `json:"bytes"`
+	Failing   bool         `json:"failing"`   // the disk takes nothing; rows wait in memory
+	Unspooled int64        `json:"unspooled"` // rows since the start that waited in memory therefore
+	Endpoints []SpoolTopic `json:"endpoints"` // sorted by name; also those that have no route any more
+}
+
+// SpoolTopic is what one endpoint has in the spool.
+type SpoolTopic struct {
+	Endpoint string `json:"endpoint"`
+	Records  int    `json:"records"` // rows, and the log's marks
+}
+
+// spoolStatus is nil without a spool.
+func (g *Gateway) spoolStatus() *SpoolStatus {
+	if g.spool == nil {
+		return nil
+	}
+	status := &SpoolStatus{Bytes: g.spool.Bytes(), Failing: g.spoolFailing.Load(), Unspooled: g.unspooled.Load(), Endpoints: []SpoolTopic{}}
+	for _, b := range g.allBooks() {
+		if b.topic != nil {
+			status.Endpoints = append(status.Endpoints, SpoolTopic{b.endpoint, b.topic.Records()})
+		}
+	}
+	slices.SortFunc(status.Endpoints, func(a, b SpoolTopic) int { return strings.Compare(a.Endpoint, b.Endpoint) })
+	return status
 }
 
 // SpoolStatus is what Config.SpoolDir holds.
@@ -101,7 +133,7 @@ func (g *Gateway) AdminHandler() http.Handler {
 func (g *Gateway) Status() Status {
 	status := Status{
 		Gateway: g.config.Name, Boot: g.config.Boot, Started: g.started.UTC(),
-		Labels: g.labelled.Load(), Endpoints: []EndpointStatus{}, Tenants: g.door.status(),
+		Labels: g.labelled.Load(), Endpoints: []EndpointStatus{}, Tenants: g.door.status(), Spool: g.spoolStatus(),
 	}
 	if g.spool != nil {
 		status.Spool = &SpoolStatus{Bytes: g.spool.Bytes(), Failing: g.spoolFailing.Load(), Unspooled: g.unspooled.Load()}

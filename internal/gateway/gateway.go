@@ -68,10 +68,10 @@ func New(config Config, store Store) (*Gateway, error) {
 		full: make(chan struct{}, 1), sealed: make(chan struct{}, 1),
 	}
 	g.known.Store(&map[string]*endpoint{})
-	if err := g.openSpool(); err != nil {
+	if g.door, err = openDoor(config.TenantsFile); err != nil {
 		return nil, err
 	}
-	if g.door, err = openDoor(config.TenantsFile); err != nil {
+	if err := g.openSpool(); err != nil {
 		return nil, err
 	}
 	return g, nil
