@@ -16,13 +16,15 @@ type Report struct {
 
 // Counts sum up a report.
 type Counts struct {
-	Sent     int                     `json:"sent"`
-	Answered int                     `json:"answered"`
-	Failed   int                     `json:"failed"` // of the answered
-	Refused  int                     `json:"refused"`
-	Lost     int                     `json:"lost"`
-	Unsent   int                     `json:"unsent"`
-	Labels   int                     `json:"labels"`
+	Sent     int `json:"sent"`
+	Answered int `json:"answered"`
+	Failed   int `json:"failed"` // of the answered
+	Refused  int `json:"refused"`
+	Lost     int `json:"lost"`
+	Unsent   int `json:"unsent"`
+	Labels   int `json:"labels"`
+	// Why has examples of requests without an answer of a version.
+	Why      []string                `json:"why,omitempty"`
 	Versions map[string]VersionCount `json:"versions"` // that answered
 }
 
@@ -53,6 +55,7 @@ func (r Report) Counts() Counts {
 			c.Lost++
 		}
 		if request.Version == "" {
+			c.explain(request)
 			continue
 		}
 		byVersion++
@@ -70,6 +73,17 @@ func (r Report) Counts() Counts {
 	return c
 }
 
+// explain keeps a few examples.
+func (c *Counts) explain(r Request) {
+	if len(c.Why) < 3 {
+		c.Why = append(c.Why, fmt.Sprintf("%s through gateway %d, sent %s, ended %s: status %d, %v",
+			r.ID, r.Gateway, r.Sent.Format(clock), r.Ended.Format(clock), r.Status, r.Err))
+	}
+}
+
+// clock is how moments are written.
+const clock = "15:04:05.000"
+
 // Lost are the requests of which nobody knows what became.
 func (r Report) Lost() []Request {
 	return slices.DeleteFunc(slices.Clone(r.Requests), func(q Request) bool { return !q.Lost() })
@@ -82,6 +96,9 @@ func (c Counts) String() string {
 	for _, version := range slices.Sorted(maps.Keys(c.Versions)) {
 		v := c.Versions[version]
 		fmt.Fprintf(&b, "; version %s answered %.1f %% (%d, %d failed)", version, 100*v.Share, v.Answered, v.Failed)
+	}
+	for _, why := range c.Why {
+		fmt.Fprintf(&b, "; %s", why)
 	}
 	return b.String()
 }

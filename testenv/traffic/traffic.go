@@ -58,7 +58,7 @@ type Request struct {
 	Version string // that answered
 	Arm     string
 	Unsent  bool  // no gateway took a connection
-	Err     error // why there is no answer
+	Err     error // why there is no answer, or what it says when it is none of success
 }
 
 // Answered reports whether a status came back.
@@ -192,11 +192,17 @@ func (r *Run) attempt(ctx context.Context, body []byte, done *Request) error {
 		return err
 	}
 	defer response.Body.Close()
-	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+	const enough = 1 << 20
+	text, err := io.ReadAll(io.LimitReader(response.Body, enough))
+	if err != nil {
 		return err
 	}
 	done.Status = response.StatusCode
 	done.Version, done.Arm = response.Header.Get("Mainspring-Version"), response.Header.Get("Mainspring-Arm")
+	if done.Status != http.StatusOK {
+		done.Err = fmt.Errorf("answered %s: %.200s", response.Status, text)
+		return done.Err
+	}
 	return nil
 }
 
