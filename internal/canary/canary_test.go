@@ -263,7 +263,8 @@ func TestHostileEvidence(t *testing.T) {
 // TestDamagedState: a state of another version, or a damaged one, has no say.
 func TestDamagedState(t *testing.T) {
 	c := FromSpec(models.CanarySpec{})
-	s := models.JudgeState{Steps: 1, Weight: 0.1, Errors: models.RateEvidence{Harm: []float64{math.NaN(), math.Inf(1)}, Safe: []float64{1}}}
+	s := c.Open(models.JudgeState{}, models.CanaryStep{Weight: 0.1})
+	s.Errors.Harm[0], s.Errors.Safe = math.NaN(), []float64{1}
 	s = c.Observe(c.Open(s, models.CanaryStep{Weight: 0.5}), Evidence{Blocks: someBlocks(7, 1, 1)})
 	if v := c.Judge(throughJSON(t, s)); v.Verdict != models.VerdictInconclusive || v.Harm > 2 {
 		t.Errorf("%+v", v)

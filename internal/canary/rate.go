@@ -74,7 +74,8 @@ func (r rate) open(e models.RateEvidence, s models.JudgeState) models.RateEviden
 	}
 	harm := make([]float64, size) // each at 1
 	if s.Steps > 0 && len(e.Harm) == size {
-		for i, now := range e.Harm {
+		for i := range e.Harm {
+			now := at(e.Harm, i)
 			if r.byRequest {
 				now += r.harmOf(s)
 			}
