@@ -119,7 +119,7 @@ func Scenarios() []Scenario {
 		{
 			Name: "idle", Did: "gets no traffic", Champion: sound, Candidate: sound,
 			Canary: with(func(c *models.CanarySpec) { c.StepDeadline = models.Duration(15 * time.Second) }),
-			Want:   models.VerdictInconclusive, Says: []string{"not enough evidence"},
+			Want:   models.VerdictInconclusive, Says: []string{"not enough evidence", "none sent yet"},
 		},
 	}
 }
