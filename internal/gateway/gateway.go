@@ -105,13 +105,22 @@ type Listeners struct {
 	GRPC  net.Listener // callers of models over gRPC; nil: none
 }
 
+// firstLook bounds how long callers wait for the routes of a gateway that starts.
+const firstLook = 2 * time.Second
+
 // Run answers until ctx ends. Then it takes no new requests, finishes those in
 // flight, writes the log to the end and closes its watermarks.
 func (g *Gateway) Run(ctx context.Context, listeners Listeners) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var workers sync.WaitGroup
-	workers.Go(func() { (&follower{gateway: g, etags: map[string]string{}}).run(background) })
+	routes := &follower{gateway: g, etags: map[string]string{}}
+	// Callers wait for the first look rather than being told that there is no
+	// route yet; not for a store that does not answer.
+	first, looked := context.WithTimeout(ctx, firstLook)
+	routes.look(first)
+	looked()
+	workers.Go(func() { routes.run(background) })
 	workers.Go(func() { g.runFlusher(background) })
 	workers.Go(func() { g.door.run(background, g.config.Poll, g.config.Log) })
 
