@@ -60,9 +60,10 @@ func (r *rollout) lastLabels(ctx workflow.Context) (*ending, error) {
 	return r.settled(ctx), nil
 }
 
-// held waits for people who paused the rollout.
+// held waits for people who paused the rollout before its first step. A step
+// that is paused goes on to look for harm, in the next run too.
 func (r *rollout) held(ctx workflow.Context) (*ending, error) {
-	for r.state.Paused {
+	for r.state.Paused && r.current() == nil {
 		r.show(ctx, "a person to resume")
 		news := r.news
 		if err := workflow.Await(ctx, func() bool { return r.news != news || r.failed != nil }); err != nil {
