@@ -17,6 +17,9 @@ func (r *rollout) step(ctx workflow.Context) (*ending, error) {
 		if err := r.open(ctx); err != nil {
 			return nil, err
 		}
+		if end := r.settled(ctx); end != nil { // decided while the route was being published
+			return end, nil
+		}
 	}
 	for {
 		if err := r.look(ctx); err != nil {
