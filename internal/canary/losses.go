@@ -21,8 +21,11 @@ var drifts = []part{{0.15, 0.2}, {0.3, 0.3}, {0.6, 0.3}, {1.2, 0.2}}
 // observe adds blocks of labels.
 func (l Losses) observe(e models.LossEvidence, blocks []models.LossBlock) models.LossEvidence {
 	for _, block := range blocks {
-		block = models.LossBlock{Start: block.Start, Champion: usable(block.Champion), Canary: usable(block.Canary), Pairs: usable(block.Pairs)}
+		block.Champion, block.Canary, block.Pairs = usable(block.Champion), usable(block.Canary), usable(block.Pairs)
 		e.Seen = joined(e.Seen, block)
+		if block.Generation != e.Pending.Generation {
+			e.Pending = models.LossBlock{} // labels at other weights don't compare
+		}
 		e.Pending = joined(e.Pending, block)
 		e = l.weigh(e)
 	}
@@ -95,7 +98,7 @@ func joined(a, b models.LossBlock) models.LossBlock {
 	if a.Start.IsZero() {
 		a.Start = b.Start
 	}
-	return models.LossBlock{Start: a.Start, Champion: sum(a.Champion, b.Champion), Canary: sum(a.Canary, b.Canary), Pairs: sum(a.Pairs, b.Pairs)}
+	return models.LossBlock{Start: a.Start, Generation: b.Generation, Champion: sum(a.Champion, b.Champion), Canary: sum(a.Canary, b.Canary), Pairs: sum(a.Pairs, b.Pairs)}
 }
 
 // usable is m, or nothing when it can't be sums over values.
