@@ -22,7 +22,7 @@ var drifts = []part{{0.15, 0.2}, {0.3, 0.3}, {0.6, 0.3}, {1.2, 0.2}}
 func (l Losses) observe(e models.LossEvidence, blocks []models.LossBlock) models.LossEvidence {
 	for _, block := range blocks {
 		block.Champion, block.Canary, block.Pairs = usable(block.Champion), usable(block.Canary), usable(block.Pairs)
-		e.Seen = joined(e.Seen, block)
+		e.Seen = joined(e.Seen, alike(block))
 		if block.Generation != e.Pending.Generation {
 			e.Pending = models.LossBlock{} // labels at other weights don't compare
 		}
@@ -80,15 +80,27 @@ func capital(logarithms []float64) float64 {
 	return min(total, most)
 }
 
-// verdict is the evidence with the estimates. Of a canary that answered nobody
-// the loss is the champion's plus what its copies lost more.
+// verdict is the evidence with the estimates.
 func (l Losses) verdict(e models.LossEvidence) models.MetricVerdict {
-	champion := mean(e.Seen.Champion)
-	canary := champion + mean(e.Seen.Pairs)
-	if e.Seen.Canary.N > e.Seen.Pairs.N {
-		canary = mean(e.Seen.Canary)
+	return models.MetricVerdict{Metric: models.CanaryQuality, Harm: capital(e.Harm), Safe: capital(e.Safe),
+		Champion: mean(e.Seen.Champion), Canary: mean(e.Seen.Canary)}
+}
+
+// alike weighs both arms of a block as the canary's labels, so that the estimates
+// over all blocks compare however the weights and the hours differed. Of a canary
+// that answered nobody the loss is the champion's plus what its copies lost more.
+func alike(b models.LossBlock) models.LossBlock {
+	n := max(b.Canary.N, b.Pairs.N)
+	if n == 0 || b.Champion.N == 0 {
+		return models.LossBlock{}
 	}
-	return models.MetricVerdict{Metric: models.CanaryQuality, Harm: capital(e.Harm), Safe: capital(e.Safe), Champion: champion, Canary: canary}
+	part := float64(n) / float64(b.Champion.N)
+	champion := models.Moments{N: n, Sum: part * b.Champion.Sum, SumSquares: part * b.Champion.SumSquares}
+	canary := b.Canary
+	if b.Pairs.N >= b.Canary.N {
+		canary = models.Moments{N: n, Sum: champion.Sum + b.Pairs.Sum}
+	}
+	return models.LossBlock{Start: b.Start, Champion: champion, Canary: canary}
 }
 
 func joined(a, b models.LossBlock) models.LossBlock {

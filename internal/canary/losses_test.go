@@ -110,7 +110,7 @@ func TestBlocksOfDifferentWeightsAreNeverJoined(t *testing.T) {
 			models.LossBlock{Start: hour, Generation: int64(2*i + 2), Champion: at(100, 0.2), Canary: at(100, 0.4)},
 		)
 	}
-	if v := quality(blocks); v.Verdict != models.VerdictFail {
+	if v := quality(blocks); v.Verdict != models.VerdictFail || math.Abs(v.Canary-v.Champion-0.2) > 1e-9 {
 		t.Errorf("worse by twice the tolerance at every weight: %+v", v)
 	}
 }
