@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/mainspring-ml/mainspring/internal/serving/oip"
 	"github.com/mainspring-ml/mainspring/models"
@@ -166,6 +168,9 @@ func (g *Gateway) name(in *inference, own string) (err error) {
 	in.id = cmp.Or(in.header.Get(HeaderRequestID), in.header.Get(HeaderTheirRequestID), own)
 	if in.id == "" {
 		in.id = g.newRequestID()
+	}
+	if strings.ContainsFunc(in.id, unicode.IsControl) {
+		return fmt.Errorf("the id %q has control characters; it travels in headers, which must not have any", in.id)
 	}
 	return nil
 }
