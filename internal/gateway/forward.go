@@ -66,7 +66,7 @@ func (g *Gateway) forward(ctx context.Context, p *passage, c call) (result answe
 			// The server may only have closed an idle connection. A new one tells.
 			if how, err = g.attempt(ctx, server.replica, p.timeout, c, &result); how == unreachable || how == lost {
 				g.passOver(server)
-				g.countCrash(server)
+				p.crashed = g.countCrash(server) && server.arm == p.drawn || p.crashed
 			}
 		}
 		switch how {
@@ -110,10 +110,12 @@ func (g *Gateway) passOver(server candidate) {
 
 // countCrash counts the loss of a server once, by the request that noticed:
 // its connection broke and the server does not take another.
-func (g *Gateway) countCrash(server candidate) {
-	if server.crashed.CompareAndSwap(false, true) {
+func (g *Gateway) countCrash(server candidate) (first bool) {
+	first = server.crashed.CompareAndSwap(false, true)
+	if first {
 		server.arm.counters.failedUnasked(time.Now())
 	}
+	return first
 }
 
 // countReturn makes the next loss count again. An answer that was on its way

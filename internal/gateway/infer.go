@@ -89,7 +89,9 @@ func (g *Gateway) answer(ctx context.Context, in *inference) (result answer, ok 
 	}
 	now := time.Now()
 	latency := now.Sub(in.started)
-	g.copyToShadow(ctx, in, request, result.arm.counters.judge(result.status, latency))
+	theirs := result.arm.counters.judge(result.status, latency)
+	theirs.failed = theirs.failed || through.crashed
+	g.copyToShadow(ctx, in, request, theirs)
 	in.count(&through, result, latency, now)
 	g.finish(in, ticket, func() models.InferenceRow { return in.row(result, now, latency) })
 	return result, true

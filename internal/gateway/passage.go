@@ -17,6 +17,7 @@ type passage struct {
 	limits   models.TrafficSpec
 	timeout  time.Duration
 	unbroken bool // the breakers are not asked: no caller waits for the answer
+	crashed  bool // the request was the first to notice that a server of drawn was lost
 	// admitted says how the breakers received the request: that of drawn, and
 	// that of champion.
 	admitted [2]admission
