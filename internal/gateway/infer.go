@@ -214,12 +214,12 @@ func (g *Gateway) find(name string) (*endpoint, *route, int, error) {
 func (in *inference) row(result answer, now time.Time, latency time.Duration) models.InferenceRow {
 	row := in.bareRow(result.arm, now, latency)
 	row.Status = int32(result.status)
-	row.Inputs = tensorsJSON(in.request.Inputs, result.status, in.route.Traffic.Log.Sensitive)
+	row.Inputs = in.values(in.request.Inputs, result.status)
 	if result.status == http.StatusOK {
 		// An answer that is no message of the protocol is logged without outputs.
 		if text, err := plain(result.header, result.body.Bytes(), keepBytes); err == nil {
 			if response, err := oip.ScanBinaryResponse(text, result.header.Get(oip.HeaderLength)); err == nil {
-				row.Outputs = tensorsJSON(response.Outputs, result.status, in.route.Traffic.Log.Sensitive)
+				row.Outputs = in.values(response.Outputs, result.status)
 			}
 		}
 	}
