@@ -115,7 +115,7 @@ func (g *Gateway) Run(ctx context.Context, listeners Listeners) error {
 	workers.Go(func() { g.runFlusher(background) })
 	workers.Go(func() { g.door.run(background, g.config.Poll, g.config.Log) })
 
-	data := &http.Server{Handler: g.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	data := &http.Server{Handler: g.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader}
 	admin := &http.Server{Handler: g.AdminHandler(), ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 3)
 	grpcFront := g.serveGRPC(listeners.GRPC, failed)
