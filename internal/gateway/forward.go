@@ -32,6 +32,9 @@ type answer struct {
 	body   *bytes.Buffer // pooled
 	// unreached: the gateway says so because no server took the request.
 	unreached bool
+	// turned is when the request was turned over to another arm than the drawn
+	// one; zero: it was not.
+	turned time.Time
 }
 
 // outcome is how one attempt on one server ended.
@@ -54,13 +57,17 @@ func (g *Gateway) forward(ctx context.Context, p *passage, c call) (result answe
 	body := g.buffers.get()
 	var reason string
 	asked := false
+	var turned time.Time
 	var room [8]candidate
 	for _, server := range p.line(room[:0], now) {
 		if !p.enter(server.arm, now) {
 			continue
 		}
 		asked = true
-		result = answer{arm: server.arm, body: body}
+		if server.arm != p.drawn && turned.IsZero() {
+			turned = time.Now()
+		}
+		result = answer{arm: server.arm, body: body, turned: turned}
 		how, err := g.attempt(ctx, server.replica, p.timeout, c, &result)
 		if how == lost {
 			// The server may only have closed an idle connection. A new one tells.

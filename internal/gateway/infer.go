@@ -89,10 +89,14 @@ func (g *Gateway) answer(ctx context.Context, in *inference) (result answer, ok 
 	}
 	now := time.Now()
 	latency := now.Sub(in.started)
-	theirs := result.arm.counters.judge(result.status, latency)
+	took := latency
+	if !result.turned.IsZero() { // who answered owes nothing for the wait for another version
+		took = now.Sub(result.turned)
+	}
+	theirs := result.arm.counters.judge(result.status, took)
 	theirs.failed = theirs.failed || through.crashed
 	g.copyToShadow(ctx, in, request, theirs)
-	in.count(&through, result, latency, now)
+	in.count(&through, result, took, now)
 	g.finish(in, ticket, func() models.InferenceRow { return in.row(result, now, latency) })
 	return result, true
 }
