@@ -30,6 +30,11 @@ const (
 	HeaderArm     = "Mainspring-Arm"
 )
 
+// maxAhead is how far a caller's clock may be ahead. The watermark follows event
+// times and never goes back: one request from the far future would promise
+// everything until then.
+const maxAhead = 24 * time.Hour
+
 // inference is a checked request, however it came.
 type inference struct {
 	endpoint  *endpoint
@@ -167,6 +172,9 @@ func (g *Gateway) name(in *inference, own string) (err error) {
 	if text := in.header.Get(HeaderEventTime); text != "" {
 		if in.eventTime, err = time.Parse(time.RFC3339Nano, text); err != nil {
 			return fmt.Errorf("header %s: %q is no time; write it like 2013-01-01T05:15:00Z", HeaderEventTime, text)
+		}
+		if in.eventTime.After(in.started.Add(maxAhead)) {
+			return fmt.Errorf("header %s: %s is in the future, and it is %s now", HeaderEventTime, text, in.started.UTC().Format(time.RFC3339))
 		}
 	}
 	in.id = cmp.Or(in.header.Get(HeaderRequestID), in.header.Get(HeaderTheirRequestID), own)
