@@ -41,15 +41,20 @@ func (r *rollout) step(ctx workflow.Context) (*ending, error) {
 	}
 }
 
+// lastLabelsMost is how long a step that has passed waits for labels.
+const lastLabelsMost = 5 * time.Minute
+
 // lastLabels waits for a reading of labels that is under way when the step has
 // passed: it is the last to say that the version is bad before it gets more
-// traffic.
+// traffic. One that takes long changes nothing in what was proven.
 func (r *rollout) lastLabels(ctx workflow.Context) (*ending, error) {
 	if r.losses == nil {
 		return nil, nil
 	}
-	news := r.news
-	if err := workflow.Await(ctx, func() bool { return r.losses.IsReady() || r.failed != nil || r.news != news }); err != nil {
+	r.show(ctx, "the labels that are being read")
+	if _, err := workflow.AwaitWithTimeout(ctx, lastLabelsMost, func() bool {
+		return r.losses.IsReady() || r.state.Paused || r.settled(ctx) != nil
+	}); err != nil {
 		return nil, err
 	}
 	passed := r.current().Verdict

@@ -230,7 +230,9 @@ func TestServeBeginsANewRunInACrashLoopToo(t *testing.T) {
 	require.Equal(t, carried.Starts, carried.Trouble.Crashes)
 
 	second := newHouse(t)
-	second.watch = func(ctx context.Context, _ models.WatchReplicaRequest) (models.ReplicaExit, error) { return untilStopped(ctx, second) }
+	second.watch = func(ctx context.Context, _ models.WatchReplicaRequest) (models.ReplicaExit, error) {
+		return untilStopped(ctx, second)
+	}
 	second.ExecuteWorkflow(models.ServeWorkflow, next)
 	require.NoError(t, second.GetWorkflowError())
 	require.Equal(t, carried.Trouble.Crashes, status[models.ServeStatus](t, second).Crashes)
