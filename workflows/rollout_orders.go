@@ -131,6 +131,9 @@ func (r *rollout) explainOrder(order models.RolloutOrder) string {
 	switch current.Verdict.Verdict {
 	case agrees:
 		why = "as the evidence says"
+		if agrees == models.VerdictPass && r.state.Step < len(r.plan)-1 {
+			why = "ahead of the evidence"
+		}
 	case models.VerdictPass, models.VerdictFail:
 		why = "against the evidence"
 	default:
