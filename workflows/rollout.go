@@ -132,6 +132,9 @@ func (r *rollout) renewed(ctx workflow.Context) error {
 	if r.settled(ctx) != nil {
 		return nil // ends here rather than there
 	}
+	if current := r.current(); current != nil { // the next look reads them again
+		current.Champion.Latency, current.Canary.Latency = nil, nil
+	}
 	next := r.input
 	next.Prior = &r.state
 	return workflow.NewContinueAsNewError(ctx, models.RolloutWorkflow, next)

@@ -23,6 +23,8 @@ const (
 	lossesMost = 30 * time.Minute
 	// lookMost keeps a look within the time that its activity may take.
 	lookMost = time.Hour
+	// longestVerdict bounds what the judge and the readers of labels say.
+	longestVerdict = 1500
 	// lookLate is how long counters may be unreadable before the rollout says so,
 	// and keeps to its deadline without them. Since no worker may have been there
 	// meanwhile, it tries once more before it gives up.
@@ -207,6 +209,7 @@ func (r *rollout) settle(now time.Time) {
 	if verdict.Verdict == models.VerdictInconclusive {
 		verdict.Reason += r.missing(now)
 	}
+	verdict.Reason = clip(verdict.Reason, longestVerdict)
 	current.Verdict = verdict
 	look := models.CanaryLook{Requests: current.Canary.Requests, Harm: rounded(verdict.Harm), Safe: rounded(verdict.Safe)}
 	for _, m := range verdict.Metrics {

@@ -15,6 +15,9 @@ const (
 	// ordersKept and longestOrder bound what people leave in a rollout's state.
 	ordersKept   = 12
 	longestOrder = 300
+	// Of those before the newest few the reasons are cut.
+	ordersWhole = 4
+	shortOrder  = 80
 )
 
 // takeOrders registers the update by which people steer the rollout. It answers
@@ -82,9 +85,12 @@ func (r *rollout) order(ctx workflow.Context, order models.RolloutOrder) (models
 	return r.status(now), nil
 }
 
-// newest leaves out the oldest order once there are too many, but never one that
+// newest cuts old reasons short and leaves out the oldest order once there are too many, but never one that
 // decides: it may still wait for servers.
 func newest(orders []models.RolloutOrder) []models.RolloutOrder {
+	for i := range len(orders) - ordersWhole {
+		orders[i].Reason = clip(orders[i].Reason, shortOrder)
+	}
 	if len(orders) <= ordersKept {
 		return orders
 	}
