@@ -24,7 +24,7 @@ const (
 	// lookMost keeps a look within the time that its activity may take.
 	lookMost = time.Hour
 	// longestVerdict bounds what the judge and the readers of labels say.
-	longestVerdict = 1500
+	longestVerdict = 1000
 	// lookLate is how long counters may be unreadable before the rollout says so,
 	// and keeps to its deadline without them. Since no worker may have been there
 	// meanwhile, it tries once more before it gives up.

@@ -16,8 +16,8 @@ const (
 	ordersKept   = 12
 	longestOrder = 300
 	// Of those before the newest few the reasons are cut.
-	ordersWhole = 4
-	shortOrder  = 80
+	ordersWhole = 2
+	shortOrder  = 60
 )
 
 // takeOrders registers the update by which people steer the rollout. It answers

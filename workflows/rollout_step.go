@@ -165,8 +165,8 @@ func (r *rollout) ends() bool {
 // What a rollout carries into its next run stays below 20 KiB, with a dozen steps
 // and three metrics.
 const (
-	looksKept    = 30 // of the current step
-	oldLooksKept = 24 // of the earlier ones together
+	looksKept    = 24 // of the current step
+	oldLooksKept = 16 // of the earlier ones together
 	oldReason    = 160
 	// stepsWhole are the earlier steps of which there are plots.
 	stepsWhole = 4
