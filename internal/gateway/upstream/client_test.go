@@ -154,7 +154,7 @@ func TestAnswersOfAllForms(t *testing.T) {
 			var connections atomic.Int64
 			u := scripted(t, func(connection, _ int) (string, bool) {
 				connections.Store(int64(connection) + 1)
-				return test.answer, !test.reused
+				return test.answer, test.name == "until the end"
 			})
 			c := newClient(t)
 			for range 2 {
@@ -275,7 +275,11 @@ func TestClosedIdleWiresAreNoticed(t *testing.T) {
 			if status, _, body, err := post(c, u, "x"); err != nil || status != 200 || body != "hi" {
 				t.Errorf("%s: %d %q, %v", name, status, body, err)
 			}
-			<-ended
+			select {
+			case <-ended:
+			case <-time.After(5 * time.Second):
+				t.Fatalf("%s: the closed wire was used", name)
+			}
 		}
 		listener.Close()
 	}
