@@ -42,7 +42,11 @@ func (l *inferenceLog) wants(id string, spec models.LogSpec) bool {
 // they are JSON.
 func tensorsJSON(tensors []oip.RawTensor, status int, sensitive []string) string {
 	kept, masked := maskTensors(tensors, sensitive)
-	text, err := oip.AppendTensors(nil, kept)
+	room := 2 + len(masked)*8
+	for _, t := range tensors {
+		room += len(t.Name) + len(t.Data) + 4 // quotes, colon and comma
+	}
+	text, err := oip.AppendTensors(make([]byte, 0, room), kept)
 	if err != nil || (status != http.StatusOK && !json.Valid(text)) {
 		return "{}"
 	}
