@@ -64,6 +64,7 @@ func TestRolloutWaitsDaysForLabels(t *testing.T) {
 }
 
 func TestServeTellsWhoeverAsks(t *testing.T) {
+	t.Parallel() // servers that run keep the test's clock at real time
 	h := newHouse(t)
 	h.watch = func(ctx context.Context, _ models.WatchReplicaRequest) (models.ReplicaExit, error) {
 		h.SignalWorkflow(models.SignalTell, models.TellServe{Notify: "another"})

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,17 +76,31 @@ func (r *rollout) order(ctx workflow.Context, order models.RolloutOrder) (models
 		r.state.Paused, r.state.PausedSince = false, time.Time{}
 	case models.RolloutAbort, models.RolloutPromote:
 	}
-	r.state.Orders = lastOf(append(r.state.Orders, order), ordersKept)
+	r.state.Orders = newest(append(r.state.Orders, order))
 	r.news++
 	r.show(ctx, r.waiting)
 	return r.status(now), nil
+}
+
+// newest leaves out the oldest order once there are too many, but never one that
+// decides: it may still wait for servers.
+func newest(orders []models.RolloutOrder) []models.RolloutOrder {
+	if len(orders) <= ordersKept {
+		return orders
+	}
+	oldest := max(0, slices.IndexFunc(orders, func(o models.RolloutOrder) bool { return !decides(o) }))
+	return slices.Delete(orders, oldest, oldest+1)
+}
+
+func decides(order models.RolloutOrder) bool {
+	return order.Action == models.RolloutAbort || order.Action == models.RolloutPromote
 }
 
 // decision is the order that ends the rollout; nil: there is none. An abort
 // comes after a promotion that still waits for servers.
 func (r *rollout) decision() (found *models.RolloutOrder) {
 	for i, order := range r.state.Orders {
-		if order.Action == models.RolloutAbort || order.Action == models.RolloutPromote {
+		if decides(order) {
 			found = &r.state.Orders[i]
 		}
 	}

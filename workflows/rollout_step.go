@@ -17,6 +17,9 @@ func (r *rollout) step(ctx workflow.Context) (*ending, error) {
 		if err := r.open(ctx); err != nil {
 			return nil, err
 		}
+		if end := r.settled(ctx); end != nil { // decided while the route was being published
+			return end, nil
+		}
 	}
 	for {
 		if err := r.look(ctx); err != nil {
@@ -60,9 +63,10 @@ func (r *rollout) lastLabels(ctx workflow.Context) (*ending, error) {
 	return r.settled(ctx), nil
 }
 
-// held waits for people who paused the rollout.
+// held waits for people who paused the rollout before its first step. A step
+// that is paused goes on to look for harm, in the next run too.
 func (r *rollout) held(ctx workflow.Context) (*ending, error) {
-	for r.state.Paused {
+	for r.state.Paused && r.current() == nil {
 		r.show(ctx, "a person to resume")
 		news := r.news
 		if err := workflow.Await(ctx, func() bool { return r.news != news || r.failed != nil }); err != nil {

@@ -18,6 +18,8 @@ import (
 type sample struct {
 	p50, p99  time.Duration
 	perSecond float64
+	requests  int
+	cpu       time.Duration // of the proxy, per request
 }
 
 // target is where load goes: an address and the bytes of one request.
@@ -59,7 +61,8 @@ func summarise(latencies []time.Duration, took time.Duration) (sample, error) {
 	}
 	slices.Sort(latencies)
 	quantile := func(q float64) time.Duration { return latencies[min(int(q*float64(len(latencies))), len(latencies)-1)] }
-	return sample{quantile(0.5), quantile(0.99), float64(len(latencies)) / took.Seconds()}, nil
+	n := len(latencies)
+	return sample{p50: quantile(0.5), p99: quantile(0.99), perSecond: float64(n) / took.Seconds(), requests: n}, nil
 }
 
 // converse is one connection's requests until the end.
@@ -76,7 +79,8 @@ func converse(ctx context.Context, to target, end time.Time) ([]time.Duration, e
 		if _, err := connection.Write(to.request); err != nil {
 			return nil, err
 		}
-		response, err := http.ReadResponse(reader, nil)
+		// The body is read to its end below; closing it would do the same.
+		response, err := http.ReadResponse(reader, nil) //nolint:bodyclose // nothing is held that a close would free
 		if err != nil {
 			return nil, fmt.Errorf("read an answer of %s: %w", to.address, err)
 		}

@@ -78,9 +78,9 @@ func TestReverseProxySplitsNineToOne(t *testing.T) {
 
 func TestCompareIsWithinRounds(t *testing.T) {
 	// Load from elsewhere makes one round ten times as slow for everybody.
-	own := []sample{{100 * time.Microsecond, 0, 100}, {1000 * time.Microsecond, 0, 10}, {110 * time.Microsecond, 0, 90}}
-	straight := []sample{{60 * time.Microsecond, 0, 0}, {960 * time.Microsecond, 0, 0}, {70 * time.Microsecond, 0, 0}}
-	gateway := []sample{{0, 0, 200}, {0, 0, 20}, {0, 0, 180}}
+	own := []sample{{p50: 100 * time.Microsecond, perSecond: 100}, {p50: 1000 * time.Microsecond, perSecond: 10}, {p50: 110 * time.Microsecond, perSecond: 90}}
+	straight := []sample{{p50: 60 * time.Microsecond, perSecond: 0}, {p50: 960 * time.Microsecond, perSecond: 0}, {p50: 70 * time.Microsecond, perSecond: 0}}
+	gateway := []sample{{perSecond: 200}, {perSecond: 20}, {perSecond: 180}}
 	got := compare("x", own, straight, gateway)
 	want := figure{Route: "x", P50US: 110, PerSecond: 90, AddedP50US: 40, Throughput: 2}
 	if got != want {

@@ -12,6 +12,10 @@
 // are made within a round, so that load from elsewhere hits both sides.
 //
 // The servers answer a fixed text at once: what remains is the cost of the way.
+// CPU per request is the proxy process's own. On a machine that does other work
+// too it tells more than any time on the clock; -beside measures another build
+// of mainspring in the same rounds.
+//
 // With -model the same is measured in front of `mainspring serve`.
 //
 // Caddy and Traefik are built from source into the user's cache the first
@@ -44,6 +48,7 @@ type options struct {
 	asJSON bool
 	// mainspring is the program to measure; empty: it is built.
 	mainspring string
+	beside     string // another build; empty: none
 }
 
 // limit bounds a run, peers' builds included.
@@ -91,6 +96,7 @@ func play(ctx context.Context, args []string) (played bool, err error) {
 func parse(args []string) (options, error) {
 	var o options
 	var connections int
+	var quick bool
 	flags := flag.NewFlagSet("gateway", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 7, "rounds, of which the median counts")
 	flags.DurationVar(&o.each, "each", 2*time.Second, "how long a route is loaded in a round")
@@ -98,9 +104,14 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.peers, "peers", true, "measure Caddy and Traefik as well")
 	flags.StringVar(&o.model, "model", "", "directory of an ONNX model with the inputs of internal/serving/testdata/flights, to measure in front of mainspring serve too (default: none)")
 	flags.StringVar(&o.mainspring, "mainspring", "", "program to measure (default: built from this checkout)")
+	flags.StringVar(&o.beside, "beside", "", "another build of mainspring to measure in the same rounds, to see what a change did (default: none)")
+	flags.BoolVar(&quick, "quick", false, "one short round without Caddy and Traefik: does it run at all?")
 	flags.BoolVar(&o.asJSON, "json", false, "print one JSON object")
 	if err := flags.Parse(args); err != nil {
 		return o, err
+	}
+	if quick {
+		o.rounds, o.each, o.peers = 1, 100*time.Millisecond, false
 	}
 	if o.rounds < 1 || o.each < 10*time.Millisecond || connections < 1 {
 		return o, errors.New("-rounds and -connections must be 1 or more, -each 10ms or more")

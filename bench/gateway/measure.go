@@ -19,6 +19,7 @@ const (
 	caddy      = "caddy"
 	traefik    = "traefik"
 	plain      = "reverseproxy"
+	beside     = "beside" // another build of mainspring
 )
 
 // report is what the command prints.
@@ -44,7 +45,8 @@ type level struct {
 
 // figure is one route's. Added is the median over rounds of this route's p50
 // less the direct route's; Throughput is the median of the gateway's requests per
-// second over this route's, so that above 1 the gateway is faster.
+// second over this route's, so that above 1 the gateway is faster. CPU is the
+// proxy's alone, background work such as the log's included.
 type figure struct {
 	Route      string  `json:"route"`
 	P50US      float64 `json:"p50_us"`
@@ -53,6 +55,7 @@ type figure struct {
 	AddedP50US float64 `json:"added_p50_us"`
 	AddedP99US float64 `json:"added_p99_us"`
 	Throughput float64 `json:"gateway_throughput_ratio"`
+	CPUUS      float64 `json:"cpu_us_per_request,omitempty"` // absent: not known, or there is no proxy
 }
 
 // scene is a pair of servers and the routes to them.
@@ -64,6 +67,25 @@ type scene struct {
 type route struct {
 	name string
 	to   target
+	pid  int // of the proxy; 0: there is none
+}
+
+// load is one turn.
+func (r route) load(ctx context.Context, connections int, long time.Duration) (sample, error) {
+	if r.pid == 0 {
+		return load(ctx, r.to, connections, long)
+	}
+	before, err := cpuTime(r.pid)
+	if err != nil {
+		return sample{}, err
+	}
+	took, err := load(ctx, r.to, connections, long)
+	if err != nil {
+		return sample{}, err
+	}
+	after, err := cpuTime(r.pid)
+	took.cpu = (after - before) / time.Duration(took.requests)
+	return took, err
 }
 
 // measure loads the routes in turn, round after round. Each round begins with
@@ -75,7 +97,7 @@ func (s scene) measure(ctx context.Context, o options) (figures, error) {
 		for round := range o.rounds + 1 { // the first warms up
 			for i := range s.routes {
 				r := s.routes[(i+round)%len(s.routes)]
-				took, err := load(ctx, r.to, connections, o.each)
+				took, err := r.load(ctx, connections, o.each)
 				if err != nil {
 					return f, fmt.Errorf("%s: %w", r.name, err)
 				}
@@ -110,6 +132,7 @@ func compare(name string, own, direct, gateway []sample) figure {
 		PerSecond:  over(func(i int) float64 { return own[i].perSecond }),
 		AddedP50US: over(func(i int) float64 { return us(own[i].p50 - direct[i].p50) }),
 		AddedP99US: over(func(i int) float64 { return us(own[i].p99 - direct[i].p99) }),
+		CPUUS:      over(func(i int) float64 { return us(own[i].cpu) }),
 		Throughput: over(func(i int) float64 { return gateway[i].perSecond / own[i].perSecond }),
 	}
 }

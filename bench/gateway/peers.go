@@ -74,20 +74,20 @@ var traefikPeer = peer{
 }
 
 // start runs the peer in front of the servers.
-func (p peer) start(ctx context.Context, s *stage, servers [2]string) (string, error) {
+func (p peer) start(ctx context.Context, s *stage, servers [2]string) (string, *process, error) {
 	address, err := freeAddress()
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	args, err := p.configure(s.dir, address, servers)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	running, err := s.start(p.name, nil, append([]string{p.program}, args...)...)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return "http://" + address, running.answers(ctx, "POST", "http://"+address+inferPath, requestText)
+	return "http://" + address, running, running.answers(ctx, "POST", "http://"+address+inferPath, requestText)
 }
 
 // build makes the program unless the cache has it. The module's files name the

@@ -131,21 +131,21 @@ func (s *stage) start(name string, env []string, argv ...string) (*process, erro
 
 // playing starts this program in one of its parts and returns the URL that it
 // prints.
-func (s *stage) playing(ctx context.Context, args ...string) (string, error) {
+func (s *stage) playing(ctx context.Context, args ...string) (string, *process, error) {
 	p, err := s.start(args[0], nil, append([]string{s.self}, args...)...)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	lines, err := p.lines(ctx, p.output, 1)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return lines[0], nil
+	return lines[0], p, nil
 }
 
 func (s *stage) fixedServers(ctx context.Context) (servers [2]string, err error) {
 	for i := range servers {
-		if servers[i], err = s.playing(ctx, "backend"); err != nil {
+		if servers[i], _, err = s.playing(ctx, "backend"); err != nil {
 			return servers, err
 		}
 	}
@@ -175,68 +175,79 @@ func (s *stage) modelServers(ctx context.Context, model string) (servers [2]stri
 // addScene starts every route to a pair of servers.
 func (s *stage) addScene(ctx context.Context, name string, servers [2]string) error {
 	sc := scene{name: name}
-	add := func(route string, url string, err error) error {
+	add := func(route string, url string, proxy *process, err error) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", route, err)
 		}
-		sc.add(route, url)
+		sc.add(route, url, proxy.command.Process.Pid)
 		return nil
 	}
-	sc.add(direct, servers[0])
-	gateway, err := s.startGateway(ctx, servers)
-	if err := add(mainspring, gateway, err); err != nil {
+	sc.add(direct, servers[0], 0)
+	if err := s.publishRoute(ctx, servers); err != nil {
 		return err
 	}
-	for _, p := range s.peers {
-		address, err := p.start(ctx, s, servers)
-		if err := add(p.name, address, err); err != nil {
+	gateway, running, err := s.startGateway(ctx, mainspring, s.program)
+	if err := add(mainspring, gateway, running, err); err != nil {
+		return err
+	}
+	if s.options.beside != "" {
+		gateway, running, err := s.startGateway(ctx, beside, s.options.beside)
+		if err := add(beside, gateway, running, err); err != nil {
 			return err
 		}
 	}
-	proxy, err := s.playing(ctx, "proxy", servers[0], servers[1])
-	if err := add(plain, proxy, err); err != nil {
+	for _, p := range s.peers {
+		address, running, err := p.start(ctx, s, servers)
+		if err := add(p.name, address, running, err); err != nil {
+			return err
+		}
+	}
+	proxy, running, err := s.playing(ctx, "proxy", servers[0], servers[1])
+	if err := add(plain, proxy, running, err); err != nil {
 		return err
 	}
 	s.scenes = append(s.scenes, sc)
 	return nil
 }
 
-func (sc *scene) add(name, base string) {
+func (sc *scene) add(name, base string, pid int) {
 	u, err := url.Parse(base)
 	if err != nil {
 		panic(err) // this program made the URL
 	}
-	sc.routes = append(sc.routes, route{name, newTarget(u.Host, inferPath, requestText)})
+	sc.routes = append(sc.routes, route{name, newTarget(u.Host, inferPath, requestText), pid})
 }
 
-// startGateway publishes the route as a rollout does and starts the gateway
-// behind it, with its inference log on.
-func (s *stage) startGateway(ctx context.Context, servers [2]string) (string, error) {
-	number := len(s.scenes)
+// publishRoute publishes the route to a scene's servers as a rollout does.
+func (s *stage) publishRoute(ctx context.Context, servers [2]string) error {
 	for i, version := range []string{"1", "2"} {
 		replicas := models.Replicas{Endpoint: endpointName, Version: version, URLs: []string{servers[i]}}
 		if err := s.publish(ctx, models.ReplicasKey(endpointName, version), replicas); err != nil {
-			return "", err
+			return err
 		}
 	}
-	table := models.Route{Endpoint: endpointName, Model: endpointName, Generation: int64(number + 1), Reason: "benchmark", Arms: []models.Arm{
+	table := models.Route{Endpoint: endpointName, Model: endpointName, Generation: int64(len(s.scenes) + 1), Reason: "benchmark", Arms: []models.Arm{
 		{Version: "1", Role: models.RoleChampion, Weight: 1 - canaryWeight},
 		{Version: "2", Role: models.RoleCanary, Weight: canaryWeight},
 	}}
-	if err := s.publish(ctx, models.RouteKey(endpointName), table); err != nil {
-		return "", err
-	}
-	ready := filepath.Join(s.dir, fmt.Sprintf("gateway-%d.url", number))
-	p, err := s.start(mainspring, s.stack.Env(), s.program, "gateway", "--addr", "127.0.0.1:0", "--name", fmt.Sprintf("bench-%d", number),
-		"--spool-dir", filepath.Join(s.dir, fmt.Sprintf("spool-%d", number)), "--ready-file", ready)
+	return s.publish(ctx, models.RouteKey(endpointName), table)
+}
+
+// startGateway starts a gateway that follows the route, with its inference log
+// on.
+func (s *stage) startGateway(ctx context.Context, kind, program string) (string, *process, error) {
+	name := fmt.Sprintf("%s-%d", kind, len(s.scenes))
+	ready := filepath.Join(s.dir, name+".url")
+	p, err := s.start(kind, s.stack.Env(), program, "gateway", "--addr", "127.0.0.1:0", "--name", name,
+		"--spool-dir", filepath.Join(s.dir, "spool-"+name), "--ready-file", ready)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	lines, err := p.lines(ctx, ready, 2)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return lines[0], p.answers(ctx, "POST", lines[0]+inferPath, requestText)
+	return lines[0], p, p.answers(ctx, "POST", lines[0]+inferPath, requestText)
 }
 
 func (s *stage) publish(ctx context.Context, key string, value any) error {

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"sync/atomic"
 	"time"
+
+	"github.com/mainspring-ml/mainspring/internal/gateway/upstream"
 )
 
 // call is one request on its way to a model server.
@@ -19,6 +21,7 @@ type call struct {
 	path   string
 	header http.Header
 	body   []byte
+	fresh  bool // on a connection of its own
 	// sending counts the attempts that may still read body: a transport is
 	// allowed to do so after it has returned.
 	sending *atomic.Int32
@@ -64,7 +67,9 @@ func (g *Gateway) forward(ctx context.Context, p *passage, c call) (result answe
 		how, err := g.attempt(ctx, server.replica, p.timeout, c, &result)
 		if how == lost {
 			// The server may only have closed an idle connection. A new one tells.
-			if how, err = g.attempt(ctx, server.replica, p.timeout, c, &result); how == unreachable || how == lost {
+			c.fresh = true
+			how, err = g.attempt(ctx, server.replica, p.timeout, c, &result)
+			if c.fresh = false; how == unreachable || how == lost {
 				g.passOver(server)
 				g.countCrash(server)
 			}
@@ -126,6 +131,9 @@ func (g *Gateway) countReturn(server candidate) {
 
 // attempt asks one server and fills in the answer.
 func (g *Gateway) attempt(ctx context.Context, server *replica, timeout time.Duration, c call, into *answer) (outcome, error) {
+	if c.method == http.MethodPost && upstream.Takes(server.base, c.body) {
+		return g.post(ctx, server, timeout, c, into)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errSlow)
 	defer cancel()
 	into.body.Reset()
@@ -135,25 +143,46 @@ func (g *Gateway) attempt(ctx context.Context, server *replica, timeout time.Dur
 	}
 	defer response.Body.Close()
 	n, err := into.body.ReadFrom(io.LimitReader(response.Body, g.config.MaxBodyBytes+1))
+	if err == nil && n > g.config.MaxBodyBytes {
+		err = upstream.ErrTooLong
+	}
+	return g.received(ctx, into, response.StatusCode, response.Header, err)
+}
+
+// post is attempt for small requests, which need no transport.
+func (g *Gateway) post(ctx context.Context, server *replica, timeout time.Duration, c call, into *answer) (outcome, error) {
+	into.body.Reset()
+	target := *server.base
+	target.Path += c.path
+	status, header, err := g.wires.Post(ctx, upstream.Request{
+		URL: &target, Header: c.header, Body: c.body, Timeout: timeout, Limit: g.config.MaxBodyBytes, Fresh: c.fresh,
+	}, into.body)
+	return g.received(ctx, into, status, header, err)
+}
+
+// received completes the answer with what came before its body.
+func (g *Gateway) received(ctx context.Context, into *answer, status int, header http.Header, err error) (outcome, error) {
 	switch {
-	case err != nil:
-		return classify(ctx, err), err
-	case n > g.config.MaxBodyBytes:
+	case errors.Is(err, upstream.ErrTooLong):
 		*into = errorAnswer(into.arm, into.body, http.StatusBadGateway, jsonHeader(),
 			fmt.Sprintf("the answer has more than %d bytes; send smaller batches", g.config.MaxBodyBytes))
 		return answered, nil
-	case response.StatusCode == http.StatusServiceUnavailable:
+	case err != nil:
+		return classify(ctx, err), err
+	case status == http.StatusServiceUnavailable:
 		return unready, nil
 	}
-	into.status, into.header = response.StatusCode, response.Header
+	into.status, into.header = status, header
 	return answered, nil
 }
 
-var errSlow = errors.New("the server took too long")
+var errSlow = upstream.ErrSlow
 
 func classify(ctx context.Context, err error) outcome {
 	var operation *net.OpError
 	switch {
+	case errors.Is(err, errSlow):
+		return timedOut
 	case errors.As(err, &operation) && operation.Op == "dial" && ctx.Err() == nil:
 		return unreachable
 	case errors.Is(context.Cause(ctx), errSlow):
@@ -193,6 +222,11 @@ func (b *sentBody) Close() error {
 		b.sending.Add(-1)
 	}
 	return nil
+}
+
+// newWires keeps connections for small requests.
+func newWires(config Config) *upstream.Client {
+	return upstream.New(upstream.Config{DialTimeout: config.DialTimeout, IdleTimeout: time.Minute, MaxIdle: 512})
 }
 
 // newTransport keeps connections to the model servers open. Nothing in it is

@@ -16,13 +16,15 @@ import (
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/gateway/spool"
+	"github.com/mainspring-ml/mainspring/internal/gateway/upstream"
 )
 
 // Gateway is the data plane's process. Make it with New, then Run it.
 type Gateway struct {
 	config    Config
 	store     Store
-	transport http.RoundTripper
+	wires     *upstream.Client
+	transport http.RoundTripper // of what wires do not take
 	streams   http.RoundTripper
 	started   time.Time
 
@@ -64,7 +66,7 @@ func New(config Config, store Store) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		config: config, store: store, transport: newTransport(config), streams: newStreamTransport(config), started: time.Now(),
+		config: config, store: store, wires: newWires(config), transport: newTransport(config), streams: newStreamTransport(config), started: time.Now(),
 		full: make(chan struct{}, 1), sealed: make(chan struct{}, 1),
 	}
 	g.known.Store(&map[string]*endpoint{})
@@ -148,6 +150,7 @@ func (g *Gateway) Run(ctx context.Context, listeners Listeners) error {
 	g.awaitCopies(deadline)
 	stop()
 	workers.Wait()
+	g.wires.Close()
 	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), g.config.Drain)
 	defer cancelLast()
 	if _, err := g.flush(last, true); err != nil {

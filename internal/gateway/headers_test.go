@@ -157,3 +157,24 @@ func TestANamedVersionIsAskedAndNoEvidence(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestAnIDWithALineBreakIsRefused: it would be refused on the way to a server,
+// which would look as if the server broke the connection.
+func TestAnIDWithALineBreakIsRefused(t *testing.T) {
+	s := newStage(t, Config{})
+	s.replicas("v1", modelServer(t, "v1"))
+	s.route(7, 0)
+	for _, id := range []string{`a\r\nX-Evil: 1`, `a\u0000`, `a\u007f`} {
+		body := strings.Replace(inferBody, "{", `{"id":"`+id+`",`, 1)
+		if r := s.post("/v2/models/flights/infer", body, nil); r.status != 400 || !strings.Contains(r.body, "control characters") {
+			t.Errorf("%s: %+v", id, r)
+		}
+	}
+	if r := s.post("/v2/models/flights/infer", strings.Replace(inferBody, "{", `{"id":"Größe 7",`, 1), nil); r.status != 200 || r.header.Get(HeaderRequestID) != "Größe 7" {
+		t.Errorf("%+v", r)
+	}
+	s.wantArm("v1@7", 1, 0)
+	if !s.gateway.Status().Endpoints[0].Arms[1].Replicas[0].Up {
+		t.Error("an ID has the server passed over")
+	}
+}

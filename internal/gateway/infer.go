@@ -167,7 +167,7 @@ func (g *Gateway) name(in *inference, own string) (err error) {
 	if in.id == "" {
 		in.id = g.newRequestID()
 	}
-	return nil
+	return checkRequestID(in.id)
 }
 
 // draw chooses the arm: the version that the caller named, else by the sticky

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,9 +97,9 @@ func TestStreamsTryAnotherServerOnlyBeforeTheFirstByte(t *testing.T) {
 	s.settle(1)
 	s.wantArm("v2@7", 0, 0)
 	s.wantArm("v1@7", 1, 0)
-	asked := 0
+	var asked atomic.Int64
 	s.replicas("v2", customServer(t, func(w http.ResponseWriter, r *http.Request) {
-		asked++
+		asked.Add(1)
 		panic(http.ErrAbortHandler)
 	}))
 	s.look()
@@ -106,8 +107,8 @@ func TestStreamsTryAnotherServerOnlyBeforeTheFirstByte(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	s.settle(1)
-	if asked != 1 {
-		t.Errorf("the server was asked %d times", asked)
+	if n := asked.Load(); n != 1 {
+		t.Errorf("the server was asked %d times", n)
 	}
 	s.wantArm("v2@7", 1, 1)
 }
