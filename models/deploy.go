@@ -9,7 +9,7 @@ type ServerSpec struct {
 	Code        Source            `json:"code,omitzero" jsonschema_description:"Directory in which the command runs. Default: train.code."`
 	Environment Environment       `json:"environment,omitzero" jsonschema_description:"What the command needs. Default: train.environment."`
 	Env         map[string]string `json:"env,omitempty" jsonschema_description:"Further environment variables of the server. A value env:NAME or file:PATH is a secret, resolved on the host that runs it."`
-	StartWithin Duration          `json:"start_within,omitempty" jsonschema_description:"Longest time until the server is ready. Default: 1m, or 5m for a command."`
+	StartWithin Duration          `json:"start_within,omitempty" jsonschema_description:"Longest time from the start of the server until it is ready; fetching the model and building the environment come on top. Default: 1m, or 5m for a command."`
 	Threads     int               `json:"threads,omitempty" jsonschema_description:"Threads of one prediction of the built-in server. Default: 1."`
 	Batch       BatchSpec         `json:"batch,omitzero" jsonschema_description:"Dynamic batching of the built-in server. Absent: each request is predicted by itself."`
 	MaxBody     Bytes             `json:"max_body,omitempty" jsonschema_description:"Largest request body of the built-in server. Default: 16MiB."`
