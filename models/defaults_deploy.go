@@ -97,8 +97,17 @@ func (c CanarySpec) WithDefaults() CanarySpec {
 		quality.Maturity = cmp.Or(quality.Maturity, Day)
 		c.Quality = &quality
 	}
-	c.StepDeadline = cmp.Or(c.StepDeadline, Day)
+	c.StepDeadline = cmp.Or(c.StepDeadline, Day+c.firstLabels())
 	c.OnDeadline = cmp.Or(c.OnDeadline, PolicyRollBack)
 	c.Poll = cmp.Or(c.Poll, Duration(time.Minute))
 	return c
+}
+
+// firstLabels is how long the first labels take to count: a day's deadline would
+// be over before labels that mature in a day are due.
+func (c CanarySpec) firstLabels() Duration {
+	if c.Quality == nil {
+		return 0
+	}
+	return c.Quality.Block + c.Quality.Maturity
 }

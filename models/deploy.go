@@ -9,7 +9,7 @@ type ServerSpec struct {
 	Code        Source            `json:"code,omitzero" jsonschema_description:"Directory in which the command runs. Default: train.code."`
 	Environment Environment       `json:"environment,omitzero" jsonschema_description:"What the command needs. Default: train.environment."`
 	Env         map[string]string `json:"env,omitempty" jsonschema_description:"Further environment variables of the server. A value env:NAME or file:PATH is a secret, resolved on the host that runs it."`
-	StartWithin Duration          `json:"start_within,omitempty" jsonschema_description:"Longest time until the server is ready. Default: 1m, or 5m for a command."`
+	StartWithin Duration          `json:"start_within,omitempty" jsonschema_description:"Longest time from the start of the server until it is ready; fetching the model and building the environment come on top. Default: 1m, or 5m for a command."`
 	Threads     int               `json:"threads,omitempty" jsonschema_description:"Threads of one prediction of the built-in server. Default: 1."`
 	Batch       BatchSpec         `json:"batch,omitzero" jsonschema_description:"Dynamic batching of the built-in server. Absent: each request is predicted by itself."`
 	MaxBody     Bytes             `json:"max_body,omitempty" jsonschema_description:"Largest request body of the built-in server. Default: 16MiB."`
@@ -27,7 +27,7 @@ const (
 // BatchSpec joins requests that arrive together into one prediction.
 type BatchSpec struct {
 	MaxRows  int      `json:"max_rows,omitempty" jsonschema_description:"Most rows in one prediction. 0: no batching."`
-	MaxDelay Duration `json:"max_delay,omitempty" jsonschema_description:"Longest time a request waits for others. Default: 1ms."`
+	MaxDelay Duration `json:"max_delay,omitempty" jsonschema_description:"Longest time a request waits for others while a prediction runs, or right after a joint one. Default: 1ms."`
 }
 
 // TrafficSpec says how gateways treat an endpoint's requests.
@@ -78,7 +78,7 @@ type CanarySpec struct {
 	MaxErrorRate float64        `json:"max_error_rate,omitempty" jsonschema_description:"A canary proven below this error rate is safe whatever the champion does. Default: 0.02."`
 	Latency      *LatencySpec   `json:"latency,omitempty" jsonschema_description:"Judge how long answers take. Absent: they are shown, not judged."`
 	Quality      *QualitySpec   `json:"quality,omitempty" jsonschema_description:"Judge predictions on labels as they come. Absent: they are not judged before the monitor does."`
-	StepDeadline Duration       `json:"step_deadline,omitempty" jsonschema_description:"Longest time a step waits for its evidence. Default: 24h."`
+	StepDeadline Duration       `json:"step_deadline,omitempty" jsonschema_description:"Longest time a step waits for its evidence. Default: 24h, and with quality its block and maturity on top."`
 	OnDeadline   Policy         `json:"on_deadline,omitempty" jsonschema_description:"What an inconclusive step does: roll_back (default) or hold. It never promotes."`
 	Poll         Duration       `json:"poll,omitempty" jsonschema_description:"Longest time between two looks at the evidence when few requests come. Default: 1m."`
 }
@@ -109,8 +109,8 @@ type LatencySpec struct {
 
 // QualitySpec judges the loss on labels that have come.
 type QualitySpec struct {
-	Metric    Metric   `json:"metric,omitempty" jsonschema_description:"Loss of one prediction: log_loss or brier (binary), log_loss (multiclass), mae or rmse (regression). Default: that of the gate."`
-	Tolerance float64  `json:"tolerance" jsonschema_description:"Rise of the mean loss that is a regression, in the loss's own unit, such as 0.02."`
+	Metric    Metric   `json:"metric,omitempty" jsonschema_description:"Loss of one prediction: log_loss or brier (binary), log_loss (multiclass), mae or rmse (regression; rmse compares squared errors). Default: log_loss, for regression rmse."`
+	Tolerance float64  `json:"tolerance" jsonschema_description:"Rise of the mean loss that is a regression, in the loss's own unit, such as 0.02; of rmse, in squared units."`
 	Block     Duration `json:"block,omitempty" jsonschema_description:"Length of the blocks of event time whose losses are compared. Default: 1h."`
 	Maturity  Duration `json:"maturity,omitempty" jsonschema_description:"How long after its end a block waits for labels. Default: that of monitor, or 1d."`
 }

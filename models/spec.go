@@ -224,7 +224,7 @@ type DeploySpec struct {
 	// Server and Traffic belong to the version that the spec made: they change
 	// with its release and go back with its rollback.
 	Server  ServerSpec  `json:"server,omitzero" jsonschema_description:"What answers for the model. Default: the built-in server (ONNX Runtime)."`
-	Traffic TrafficSpec `json:"traffic,omitzero" jsonschema_description:"How the gateways treat the endpoint's requests."`
+	Traffic TrafficSpec `json:"traffic,omitzero" jsonschema_description:"How the gateways treat the endpoint's requests while this version is champion, canaries included."`
 	// RequireSignature makes serving refuse a version without a signature that a
 	// trusted key verifies. A host's own policy can demand it for all models.
 	RequireSignature bool `json:"require_signature,omitempty" jsonschema_description:"Refuse to serve a version without a signature that one of the host's trusted keys verifies. Default: the host's policy."`

@@ -295,3 +295,23 @@ func TestDefaultsKeepWhatIsWritten(t *testing.T) {
 		t.Errorf("restarts %d, steps %v, window %s", *got.Train.MaxRestarts, got.Deploy.Canary.Steps, got.Monitor.Retrain.Window)
 	}
 }
+
+// A deadline that is over before the first label is due would roll every
+// version back.
+func TestLabelsExtendTheStepDeadline(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		quality *QualitySpec
+		set     Duration
+		want    Duration
+	}{
+		{"no quality", nil, 0, Day},
+		{"quality by default", &QualitySpec{Tolerance: 0.1}, 0, 2*Day + Duration(time.Hour)},
+		{"slow labels", &QualitySpec{Tolerance: 0.1, Block: Day, Maturity: 7 * Day}, 0, 9 * Day},
+		{"as written", &QualitySpec{Tolerance: 0.1}, Duration(time.Hour), Duration(time.Hour)},
+	} {
+		if got := (CanarySpec{Quality: test.quality, StepDeadline: test.set}).WithDefaults(); got.StepDeadline != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got.StepDeadline, test.want)
+		}
+	}
+}

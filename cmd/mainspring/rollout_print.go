@@ -146,7 +146,7 @@ func (f rolloutFrame) bar(label string, colour func(string) string, value, thres
 		terminal.Pad(fmt.Sprintf(" %s of %s", terminal.Figure(value), terminal.Figure(threshold)), 18)
 }
 
-// steps is the plan: what is done, what runs, what comes.
+// steps is what is done, what runs and, until the end, what comes.
 func (f rolloutFrame) steps() []string {
 	s := f.rollout.Status
 	var parts []string
@@ -168,21 +168,29 @@ func (f rolloutFrame) steps() []string {
 			parts = append(parts, f.paint.Bold(name+" now"))
 		}
 	}
-	plan := s.Spec.Steps
-	done := 0
-	for _, step := range s.Steps {
-		if step.Shadow == 0 {
-			done++
+	if f.rollout.Closed.IsZero() {
+		for _, weight := range s.Spec.Steps[min(weighed(s.Steps), len(s.Spec.Steps)):] {
+			parts = append(parts, f.paint.Dim(fmt.Sprintf("%.3g %%", weight)))
 		}
 	}
-	for _, weight := range plan[min(done, len(plan)):] {
-		parts = append(parts, f.paint.Dim(fmt.Sprintf("%.3g %%", weight)))
+	if len(parts) == 0 {
+		return nil // the first version on an endpoint has no canary
 	}
 	lines := []string{f.row("steps", strings.Join(parts, f.paint.Dim(" → ")))}
 	if left, ok := f.deadline(); ok {
 		lines = append(lines, f.row("deadline", left))
 	}
 	return lines
+}
+
+// weighed counts the steps with a weight.
+func weighed(steps []models.CanaryStep) (n int) {
+	for _, step := range steps {
+		if step.Shadow == 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // deadline is when the current step gives up.
@@ -197,7 +205,11 @@ func (f rolloutFrame) deadline() (string, bool) {
 	case s.Spec.OnDeadline == models.PolicyHold:
 		return "none: it holds this weight until the judge or a person decides", true
 	}
-	return fmt.Sprintf("%s at this weight; then an undecided step rolls back (it began %s ago)", s.Spec.StepDeadline, age(f.now.Sub(step.StartedAt))), true
+	at := s.Deadline
+	if at.IsZero() {
+		at = step.StartedAt.Add(s.Spec.StepDeadline.Std() + step.Paused.Std())
+	}
+	return fmt.Sprintf("in %s, of %s at this weight; an undecided step rolls back then", age(at.Sub(f.now)), s.Spec.StepDeadline), true
 }
 
 func (f rolloutFrame) people() []string {
@@ -238,12 +250,26 @@ func (f rolloutFrame) standing() []string {
 		if r.Status.Waiting != "" {
 			lines = append(lines, f.rows("waits for", terminal.Plain(r.Status.Waiting))...)
 		}
-		if step, ok := f.current(); ok && step.Verdict.Reason != "" && len(step.Verdict.Metrics) != 1 {
-			lines = append(lines, f.rows("judge", terminal.Plain(step.Verdict.Reason))...)
+		if step, ok := f.current(); ok {
+			if more := beyondMetrics(step.Verdict); more != "" {
+				lines = append(lines, f.rows("judge", terminal.Plain(more))...)
+			}
 		}
 	}
 	if r.Page != "" {
 		lines = append(lines, f.row("page", f.paint.Dim(r.Page)))
 	}
 	return lines
+}
+
+// beyondMetrics is what a verdict says that is not in its metrics' lines, such
+// as that no requests come.
+func beyondMetrics(v models.CanaryVerdict) string {
+	more := v.Reason
+	for _, m := range v.Metrics {
+		if _, after, found := strings.Cut(more, m.Reason); found && m.Reason != "" {
+			more = strings.TrimPrefix(after, "; ")
+		}
+	}
+	return more
 }

@@ -87,9 +87,12 @@ func TestEndedRolloutsArePrinted(t *testing.T) {
 	require.Contains(t, text, "exposed    5.02 % of 24,000 requests, of which 3 failed")
 	require.NotContains(t, text, "deadline")
 	require.NotContains(t, text, "waits for")
+	require.NotContains(t, text, "50 %", "no step comes any more")
 
 	r.Result = &models.RolloutResult{Verdict: models.VerdictPass, By: "kim", Reason: "customers wait"}
 	require.Contains(t, framed(r), "ended      passed by kim: customers wait")
+	r.Status.Steps = nil
+	require.NotContains(t, framed(r), "steps")
 	r.Result, r.Failure = nil, "model/delay/rollout-7 was terminated"
 	require.Contains(t, framed(r), "ended      model/delay/rollout-7 was terminated")
 }
@@ -119,6 +122,33 @@ func TestRolloutFrameFits(t *testing.T) {
 		}
 	}
 	require.NotPanics(t, func() { rolloutFrame{client.Rollout{WorkflowID: "x"}, noon, false, 80}.lines() })
+}
+
+// TestJudgeDoesNotRepeatItsMetrics: what is in their lines is not said again,
+// and what is not, is said.
+func TestJudgeDoesNotRepeatItsMetrics(t *testing.T) {
+	one := []models.MetricVerdict{{Reason: "0 of 3"}}
+	two := append(one, models.MetricVerdict{Reason: "no label"})
+	for reason, want := range map[string]string{
+		"undecided at 10 %: 0 of 3":                                 "",
+		"undecided at 10 %: 0 of 3; no requests reach the endpoint": "no requests reach the endpoint",
+		"12 copies were answered without evidence of harm":          "12 copies were answered without evidence of harm",
+	} {
+		require.Equal(t, want, beyondMetrics(models.CanaryVerdict{Reason: reason, Metrics: one}))
+	}
+	require.Equal(t, "labels: none", beyondMetrics(models.CanaryVerdict{Reason: "undecided: 0 of 3; no label; labels: none", Metrics: two}))
+	require.Equal(t, "harm", beyondMetrics(models.CanaryVerdict{Reason: "harm"}))
+
+	r := underWay()
+	r.Status.Steps[1].Verdict.Reason = "undecided at 10 %: 0.25 % against 0.2 %; 0.42 % slow against 0.37 %"
+	require.NotContains(t, framed(r), "judge")
+	r.Status.Paused, r.Status.Deadline = false, noon.Add(3*time.Hour)
+	require.Contains(t, framed(r), "deadline   in 3h0m, of 1d at this weight; an undecided step rolls back then")
+	r.Status.Deadline = noon.Add(-time.Second)
+	require.Contains(t, framed(r), "deadline   in 0s, of 1d")
+	r.Status.Steps[1].Verdict.Metrics = r.Status.Steps[1].Verdict.Metrics[:1]
+	r.Status.Steps[1].Verdict.Reason = "undecided at 10 %: 0.25 % against 0.2 %; no requests reach the endpoint since 2m"
+	require.Contains(t, framed(r), "judge      no requests reach the endpoint since 2m")
 }
 
 func TestWhatAnOrderDid(t *testing.T) {

@@ -49,7 +49,8 @@ ready file, and its gRPC address in a second line. On SIGTERM it is not ready at
 once, finishes the requests in flight and leaves.
 
 With --batch-max-rows, requests that arrive while a prediction runs are
-predicted together. A lone request is never held back.
+predicted together. A lone request starts at once; right after a joint
+prediction one waits up to --batch-max-delay for as many rows as that had.
 
 With --adapt it loads nothing, and translates for another model server.`,
 		Example: `  mainspring serve --model-dir model/ --name flights --version 3 --addr 127.0.0.1:8000
@@ -74,15 +75,15 @@ With --adapt it loads nothing, and translates for another model server.`,
 	flags.StringVar(&f.addr, "addr", "127.0.0.1:0", "address to listen on; port 0 takes a free one")
 	flags.StringVar(&f.grpcAddr, "grpc-addr", "", "address to answer gRPC on (default: none)")
 	flags.StringVar(&f.advertise, "advertise", "", "host in the URL that is written to the ready file (default: the address's own)")
-	flags.StringVar(&f.readyFile, "ready-file", "", "file to write the URL to once the server is ready")
+	flags.StringVar(&f.readyFile, "ready-file", "", "file to write the URL to once the server is ready, and the gRPC address in a second line (default: standard output)")
 	flags.IntVar(&f.threads, "threads", 1, "threads that one prediction may use")
 	flags.StringVar(&f.signature, "signature", "", "signature that the model must verify with before it is loaded; see docs/signing.md")
 	flags.StringArrayVar(&f.keys, "public-key", nil, "PEM file of a key whose signature counts; repeatable")
 	flags.Int64Var(&f.config.MaxBodyBytes, "max-body-bytes", 16<<20, "largest request body")
 	flags.Int64Var(&f.config.MaxBatch, "max-batch", 4096, "most rows in one request")
-	flags.Int64Var(&f.config.MaxPending, "max-pending", 512, "most requests in hand; more are refused with status 503")
+	flags.Int64Var(&f.config.MaxPending, "max-pending", 512, "most requests in hand; more are refused with status 503; times --max-body-bytes it bounds their memory")
 	flags.Int64Var(&f.config.Batch.MaxRows, "batch-max-rows", 0, "most rows in one prediction of several requests (default: each by itself)")
-	flags.DurationVar(&f.config.Batch.MaxDelay, "batch-max-delay", time.Millisecond, "longest time that a request waits for others while a prediction runs")
+	flags.DurationVar(&f.config.Batch.MaxDelay, "batch-max-delay", time.Millisecond, "longest time that a request waits for others while a prediction runs, or right after a joint one")
 	flags.StringVar(&f.device, "device", string(serving.DeviceAuto), "auto (the leased device if the library can use it), cpu, cuda or rocm")
 	flags.DurationVar(&f.config.Drain, "drain", 10*time.Second, "longest time for requests in flight after SIGTERM")
 	f.adapt.register(flags)

@@ -2,8 +2,13 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"io"
 	"reflect"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 )
@@ -42,4 +47,48 @@ func TestStores(t *testing.T) {
 			}
 		})
 	}
+}
+
+// silentStore takes every call and answers none.
+type silentStore struct{ artifact.Store }
+
+func (silentStore) List(ctx context.Context, _ string) ([]artifact.Info, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (silentStore) Get(ctx context.Context, _ string) (io.ReadCloser, artifact.Info, error) {
+	<-ctx.Done()
+	return nil, artifact.Info{}, ctx.Err()
+}
+
+func (silentStore) Put(ctx context.Context, _ string, _ io.Reader, _ int64, _ artifact.PutOptions) (artifact.Info, error) {
+	<-ctx.Done()
+	return artifact.Info{}, ctx.Err()
+}
+
+// TestASilentStoreIsGivenUp: the loops go on, and whoever waits is told why.
+func TestASilentStoreIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := Artifacts{silentStore{}}
+		for name, test := range map[string]struct {
+			call func(context.Context) error
+			most time.Duration
+		}{
+			"list": {func(ctx context.Context) error { _, err := store.List(ctx, "routes/"); return err }, readWithin},
+			"get":  {func(ctx context.Context) error { _, err := store.Get(ctx, "routes/a.json"); return err }, readWithin},
+			"put":  {func(ctx context.Context) error { return store.Put(ctx, "routes/a.json", nil) }, writeWithin},
+		} {
+			began := time.Now()
+			err := test.call(t.Context())
+			if took := time.Since(began); took != test.most || err == nil || !strings.Contains(err.Error(), "has not answered") {
+				t.Errorf("%s: %v after %s", name, err, took)
+			}
+			gone, leave := context.WithCancel(t.Context())
+			leave()
+			if err := test.call(gone); !errors.Is(err, context.Canceled) {
+				t.Errorf("%s, caller gone: %v", name, err)
+			}
+		}
+	})
 }

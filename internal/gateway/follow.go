@@ -31,7 +31,6 @@ type follower struct {
 func (f *follower) run(ctx context.Context) {
 	ticker := time.NewTicker(f.gateway.config.Poll)
 	defer ticker.Stop()
-	f.loadRoutes()
 	for {
 		f.look(ctx)
 		select {

@@ -117,6 +117,7 @@ func (g *Gateway) Run(ctx context.Context, listeners Listeners) error {
 	defer stop()
 	var workers sync.WaitGroup
 	routes := &follower{gateway: g, etags: map[string]string{}}
+	routes.loadRoutes()
 	// Callers wait for the first look rather than being told that there is no
 	// route yet; not for a store that does not answer.
 	first, looked := context.WithTimeout(ctx, firstLook)

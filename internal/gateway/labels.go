@@ -131,7 +131,7 @@ func labelValue(text json.RawMessage, task models.Task) (float64, error) {
 	}
 	switch v := value.(type) {
 	case nil:
-		return 0, fmt.Errorf(`"label" is missing: %s`, WantedLabel(task))
+		return 0, fmt.Errorf(`"label" is missing, must be %s`, WantedLabel(task))
 	case float64:
 		if !KnownLabel(v, task) {
 			return 0, fmt.Errorf(`"label" is %v, must be %s`, v, WantedLabel(task))

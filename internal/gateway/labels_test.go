@@ -19,7 +19,7 @@ func TestLabelsOfEveryTask(t *testing.T) {
 		{models.TaskBinary, "0", 0, ""},
 		{models.TaskBinary, "0.5", 0, `"label" is 0.5, must be 0 or 1`},
 		{models.TaskBinary, "true", 0, `"label" is true, must be 0 or 1`},
-		{models.TaskBinary, "null", 0, `"label" is missing: 0 or 1`},
+		{models.TaskBinary, "null", 0, `"label" is missing, must be 0 or 1`},
 		{models.TaskMulticlass, "17", 17, ""},
 		{models.TaskMulticlass, "1.5", 0, "must be the number of a class"},
 		{models.TaskMulticlass, "-1", 0, "must be the number of a class"},

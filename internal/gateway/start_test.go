@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,5 +62,42 @@ func TestCallersOfAStartingGatewayWait(t *testing.T) {
 	stop()
 	if err := <-ran; err != nil {
 		t.Error(err)
+	}
+}
+
+// failingStore answers the first list and fails all later ones.
+type failingStore struct {
+	*memoryStore
+	lists *atomic.Int32
+}
+
+func (s failingStore) List(ctx context.Context, prefix string) ([]Object, error) {
+	if prefix == models.RoutePrefix() && s.lists.Add(1) > 1 {
+		return nil, errOut
+	}
+	return s.memoryStore.List(ctx, prefix)
+}
+
+// TestRoutesFromDiskComeBeforeThoseOfTheStore: what was read from the store is
+// not replaced by what was saved, which may be older.
+func TestRoutesFromDiskComeBeforeThoseOfTheStore(t *testing.T) {
+	store := failingStore{newMemoryStore(), new(atomic.Int32)}
+	store.putJSON(t, models.RouteKey("flights"), models.Route{Endpoint: "flights", Generation: 1, Arms: []models.Arm{{Version: "v1", Role: models.RoleChampion, Weight: 1}}})
+	g, err := New(Config{Name: "gw", Poll: time.Hour, Flush: time.Hour, StateFile: filepath.Join(t.TempDir(), "routes.json")}, store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- g.Run(ctx, Listeners{Data: listen(t), Admin: listen(t)}) }()
+	for store.lists.Load() < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+	if poll := g.lastPoll.Load(); poll == nil || poll.fromDisk {
+		t.Errorf("the last good look is taken for one at the disk: %+v", poll)
 	}
 }
