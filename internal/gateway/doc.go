@@ -46,14 +46,16 @@
 // answered elsewhere, and one crash is one piece of evidence however many
 // requests it took down. A server that can't be reached in the first place is
 // no evidence. A client that goes away counts nothing, and neither does a named
-// request: the judge compares what chance assigned.
+// request, whose failures open no breaker either: the judge compares what chance
+// assigned.
 //
 // A diverted request is an error of the version whose breaker was open, and
 // does not count for the champion, who answered it.
 //
 // Copies count for the shadow. While there is one, the champion's blocks hold
 // only the requests whose copies were answered, each in the block of its copy,
-// so that the blocks of both are about the same requests; totals hold all.
+// so that the blocks of both are about the same requests; totals hold all. A
+// server of either that is lost then fails the request that noticed it, in both.
 //
 // # Order of effects
 //

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
+	"path"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,11 +22,11 @@ import (
 // sticky key in; and nothing is tried again once a server has the request.
 func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 	in := inference{header: r.Header, version: r.PathValue("version"), started: time.Now()}
-	if status, err := g.acceptStream(r.PathValue("endpoint"), &in); err != nil {
+	if status, err := g.acceptStream(r.PathValue("endpoint"), cleanPath(r.URL.Path), &in); err != nil {
 		writeError(w, status, err.Error())
 		return
 	}
-	s := &streaming{gateway: g, in: &in, path: unversioned(r), through: g.newPassage(in.route, in.drawn, in.version != "")}
+	s := &streaming{gateway: g, in: &in, path: unversioned(r), sent: r.ContentLength == 0, through: g.newPassage(in.route, in.drawn, in.version != "")}
 	ctx, stop := context.WithCancelCause(r.Context())
 	defer stop(nil)
 	s.begin = time.AfterFunc(s.through.timeout, func() { stop(errSlow) })
@@ -49,9 +51,17 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 	complete = true
 }
 
-func (g *Gateway) acceptStream(name string, in *inference) (status int, err error) {
+// cleanPath reports whether a path, as it is sent on, names what it seems to
+// name. The door has looked at its endpoint only, and escaped dots pass the
+// router.
+func cleanPath(of string) bool { return path.Clean(of) == strings.TrimSuffix(of, "/") }
+
+func (g *Gateway) acceptStream(name string, clean bool, in *inference) (status int, err error) {
 	if in.endpoint, in.route, status, err = g.find(name); err != nil {
 		return status, err
+	}
+	if !clean {
+		return http.StatusBadRequest, errors.New("the path has dots or empty parts, which servers may read as another model's path")
 	}
 	if err := g.name(in, ""); err != nil {
 		return http.StatusBadRequest, err
@@ -67,8 +77,9 @@ type streaming struct {
 	through passage
 	begin   *time.Timer // runs until the answer begins, but not while the caller is to send
 
-	mu     sync.Mutex // guards the next two: the body may be read until the end
+	mu     sync.Mutex // guards the next three: the body may be read until the end
 	begun  bool       // the answer has
+	sent   bool       // the caller's body was read to its end
 	broken bool       // the caller's body ended early
 
 	server candidate // who has the request; without a replica: nobody
@@ -133,8 +144,8 @@ func (b callerBody) Read(into []byte) (int, error) {
 	n, err := b.Reader.Read(into)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil && err != io.EOF {
-		s.broken = true
+	if err != nil {
+		s.sent, s.broken = err == io.EOF, err != io.EOF
 	}
 	if !s.begun {
 		s.begin.Reset(s.through.timeout)
@@ -144,6 +155,17 @@ func (b callerBody) Read(into []byte) (int, error) {
 
 // Close implements io.Closer.
 func (callerBody) Close() error { return nil }
+
+// lastOne says that the connection takes no more requests, if the caller is
+// still to send something when its answer begins: net/http would look for the
+// rest of the body and the next request at the same time, and panic.
+func (s *streaming) lastOne(header http.Header) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.sent {
+		header.Set("Connection", "close")
+	}
+}
 
 // answering ends the time-out, and reports whether the caller's body was broken.
 func (s *streaming) answering() (broken bool) {
@@ -163,6 +185,7 @@ func (s *streaming) watch(response *http.Response) error {
 	}
 	s.gateway.countReturn(s.server)
 	markAnswer(response.Header, s.in.id, s.server.arm)
+	s.lastOne(response.Header)
 	response.Body = &watchedBody{response.Body, s}
 	return nil
 }
@@ -203,6 +226,7 @@ func (s *streaming) fail(w http.ResponseWriter, r *http.Request, err error) {
 	into := w.Header()
 	copyEndToEnd(into, header)
 	markAnswer(into, s.in.id, s.through.drawn)
+	s.lastOne(into)
 	w.WriteHeader(s.status)
 	_, _ = w.Write(errorJSON(message)) // a caller that went away has nobody to tell
 }

@@ -277,3 +277,36 @@ func TestASlowCallerIsNoSlowServer(t *testing.T) {
 		t.Errorf("a server that hangs: %+v", r)
 	}
 }
+
+// TestAStreamStaysBelowItsEndpoint: a server may have several models, and a
+// tenant be let in to one of them.
+func TestAStreamStaysBelowItsEndpoint(t *testing.T) {
+	s := newStage(t, Config{})
+	var asked atomic.Int64
+	s.replicas("v1", customServer(t, func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	s.route(7, 0)
+	for path, want := range map[string]int{
+		"/v2/models/flights/%2e%2e/other/infer": 400, "/v2/models/flights/x%2F..%2F..%2Fother/infer": 400, "/v2/models/flights/a%2F%2Fb": 400,
+		"/v2/models/flights/a/b/": 200, "/v2/models/flights/a.b/..c": 200,
+	} {
+		if r := s.post(path, "text", nil); r.status != want {
+			t.Errorf("%s: %+v", path, r)
+		}
+	}
+	if asked.Load() != 2 {
+		t.Errorf("the server was asked %d times", asked.Load())
+	}
+}
+
+// TestAnAnswerBeforeTheEndOfTheBody has a server that reads nothing of many small
+// bodies. The connection must be good for the next request, or say that it isn't.
+func TestAnAnswerBeforeTheEndOfTheBody(t *testing.T) {
+	s := newStage(t, Config{})
+	s.replicas("v1", customServer(t, func(http.ResponseWriter, *http.Request) {}))
+	s.route(7, 0)
+	for range 300 {
+		if r, err := s.tryPost("/v2/models/flights/generate", "text", nil); err != nil || r.status != 200 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+	}
+}
