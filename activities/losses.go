@@ -25,8 +25,9 @@ type Losses struct {
 var _ models.Losses = (*Losses)(nil)
 
 const (
-	// lossBlocks bounds the blocks that one call looks at.
-	lossBlocks = 240
+	// lossBlocks bounds the blocks that one call looks at, and so its answer: a
+	// block has some 250 bytes of JSON.
+	lossBlocks = 96
 	// lossBytes bounds the files with answers that one call reads, as far as one
 	// block allows, and so the memory.
 	lossBytes = 128 << 20

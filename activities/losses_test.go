@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -243,6 +244,9 @@ func TestLossesAgreeWithADumbReader(t *testing.T) {
 	once, err := l.ReadLosses(t.Context(), lossRequest())
 	if err != nil || !reflect.DeepEqual(once.Blocks, steps) {
 		t.Fatalf("in steps %d blocks, at once %d, %v", len(steps), len(once.Blocks), err)
+	}
+	if data, err := json.Marshal(once); err != nil || len(data) > 32<<10 {
+		t.Errorf("%d blocks have %d bytes, %v", len(once.Blocks), len(data), err)
 	}
 	var expected []models.LossBlock
 	for _, b := range steps {
