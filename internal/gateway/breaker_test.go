@@ -104,13 +104,14 @@ func TestBreakerAgainstAPlainOne(t *testing.T) {
 		inside = append(inside[:i], inside[i+1:]...)
 		b.leave(now, testLimits, as, how)
 		until := now.Add(time.Duration(testLimits.OpenFor))
-		switch {
-		case how == proper:
+		switch how {
+		case silent:
+		case proper:
 			failures = 0
 			if as == probe {
 				open = time.Time{}
 			}
-		case how == faulty:
+		case faulty:
 			failures++
 			if as == probe || (open.IsZero() && failures >= testLimits.Failures) {
 				open = until
