@@ -67,7 +67,7 @@ simulate: ## Live through thousands of seeds of pool, agents and network (MAINSP
 .PHONY: test
 test: compiler $(TOOLS)/gotestsum ## Every test, against a real Temporal, S3 and MLflow
 	@$(GO) run -p $(JOBS) ./testenv/withstack -- \
-		$(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg -- -p $(JOBS) -race -timeout 20m $(ARGS) ./...
+		$(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg -- -p $(JOBS) -race -timeout 30m $(ARGS) ./...
 
 .PHONY: test-fast
 test-fast: ## Unit and workflow tests only, no servers

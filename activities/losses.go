@@ -149,20 +149,15 @@ func (r *lossReader) fitting(starts []time.Time, files []logFile) int {
 	return n
 }
 
-// score adds up the losses of one generation in one block.
+// score adds up the losses of one generation in one block. Whether a request is
+// logged depends on its ID alone and not on the arm, so both arms compare even
+// when a generation was logged with several probabilities.
 func (r *lossReader) score(start int64, answers []armAnswer, outcomes map[string][]dataset.Outcome) error {
 	block := models.LossBlock{Start: time.UnixMicro(start).UTC(), Generation: answers[0].generation}
 	deadline := r.joiner.Deadline(block.Start).UnixMicro()
 	champion, labelled := math.NaN(), false // of the request before, by ID
 	var championID string
 	for _, a := range answers { // by ID, the copy for a shadow last
-		if a.share != answers[0].share {
-			return &models.Error{
-				Kind: models.KindInvalidSpec, Subject: r.request.Endpoint,
-				Message: fmt.Sprintf("requests of route generation %d were logged with probabilities %g and %g, which do not compare", a.generation, answers[0].share, a.share),
-				Hint:    "only a rollout may publish routes, with a new generation for each",
-			}
-		}
 		label, ok := r.label(outcomes[a.id], deadline)
 		if !ok {
 			continue

@@ -29,7 +29,6 @@ type armAnswer struct {
 	block      int64 // start, in microseconds
 	generation int64
 	arm        lossArm
-	share      float64
 	time       int64 // wall clock
 	prediction []float64
 }
@@ -78,7 +77,7 @@ func shadowed(a armAnswer) int {
 // prediction.
 func (r *lossReader) readArmsOf(ctx context.Context, f logFile, span logSpan) (answers []armAnswer, example string, err error) {
 	table, err := readColumns(ctx, r.store, f.uri, []string{
-		"id", "event_time", "time", "version", "role", "drawn", "generation", "status", "log_share", "outputs",
+		"id", "event_time", "time", "version", "role", "drawn", "generation", "status", "outputs",
 	})
 	if err != nil {
 		return nil, "", err
@@ -87,7 +86,6 @@ func (r *lossReader) readArmsOf(ctx context.Context, f logFile, span logSpan) (a
 	whole := func(column string) []int64 { return table.Column(column).Ints }
 	ids, versions, roles, drawn, outputs := text("id"), text("version"), text("role"), text("drawn"), text("outputs")
 	events, times, generations, statuses := whole("event_time"), whole("time"), whole("generation"), whole("status")
-	shares := table.Column("log_share").Floats
 	from, to := span.from.UnixMicro(), span.to.UnixMicro()
 	for row := range table.Rows() {
 		arm, ok := r.arm(versions[row], roles[row], drawn[row])
@@ -101,7 +99,7 @@ func (r *lossReader) readArmsOf(ctx context.Context, f logFile, span logSpan) (a
 		}
 		answers = append(answers, armAnswer{
 			id: ids[row], block: dataset.BlockStart(events[row], r.joiner.Block).UnixMicro(), generation: generations[row],
-			arm: arm, share: shares[row], time: times[row], prediction: prediction,
+			arm: arm, time: times[row], prediction: prediction,
 		})
 	}
 	return answers, example, nil

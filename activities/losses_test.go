@@ -269,9 +269,22 @@ func TestLossesSayWhatTheyWaitFor(t *testing.T) {
 	request.Prediction = "chance"
 	_, err = l.ReadLosses(t.Context(), request)
 	wantFailure(t, err, models.KindInvalidSpec, `output "chance"`, `{"p":[0.5,9]}`, "sensitive")
-	a.row("b", march(1), "4", 0.5, func(r *models.InferenceRow) { r.LogShare = 0.5 })
-	a.label("a", march(1), 1)
+}
+
+// TestLossesOfSeveralLogShares: the log keeps a request by its ID, whichever arm
+// was drawn, so a share that changes leaves both arms comparable.
+func TestLossesOfSeveralLogShares(t *testing.T) {
+	a, l := newArms(t)
+	for i, version := range []string{"3", "4", "3", "4"} {
+		id := fmt.Sprint(i)
+		a.row(id, march(1), version, 0.5, func(r *models.InferenceRow) { r.LogShare = []float64{1, 1, 0.5, 0.5}[i] })
+		a.label(id, march(1), 1)
+	}
 	a.write()
-	_, err = l.ReadLosses(t.Context(), lossRequest())
-	wantFailure(t, err, models.KindInvalidSpec, "probabilities 1 and 0.5", "do not compare")
+	got, err := l.ReadLosses(t.Context(), lossRequest())
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := moments(math.Log(2), math.Log(2))
+	sameLosses(t, got.Blocks, []models.LossBlock{{Start: march(1), Generation: 7, Champion: two, Canary: two}})
 }

@@ -21,8 +21,10 @@ const (
 	// blockSettles is for an answer that is counted in the last moment of a block
 	// while the counters are being written.
 	blockSettles = time.Second
-	// blocksAtOnce keeps a reading far below the size of a Temporal payload.
-	blocksAtOnce = 300
+	// blocksAtOnce keeps the judge within a workflow task, which must not think
+	// for a second: a block with thousands of bad answers takes it some
+	// milliseconds.
+	blocksAtOnce = 60
 )
 
 // addBlocks adds the blocks of the newest generation that have ended and were

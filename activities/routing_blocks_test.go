@@ -152,7 +152,7 @@ func TestReadArmsReturnsManyBlocksInParts(t *testing.T) {
 		}
 		sizes, more, request.After = append(sizes, len(got.Blocks)), got.More, got.Next
 	}
-	if !reflect.DeepEqual(sizes, []int{300, 300, 100}) || !request.After.Equal(blockTime(7000)) {
+	if !reflect.DeepEqual(sizes, []int{60, 60, 60, 60, 60, 60, 60, 60, 60, 60, 60, 40}) || !request.After.Equal(blockTime(7000)) {
 		t.Errorf("parts %v, next %s", sizes, request.After)
 	}
 }

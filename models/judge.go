@@ -34,7 +34,8 @@ type LossEvidence struct {
 	// Scales are those of the differences between block means.
 	Paired   LossScale `json:"paired,omitzero"`
 	Unpaired LossScale `json:"unpaired,omitzero"`
-	// Seen are the sums over all blocks, for the estimates.
+	// Seen are the sums over all blocks, both arms weighed as the canary's labels,
+	// for the estimates.
 	Seen LossBlock `json:"seen,omitzero"`
 	// Pending are blocks with too few labels to be weighed by themselves.
 	Pending LossBlock `json:"pending,omitzero"`

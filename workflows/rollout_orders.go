@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,9 @@ const (
 	// ordersKept and longestOrder bound what people leave in a rollout's state.
 	ordersKept   = 12
 	longestOrder = 300
+	// Of those before the newest few the reasons are cut.
+	ordersWhole = 2
+	shortOrder  = 60
 )
 
 // takeOrders registers the update by which people steer the rollout. It answers
@@ -75,17 +79,34 @@ func (r *rollout) order(ctx workflow.Context, order models.RolloutOrder) (models
 		r.state.Paused, r.state.PausedSince = false, time.Time{}
 	case models.RolloutAbort, models.RolloutPromote:
 	}
-	r.state.Orders = lastOf(append(r.state.Orders, order), ordersKept)
+	r.state.Orders = newest(append(r.state.Orders, order))
 	r.news++
 	r.show(ctx, r.waiting)
 	return r.status(now), nil
+}
+
+// newest cuts old reasons short and leaves out the oldest order once there are too many, but never one that
+// decides: it may still wait for servers.
+func newest(orders []models.RolloutOrder) []models.RolloutOrder {
+	for i := range len(orders) - ordersWhole {
+		orders[i].Reason = clip(orders[i].Reason, shortOrder)
+	}
+	if len(orders) <= ordersKept {
+		return orders
+	}
+	oldest := max(0, slices.IndexFunc(orders, func(o models.RolloutOrder) bool { return !decides(o) }))
+	return slices.Delete(orders, oldest, oldest+1)
+}
+
+func decides(order models.RolloutOrder) bool {
+	return order.Action == models.RolloutAbort || order.Action == models.RolloutPromote
 }
 
 // decision is the order that ends the rollout; nil: there is none. An abort
 // comes after a promotion that still waits for servers.
 func (r *rollout) decision() (found *models.RolloutOrder) {
 	for i, order := range r.state.Orders {
-		if order.Action == models.RolloutAbort || order.Action == models.RolloutPromote {
+		if decides(order) {
 			found = &r.state.Orders[i]
 		}
 	}
@@ -116,6 +137,9 @@ func (r *rollout) explainOrder(order models.RolloutOrder) string {
 	switch current.Verdict.Verdict {
 	case agrees:
 		why = "as the evidence says"
+		if agrees == models.VerdictPass && r.state.Step < len(r.plan)-1 {
+			why = "ahead of the evidence"
+		}
 	case models.VerdictPass, models.VerdictFail:
 		why = "against the evidence"
 	default:

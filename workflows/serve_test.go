@@ -18,6 +18,7 @@ func serveInput() models.ServeInput {
 }
 
 func TestServeRestartsAReplicaThatEnds(t *testing.T) {
+	t.Parallel() // servers that run keep the test's clock at real time
 	h := newHouse(t)
 	lives := 0
 	h.watch = func(ctx context.Context, _ models.WatchReplicaRequest) (models.ReplicaExit, error) {
@@ -67,6 +68,7 @@ func TestServeReportsAModelThatIsNotTrusted(t *testing.T) {
 }
 
 func TestServeStopsWhenTold(t *testing.T) {
+	t.Parallel() // servers that run keep the test's clock at real time
 	h := newHouse(t)
 	h.watch = func(ctx context.Context, _ models.WatchReplicaRequest) (models.ReplicaExit, error) {
 		h.SignalWorkflow(models.SignalStop, models.StopServe{Reason: "version 3 took over"})
@@ -80,6 +82,7 @@ func TestServeStopsWhenTold(t *testing.T) {
 }
 
 func TestServeMovesAReplicaBeforeItsLeaseEnds(t *testing.T) {
+	t.Parallel() // servers that run keep the test's clock at real time
 	h := newHouse(t)
 	var order []string
 	note := func(what string) { order = append(order, what) } // under h.mu, or from the one who runs

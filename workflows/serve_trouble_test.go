@@ -20,6 +20,7 @@ func untilStopped(ctx context.Context, h *house) (models.ReplicaExit, error) {
 }
 
 func TestServeNeverGivesUpAVersionThatWasReady(t *testing.T) {
+	t.Parallel() // servers that run keep the test's clock at real time
 	h := newHouse(t)
 	lives := 0
 	var began time.Time
@@ -61,6 +62,7 @@ func TestServeNeverGivesUpAVersionThatWasReady(t *testing.T) {
 }
 
 func TestServeShowsTheLastLinesOfACrash(t *testing.T) {
+	t.Parallel() // servers that run keep the test's clock at real time
 	h := newHouse(t)
 	lives := 0
 	h.watch = func(ctx context.Context, _ models.WatchReplicaRequest) (models.ReplicaExit, error) {
@@ -88,6 +90,7 @@ func TestServeGivesUpAServerThatIsKilledBeforeItWasEverReady(t *testing.T) {
 }
 
 func TestServeLeavesALostHost(t *testing.T) {
+	t.Parallel() // servers that run keep the test's clock at real time
 	h := newHouse(t)
 	lives := 0
 	h.watch = func(ctx context.Context, _ models.WatchReplicaRequest) (models.ReplicaExit, error) {
@@ -125,6 +128,7 @@ func spreading(h *house) func(signal string, arg any) {
 }
 
 func TestReplicasAvoidEachOthersHosts(t *testing.T) {
+	t.Parallel() // servers that run keep the test's clock at real time
 	h := newHouse(t)
 	h.pool = spreading(h)
 	watching := 0
@@ -150,6 +154,7 @@ func TestReplicasAvoidEachOthersHosts(t *testing.T) {
 }
 
 func TestServeGoesOnInItsNextRun(t *testing.T) {
+	t.Parallel() // servers that run keep the test's clock at real time
 	h := newHouse(t)
 	h.pool = func(signal string, arg any) { // room for one replica, and the other waits
 		if signal != models.SignalRequestLease {
@@ -208,6 +213,7 @@ func TestServeGoesOnInItsNextRun(t *testing.T) {
 }
 
 func TestServeBeginsANewRunInACrashLoopToo(t *testing.T) {
+	t.Parallel() // servers that run keep the test's clock at real time
 	h := newHouse(t)
 	h.watch = func(context.Context, models.WatchReplicaRequest) (models.ReplicaExit, error) {
 		return models.ReplicaExit{Reason: "exit status 3"}, nil
@@ -224,7 +230,9 @@ func TestServeBeginsANewRunInACrashLoopToo(t *testing.T) {
 	require.Equal(t, carried.Starts, carried.Trouble.Crashes)
 
 	second := newHouse(t)
-	second.watch = func(ctx context.Context, _ models.WatchReplicaRequest) (models.ReplicaExit, error) { return untilStopped(ctx, second) }
+	second.watch = func(ctx context.Context, _ models.WatchReplicaRequest) (models.ReplicaExit, error) {
+		return untilStopped(ctx, second)
+	}
 	second.ExecuteWorkflow(models.ServeWorkflow, next)
 	require.NoError(t, second.GetWorkflowError())
 	require.Equal(t, carried.Trouble.Crashes, status[models.ServeStatus](t, second).Crashes)

@@ -6,6 +6,7 @@
 //	go run ./bench/rollout -seeds 5           five times, with other requests
 //	go run ./bench/rollout -only fails,fine   some
 //	go run ./bench/rollout -off               with the faults switched off: all must be promoted
+//	go run ./bench/rollout -write docs/rollout.md   puts the table into the document
 //
 // It needs what `make demo` needs, and two minutes for each seed. It exits with
 // 1 when an outcome is not the one that the version deserves.
@@ -24,6 +25,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/testenv/figures"
 	"github.com/mainspring-ml/mainspring/testenv/laptop"
 	"github.com/mainspring-ml/mainspring/testenv/rollouts"
 )
@@ -35,6 +37,7 @@ type flags struct {
 	json, off bool
 	seeds     int
 	only      string
+	write     string // document; empty: none
 }
 
 func main() {
@@ -43,6 +46,7 @@ func main() {
 	flag.BoolVar(&f.off, "off", false, "switch the faults off")
 	flag.IntVar(&f.seeds, "seeds", 1, "how often each scenario runs")
 	flag.StringVar(&f.only, "only", "", "scenarios, separated by commas")
+	flag.StringVar(&f.write, "write", "", "document to write the table into")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -113,7 +117,25 @@ func all(ctx context.Context, bench *rollouts.Bench, scenarios []rollouts.Scenar
 	return outcomes, err
 }
 
+// command is the mark of the table in a document.
+const command = "go run ./bench/rollout -write docs/rollout.md"
+
+// table has a row for each outcome, in Markdown.
+func table(outcomes []rollouts.Outcome) string {
+	var b strings.Builder
+	b.WriteString("| The version | Verdict | After | Exposed | Why |\n|---|---|---|---|---|\n")
+	for _, o := range outcomes {
+		fmt.Fprintf(&b, "| %s | %s | %.0f s | %.1f %% of %d requests | %s |\n", o.Did, o.Verdict, o.Seconds, 100*o.Exposed.Share, o.Exposed.Total, o.Reason)
+	}
+	return b.String()
+}
+
 func printAll(f flags, outcomes []rollouts.Outcome) error {
+	if f.write != "" {
+		if err := figures.WriteInto(f.write, command, table(outcomes)); err != nil {
+			return err
+		}
+	}
 	if !f.json {
 		for _, o := range outcomes {
 			fmt.Printf("%-14s %-12s after %5.1f s, exposed %5.2f %%: %s\n", o.Scenario, o.Verdict, o.Seconds, 100*o.Exposed.Share, o.Reason)

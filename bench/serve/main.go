@@ -5,9 +5,9 @@
 //
 // Both servers answer for the same network from the same model directory with
 // ONNX Runtime, each as a process of its own, with one row per request. The
-// callers are in this process and share the cores with the servers. Rounds alternate between the servers, so that other load on
-// the machine hits both; figures are medians over the rounds, and ratios are of
-// figures of the same run.
+// callers are in this process and share the cores with the servers. Rounds
+// alternate between the servers, so that other load on the machine hits both;
+// figures are medians over the rounds, and ratios are of figures of the same run.
 //
 // It needs what `make demo` needs and runs in the repository's root.
 package main
@@ -18,12 +18,16 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
+
+	document "github.com/mainspring-ml/mainspring/testenv/figures"
 )
 
 // The goals, of the issue.
@@ -84,6 +88,7 @@ func main() {
 
 func run(ctx context.Context) (err error) {
 	asJSON := flag.Bool("json", false, "print JSON")
+	write := flag.String("write", "", "document to write the table into")
 	r := report{CPUs: runtime.NumCPU()}
 	flag.Float64Var(&r.Seconds, "seconds", 2, "length of a round")
 	flag.IntVar(&r.Rounds, "rounds", 3, "rounds of each server and load")
@@ -107,9 +112,16 @@ func run(ctx context.Context) (err error) {
 	for _, w := range r.Wide {
 		r.Goals.Batching = r.Goals.Batching || w.Ratio >= goalBatching
 	}
+	var table strings.Builder
+	r.print(&table)
+	if *write != "" {
+		if err := document.WriteInto(*write, command, "```\n"+table.String()+"```\n"); err != nil {
+			return err
+		}
+	}
 	if !*asJSON {
-		r.print()
-		return nil
+		_, err := fmt.Print(table.String())
+		return err
 	}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err == nil {
@@ -209,11 +221,14 @@ func (r *report) measureWide(ctx context.Context, b bench) error {
 	return nil
 }
 
-func (r *report) print() {
+// command is the mark of the table in a document.
+const command = "go run ./bench/serve -write docs/serving.md"
+
+func (r *report) print(out io.Writer) {
 	line := func(name string, f figures) {
-		fmt.Printf("  %-28s p50 %8.0f µs   p99 %8.0f µs   %8.0f requests/s   %6.0f µs of CPU each\n", name, f.P50Micros, f.P99Micros, f.PerSecond, f.CPUMicros)
+		fmt.Fprintf(out, "  %-28s p50 %8.0f µs   p99 %8.0f µs   %8.0f requests/s   %6.0f µs of CPU each\n", name, f.P50Micros, f.P99Micros, f.PerSecond, f.CPUMicros)
 	}
-	fmt.Printf("20-64-32-1, one row per request, %d cores shared with the callers\n", r.CPUs)
+	fmt.Fprintf(out, "20-64-32-1, one row per request, %d cores shared with the callers\n", r.CPUs)
 	s := r.Small
 	line("mainspring HTTP, 1 caller", s.HTTP1)
 	line("mainspring gRPC, 1 caller", s.GRPC1)
@@ -221,11 +236,11 @@ func (r *report) print() {
 	line("mainspring HTTP, 16 callers", s.HTTP16)
 	line("mainspring gRPC, 16 callers", s.GRPC16)
 	line("mlflow, 16 callers", s.MLflow16)
-	fmt.Printf("  HTTP against mlflow: %.1f times the requests at 1 caller, %.1f at 16; %.1f times less CPU\n", s.Ratio1, s.Ratio16, s.RatioCPU)
-	fmt.Println("128-4096-4096-1, one row per request")
+	fmt.Fprintf(out, "  HTTP against mlflow: %.1f times the requests at 1 caller, %.1f at 16; %.1f times less CPU\n", s.Ratio1, s.Ratio16, s.RatioCPU)
+	fmt.Fprintln(out, "128-4096-4096-1, one row per request")
 	for _, w := range r.Wide {
 		line(fmt.Sprintf("unbatched, %d callers", w.Connections), w.Single)
 		line(fmt.Sprintf("batched, %d callers", w.Connections), w.Batched)
-		fmt.Printf("  batching: %.1f times the requests\n", w.Ratio)
+		fmt.Fprintf(out, "  batching: %.1f times the requests\n", w.Ratio)
 	}
 }

@@ -54,6 +54,7 @@ func (c Config) explainMetric(v models.MetricVerdict, s models.JudgeState) strin
 		return fmt.Sprintf("%s; evidence %.3g, threshold %.3g", arms, v.Harm, v.HarmThreshold)
 	case models.VerdictPass:
 		return fmt.Sprintf("%s; evidence %.3g, threshold %.3g", arms, v.Safe, v.SafeThreshold)
+	case models.VerdictInconclusive:
 	}
 	if s.Shadow {
 		return fmt.Sprintf("%s; evidence of harm %.3g of %.3g", arms, v.Harm, v.HarmThreshold)

@@ -21,8 +21,11 @@ var drifts = []part{{0.15, 0.2}, {0.3, 0.3}, {0.6, 0.3}, {1.2, 0.2}}
 // observe adds blocks of labels.
 func (l Losses) observe(e models.LossEvidence, blocks []models.LossBlock) models.LossEvidence {
 	for _, block := range blocks {
-		block = models.LossBlock{Start: block.Start, Champion: usable(block.Champion), Canary: usable(block.Canary), Pairs: usable(block.Pairs)}
-		e.Seen = joined(e.Seen, block)
+		block.Champion, block.Canary, block.Pairs = usable(block.Champion), usable(block.Canary), usable(block.Pairs)
+		e.Seen = joined(e.Seen, alike(block))
+		if block.Generation != e.Pending.Generation {
+			e.Pending = models.LossBlock{} // labels at other weights don't compare
+		}
 		e.Pending = joined(e.Pending, block)
 		e = l.weigh(e)
 	}
@@ -77,15 +80,27 @@ func capital(logarithms []float64) float64 {
 	return min(total, most)
 }
 
-// verdict is the evidence with the estimates. Of a canary that answered nobody
-// the loss is the champion's plus what its copies lost more.
+// verdict is the evidence with the estimates.
 func (l Losses) verdict(e models.LossEvidence) models.MetricVerdict {
-	champion := mean(e.Seen.Champion)
-	canary := champion + mean(e.Seen.Pairs)
-	if e.Seen.Canary.N > e.Seen.Pairs.N {
-		canary = mean(e.Seen.Canary)
+	return models.MetricVerdict{Metric: models.CanaryQuality, Harm: capital(e.Harm), Safe: capital(e.Safe),
+		Champion: mean(e.Seen.Champion), Canary: mean(e.Seen.Canary)}
+}
+
+// alike weighs both arms of a block as the canary's labels, so that the estimates
+// over all blocks compare however the weights and the hours differed. Of a canary
+// that answered nobody the loss is the champion's plus what its copies lost more.
+func alike(b models.LossBlock) models.LossBlock {
+	n := max(b.Canary.N, b.Pairs.N)
+	if n == 0 || b.Champion.N == 0 {
+		return models.LossBlock{}
 	}
-	return models.MetricVerdict{Metric: models.CanaryQuality, Harm: capital(e.Harm), Safe: capital(e.Safe), Champion: champion, Canary: canary}
+	part := float64(n) / float64(b.Champion.N)
+	champion := models.Moments{N: n, Sum: part * b.Champion.Sum, SumSquares: part * b.Champion.SumSquares}
+	canary := b.Canary
+	if b.Pairs.N >= b.Canary.N {
+		canary = models.Moments{N: n, Sum: champion.Sum + b.Pairs.Sum}
+	}
+	return models.LossBlock{Start: b.Start, Champion: champion, Canary: canary}
 }
 
 func joined(a, b models.LossBlock) models.LossBlock {
@@ -95,7 +110,7 @@ func joined(a, b models.LossBlock) models.LossBlock {
 	if a.Start.IsZero() {
 		a.Start = b.Start
 	}
-	return models.LossBlock{Start: a.Start, Champion: sum(a.Champion, b.Champion), Canary: sum(a.Canary, b.Canary), Pairs: sum(a.Pairs, b.Pairs)}
+	return models.LossBlock{Start: a.Start, Generation: b.Generation, Champion: sum(a.Champion, b.Champion), Canary: sum(a.Canary, b.Canary), Pairs: sum(a.Pairs, b.Pairs)}
 }
 
 // usable is m, or nothing when it can't be sums over values.

@@ -94,3 +94,23 @@ func TestScoreAndItsMirror(t *testing.T) {
 		}
 	}
 }
+
+// TestBlocksOfDifferentWeightsAreNeverJoined: a few labels of a hard hour at 2 %
+// and many of an easy one at 50 % would make a worse canary look better, since
+// most of its labels are easy ones.
+func TestBlocksOfDifferentWeightsAreNeverJoined(t *testing.T) {
+	at := func(n int64, loss float64) models.Moments {
+		return models.Moments{N: n, Sum: loss * float64(n), SumSquares: loss * loss * float64(n)}
+	}
+	var blocks []models.LossBlock
+	for i := range 40 {
+		hour := time.Unix(int64(3600*i), 0).UTC()
+		blocks = append(blocks,
+			models.LossBlock{Start: hour, Generation: int64(2*i + 1), Champion: at(980, 1), Canary: at(20, 1.2)},
+			models.LossBlock{Start: hour, Generation: int64(2*i + 2), Champion: at(100, 0.2), Canary: at(100, 0.4)},
+		)
+	}
+	if v := quality(blocks); v.Verdict != models.VerdictFail || math.Abs(v.Canary-v.Champion-0.2) > 1e-9 {
+		t.Errorf("worse by twice the tolerance at every weight: %+v", v)
+	}
+}

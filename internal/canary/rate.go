@@ -52,9 +52,10 @@ var worse = []alternative{
 // of the thinned canary the champion has. A ratio of 1+τ is that of equal arms.
 func (l Limits) better() []alternative {
 	equal := 1 + l.Tolerance
+	cube := equal * equal * equal
 	return []alternative{
-		{equal, 0, 0.10}, {math.Pow(equal, 1.7), 0, 0.30}, {math.Pow(equal, 3), 0, 0.16}, {8 * equal, 0, 0.04},
-		{equal, 0.3, 0.07}, {math.Pow(equal, 1.7), 0.3, 0.20}, {math.Pow(equal, 3), 0.3, 0.10}, {8 * equal, 0.3, 0.03},
+		{equal, 0, 0.10}, {math.Pow(equal, 1.7), 0, 0.30}, {cube, 0, 0.16}, {8 * equal, 0, 0.04},
+		{equal, 0.3, 0.07}, {math.Pow(equal, 1.7), 0.3, 0.20}, {cube, 0.3, 0.10}, {8 * equal, 0.3, 0.03},
 	}
 }
 

@@ -242,7 +242,7 @@ func (t *teller) noteSteward() {
 		case models.ActionRolledBack, models.ActionRefused, models.ActionRetrainRefused, models.ActionRejected,
 			models.ActionApprovalExpired, models.ActionAliasMoved:
 			kind = EventRefused
-		case models.ActionRegistered, models.ActionRolloutStarted, models.ActionRetrainStarted, models.ActionRetrainEnded,
+		case models.ActionRegistered, models.ActionRolloutStarted, models.ActionRolloutOrdered, models.ActionRetrainStarted, models.ActionRetrainEnded,
 			models.ActionClaimed, models.ActionApprovalAsked, models.ActionApproved, models.ActionAliasesRestored, models.ActionAliasesAdopted:
 		}
 		about := ""

@@ -42,6 +42,7 @@ type Access struct {
 	TemporalCLI       string   `json:"temporal_cli"`     // program
 	MLflow            string   `json:"mlflow"`           // URL
 	Gateway           string   `json:"gateway"`          // URL; a program of the stack listens there
+	GatewayGRPC       string   `json:"gateway_grpc"`     // host:port of the same for gRPC
 	S3                S3Access `json:"s3"`
 	ONNXRuntime       string   `json:"onnxruntime"` // shared library
 	UV                string   `json:"uv"`          // program
@@ -58,6 +59,7 @@ func (a Access) Env() []string {
 		"MAINSPRING_S3_ENDPOINT="+a.S3.Endpoint,
 		"MAINSPRING_S3_BUCKET="+a.S3.Bucket,
 		"MAINSPRING_GATEWAY="+a.Gateway,
+		"MAINSPRING_GATEWAY_GRPC="+a.GatewayGRPC,
 		"MAINSPRING_ONNXRUNTIME="+a.ONNXRuntime,
 		"MAINSPRING_UV="+a.UV,
 		"MAINSPRING_TRUSTED_KEYS="+a.TrustedKeys,

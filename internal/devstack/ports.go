@@ -21,12 +21,13 @@ type Ports struct {
 	S3              int `json:"s3"`
 	MLflow          int `json:"mlflow"`
 	Gateway         int `json:"gateway"`
+	GatewayGRPC     int `json:"gateway_grpc"`
 }
 
 // defaultPorts are the ones that each program's own documentation uses, where
 // there is one.
 func defaultPorts() Ports {
-	return Ports{Temporal: 7233, TemporalUI: 8233, TemporalMetrics: 7234, S3: 7070, MLflow: 5000, Gateway: 8080}
+	return Ports{Temporal: 7233, TemporalUI: 8233, TemporalMetrics: 7234, S3: 7070, MLflow: 5000, Gateway: 8080, GatewayGRPC: 8081}
 }
 
 // Free ports are drawn from a range below the one that systems take outgoing
@@ -66,6 +67,7 @@ func (k *portKeeper) choose(wanted Ports, onlyFree bool) (Ports, error) {
 		{"S3", &wanted.S3, defaults.S3},
 		{"MLflow", &wanted.MLflow, defaults.MLflow},
 		{"the gateway", &wanted.Gateway, defaults.Gateway},
+		{"the gateway's gRPC", &wanted.GatewayGRPC, defaults.GatewayGRPC},
 	} {
 		var err error
 		switch {

@@ -37,7 +37,7 @@ func LaptopPrograms(stateDir string, access Access, devicesPerAgent int) []Progr
 		{Name: "worker", Args: []string{"worker"}, Env: []string{"MAINSPRING_SIGNING_KEY=file:" + filepath.Join(stateDir, signingKeyFile)}},
 		agent("laptop-a"),
 		agent("laptop-b"),
-		{Name: "gateway", Ready: supervise.TCPReady(address), Args: []string{"gateway", "--addr", address, "--name", "laptop",
+		{Name: "gateway", Ready: supervise.TCPReady(address), Args: []string{"gateway", "--addr", address, "--grpc-addr", access.GatewayGRPC, "--name", "laptop",
 			"--flush", "250ms", "--poll", "250ms", "--spool-dir", filepath.Join(stateDir, "gateway")}},
 	}
 }

@@ -129,6 +129,7 @@ func (s *Stack) reserve() error {
 		TemporalCLI:       s.config.Tools.Temporal,
 		MLflow:            "http://" + loopback(s.ports.MLflow),
 		Gateway:           "http://" + loopback(s.ports.Gateway),
+		GatewayGRPC:       loopback(s.ports.GatewayGRPC),
 		ONNXRuntime:       s.config.Tools.ONNXRuntime,
 		UV:                s.config.Tools.UV,
 		TrustedKeys:       trusted,

@@ -54,8 +54,8 @@ type Gateway struct {
 
 // pollResult is how the last look at the routes went.
 type pollResult struct {
-	succeeded time.Time // of the last success
-	err       error     // nil: the last poll succeeded
+	succeeded time.Time // when the store answered last
+	err       error     // nil: the last poll found everything in order
 	fromDisk  bool      // none has succeeded, and the routes are saved ones
 }
 
@@ -107,17 +107,26 @@ type Listeners struct {
 	GRPC  net.Listener // callers of models over gRPC; nil: none
 }
 
+// firstLook bounds how long callers wait for the routes of a gateway that starts.
+const firstLook = 2 * time.Second
+
 // Run answers until ctx ends. Then it takes no new requests, finishes those in
 // flight, writes the log to the end and closes its watermarks.
 func (g *Gateway) Run(ctx context.Context, listeners Listeners) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var workers sync.WaitGroup
-	workers.Go(func() { (&follower{gateway: g, etags: map[string]string{}}).run(background) })
+	routes := &follower{gateway: g, etags: map[string]string{}}
+	// Callers wait for the first look rather than being told that there is no
+	// route yet; not for a store that does not answer.
+	first, looked := context.WithTimeout(ctx, firstLook)
+	routes.look(first)
+	looked()
+	workers.Go(func() { routes.run(background) })
 	workers.Go(func() { g.runFlusher(background) })
 	workers.Go(func() { g.door.run(background, g.config.Poll, g.config.Log) })
 
-	data := &http.Server{Handler: g.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	data := &http.Server{Handler: g.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader}
 	admin := &http.Server{Handler: g.AdminHandler(), ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 3)
 	grpcFront := g.serveGRPC(listeners.GRPC, failed)
@@ -177,9 +186,12 @@ func (g *Gateway) endpoints() []*endpoint {
 	return all
 }
 
-func (g *Gateway) polled(err error) {
+// polled takes note of a poll. An object that makes no sense is an error to
+// show, but must not keep the gateway from being ready for all others: answered
+// says that the store gave everything it was asked for.
+func (g *Gateway) polled(answered bool, err error) {
 	result := &pollResult{err: err, succeeded: time.Now()}
-	if err != nil {
+	if !answered {
 		last := g.lastPoll.Load()
 		if last == nil {
 			return

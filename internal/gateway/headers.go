@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -25,6 +26,27 @@ func hopByHop(name string) bool {
 	default:
 		return false
 	}
+}
+
+// maxHeader bounds a caller's header to what model servers take: one that
+// refuses it by closing the connection would seem lost.
+const maxHeader = 32 << 10
+
+// maxRequestID bounds what travels in two headers, the log and the labels.
+const maxRequestID = 1 << 10
+
+// checkRequestID refuses a name that a header can't carry: no server would get
+// the request, and all of them would seem lost.
+func checkRequestID(id string) error {
+	if len(id) > maxRequestID {
+		return fmt.Errorf("the request ID has %d bytes; at most %d are allowed", len(id), maxRequestID)
+	}
+	for i := range len(id) {
+		if id[i] < ' ' || id[i] == 0x7f {
+			return fmt.Errorf("the request ID %q has control characters, which a header can't carry", id)
+		}
+	}
+	return nil
 }
 
 // copyEndToEnd copies the headers that are meant for the far end. The values

@@ -38,7 +38,10 @@ func (g *Gateway) count(ctx context.Context) error {
 func (g *Gateway) putStats(ctx context.Context, e *endpoint) error {
 	e.written.mu.Lock()
 	defer e.written.mu.Unlock()
-	arms, now := e.stats(), time.Now().UTC()
+	// The moment comes first: what is counted while the counters are read may be
+	// missing in them, and a block must not look ended before all of it is there.
+	now := time.Now().UTC()
+	arms := e.stats()
 	text, err := json.Marshal(arms)
 	if err != nil {
 		return fmt.Errorf("encode counters: %w", err)

@@ -56,3 +56,30 @@ func TestIdleCountersAreRefreshed(t *testing.T) {
 		t.Errorf("wrote %v", got)
 	}
 }
+
+// TestCountersAreAsOldAsTheyAre holds the counters up while they are read. The
+// moment that they are written for must be the one before: a request that is
+// answered meanwhile is not in them, and its block must not look ended.
+func TestCountersAreAsOldAsTheyAre(t *testing.T) {
+	s := readyStage(t, Config{})
+	s.infer("a", day(1, 1))
+	e := (*s.gateway.known.Load())["flights"]
+	e.mu.Lock()
+	done := make(chan error, 1)
+	go func() { done <- s.gateway.count(t.Context()) }()
+	for e.written.mu.TryLock() { // until the counters are about to be read
+		e.written.mu.Unlock()
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(20 * time.Millisecond)
+	answered := time.Now()
+	time.Sleep(time.Millisecond)
+	e.mu.Unlock()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	var stats models.GatewayStats
+	if !s.store.read(t, models.StatsPrefix("flights")+"gw-b1.json", &stats) || stats.Written.After(answered) {
+		t.Errorf("written for %v, but %v is not in it", stats.Written, answered)
+	}
+}

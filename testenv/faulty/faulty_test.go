@@ -58,7 +58,7 @@ func TestFaultsBelongToTheRequest(t *testing.T) {
 	b := Behaviour{ErrorRate: 0.5, JitterMS: 100}
 	for i := range 100 {
 		id := fmt.Sprint("r", i)
-		if b.Fails(id) != b.Fails(id) || b.Latency(id) != b.Latency(id) {
+		if again := b; b.Fails(id) != again.Fails(id) || b.Latency(id) != again.Latency(id) {
 			t.Fatal("a request has no fate of its own")
 		}
 	}

@@ -41,9 +41,8 @@ type Kill struct {
 // Killed is what became of the rollout whose processes were killed.
 type Killed struct {
 	Outcome
-	Kills    []Kill         `json:"kills"`
-	scenario Scenario       // what is wanted of the outcome
-	replicas map[string]int // of both versions, when all was over
+	Kills    []Kill   `json:"kills"`
+	scenario Scenario // what is wanted of the outcome
 }
 
 // KillUnderCanary releases a sound version with two servers under load from
@@ -199,7 +198,7 @@ func (k Kill) unflushed(r traffic.Request) bool {
 
 // Check returns what was lost that no kill explains, and what else is wrong.
 func (k Killed) Check() error {
-	broken := []error{k.Outcome.checkEngine(k.scenario)}
+	broken := []error{k.checkEngine(k.scenario)}
 	complain := func(format string, arguments ...any) { broken = append(broken, fmt.Errorf(format, arguments...)) }
 	if c := k.Traffic; c.Unsent > 0 || c.Failed > 0 || c.Refused > 0 {
 		complain("requests failed although one gateway and one server of each version lived: %s", c)

@@ -98,7 +98,7 @@ func (b *Bench) Await(ctx context.Context, r Release) (result models.LifecycleRe
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%s has not ended within %s", r.ID(), patience))
 	defer cancel()
 	if err = b.Laptop.Temporal.GetWorkflow(ctx, r.ID(), "").Get(ctx, &result); err != nil {
-		err = fmt.Errorf("%s: %w (%v)", r.ID(), err, context.Cause(ctx))
+		err = fmt.Errorf("%s: %w", r.ID(), errors.Join(err, context.Cause(ctx)))
 	}
 	return result, err
 }

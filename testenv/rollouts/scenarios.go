@@ -75,6 +75,8 @@ func labels() *traffic.Labels { return &traffic.Labels{Of: faulty.Label, After: 
 func Scenarios() []Scenario {
 	const rate = 80
 	sound := faulty.Behaviour{LatencyMS: 10, JitterMS: 10}
+	// Long enough for a busy machine to be no matter.
+	leisurely := faulty.Behaviour{LatencyMS: 40, JitterMS: 40}
 	of := func(change func(*faulty.Behaviour)) faulty.Behaviour {
 		b := sound
 		change(&b)
@@ -88,12 +90,12 @@ func Scenarios() []Scenario {
 			Want:      models.VerdictFail, Metric: models.CanaryErrors,
 		},
 		{
-			Name: "slow", Did: "is 30 % slower", Champion: sound, Rate: rate,
+			Name: "slow", Did: "is 30 % slower", Champion: leisurely, Rate: rate,
 			Canary: with(func(c *models.CanarySpec) {
-				// The champion's answers take 10 to 20 ms, the candidate's 13 to 26.
-				c.Latency = &models.LatencySpec{SLO: models.Duration(21 * time.Millisecond)}
+				// The champion's answers take 40 to 80 ms, the candidate's 52 to 104.
+				c.Latency = &models.LatencySpec{SLO: models.Duration(85 * time.Millisecond)}
 			}),
-			Candidate: of(func(b *faulty.Behaviour) { b.Slower = 1.3 }),
+			Candidate: faulty.Behaviour{LatencyMS: 40, JitterMS: 40, Slower: 1.3},
 			Want:      models.VerdictFail, Metric: models.CanaryLatency,
 		},
 		{
@@ -117,7 +119,7 @@ func Scenarios() []Scenario {
 		{
 			Name: "idle", Did: "gets no traffic", Champion: sound, Candidate: sound,
 			Canary: with(func(c *models.CanarySpec) { c.StepDeadline = models.Duration(15 * time.Second) }),
-			Want:   models.VerdictInconclusive, Says: []string{"not enough evidence"},
+			Want:   models.VerdictInconclusive, Says: []string{"not enough evidence", "none sent yet"},
 		},
 	}
 }

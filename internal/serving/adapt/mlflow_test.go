@@ -71,7 +71,10 @@ func TestAgainstTheRealServerOfMLflow(t *testing.T) {
 		}
 	}
 	handler := adapterOf(t, serveByMLflow(t, python, dir), dir)
-	ready := func() bool { status, _ := ask(t, handler, http.MethodGet, "/v2/health/ready", ""); return status == http.StatusOK }
+	ready := func() bool {
+		status, _ := ask(t, handler, http.MethodGet, "/v2/health/ready", "")
+		return status == http.StatusOK
+	}
 	for deadline := time.Now().Add(2 * time.Minute); !ready(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("MLflow's server does not become ready")
