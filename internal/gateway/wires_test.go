@@ -24,7 +24,7 @@ func bodies() map[string]string {
 func TestSmallAndLargeRequestsEndAlike(t *testing.T) {
 	for name, body := range bodies() {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t, Config{Timeout: 2 * time.Second, MaxBodyBytes: 1 << 20})
+			s := newStage(t, Config{Timeout: 500 * time.Millisecond, MaxBodyBytes: 1 << 20})
 			var calls atomic.Int64
 			s.replicas("v1", customServer(t, func(w http.ResponseWriter, r *http.Request) {
 				got, err := io.ReadAll(r.Body)
