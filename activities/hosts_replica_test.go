@@ -3,6 +3,9 @@ package activities
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -154,4 +157,22 @@ func TestNewerLeaseReplacesTheServer(t *testing.T) {
 	}
 	_, err = b.StartReplica(context.Background(), b.replicaRequest("5", 1))
 	wantKind(t, err, models.KindStaleFence)
+}
+
+// Agents often have a proxy in their environment, which is for the world outside
+// and does not reach the servers of their hosts.
+func TestProbesTakeNoProxy(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	usual, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		t.Fatalf("%T", http.DefaultTransport)
+	}
+	proxied := usual.Clone()
+	proxied.Proxy = func(*http.Request) (*url.URL, error) { return nil, errors.New("asked for a proxy") }
+	http.DefaultTransport = proxied
+	defer func() { http.DefaultTransport = usual }()
+	if !ready(t.Context(), server.URL) {
+		t.Error("a server that is ready does not look so")
+	}
 }

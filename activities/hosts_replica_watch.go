@@ -172,6 +172,10 @@ func (h *Hosts) unready(ctx context.Context, url string, req models.StartReplica
 	}
 }
 
+// probes goes to the servers of this host straight: a proxy of the agent's
+// environment does not reach them.
+var probes = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute}}
+
 // probe asks, and returns the beginning of the answer.
 func probe(ctx context.Context, url string) (status int, body string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
@@ -180,7 +184,7 @@ func probe(ctx context.Context, url string) (status int, body string, err error)
 	if err != nil {
 		return 0, "", err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := probes.Do(request)
 	if err != nil {
 		return 0, "", err
 	}

@@ -61,8 +61,8 @@ type CanaryStep struct {
 	Champion ArmCounts     `json:"champion"`
 	Canary   ArmCounts     `json:"canary"`
 	Verdict  CanaryVerdict `json:"verdict"`
-	// History is the evidence at each look, thinned to at most 60 points, and to
-	// 12 once the next step has begun.
+	// History is the evidence at each look, thinned to at most 24 points; the
+	// last few steps before the current one share 16, those before have one.
 	History []CanaryLook `json:"history"`
 }
 

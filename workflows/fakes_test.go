@@ -83,6 +83,7 @@ func newHouse(t *testing.T) *house {
 	h := &house{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), aliases: map[string]string{}}
 	h.SetTestTimeout(30 * time.Second)
 	workflows.Register(h)
+	h.RegisterWorkflow(serveAndRollOut)
 	h.RegisterWorkflowWithOptions(workflows.BorrowLeases, workflow.RegisterOptions{Name: "BorrowLeases"})
 	h.registerData()
 	h.registerTraining()

@@ -51,6 +51,13 @@ func heavy(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
+// inTime bounds an activity with all its tries.
+func inTime(ctx workflow.Context, atMost time.Duration) workflow.Context {
+	options := workflow.GetActivityOptions(ctx)
+	options.ScheduleToCloseTimeout = atMost
+	return workflow.WithActivityOptions(ctx, options)
+}
+
 const (
 	// agentLost is how long an agent may be silent in the middle of an activity.
 	agentLost = 10 * time.Second

@@ -35,16 +35,18 @@ func Rollout(ctx workflow.Context, input models.RolloutInput) (models.RolloutRes
 }
 
 type rollout struct {
-	input   models.RolloutInput
-	spec    models.CanarySpec // with its defaults
-	judge   canary.Config
-	plan    []models.CanaryStep // weights and shares of copies, in order
-	state   models.RolloutState
-	failed  *models.ServeFailed
-	losses  *future[models.LossReading] // under way; nil: none
-	news    int                         // counts orders, for who waits for one
-	waiting string
-	ended   bool
+	input      models.RolloutInput
+	spec       models.CanarySpec // with its defaults
+	judge      canary.Config
+	plan       []models.CanaryStep // weights and shares of copies, in order
+	state      models.RolloutState
+	failed     *models.ServeFailed
+	losses     *future[models.LossReading] // under way; nil: none
+	unread     int                         // looks in a row that could not read the counters
+	unreadable string                      // why
+	news       int                         // counts orders, for who waits for one
+	waiting    string
+	ended      bool
 }
 
 // ending is what ends a rollout.
@@ -108,7 +110,7 @@ func (r *rollout) settled(ctx workflow.Context) *ending {
 		return &ending{verdict: models.VerdictFail, reason: r.explainOrder(*order), by: order.By}
 	case order != nil && r.state.Serving:
 		return &ending{verdict: models.VerdictPass, reason: r.explainOrder(*order), by: order.By}
-	case current != nil && current.Verdict.Verdict != models.VerdictPass && r.timeUp(ctx):
+	case current != nil && current.Verdict.Verdict != models.VerdictPass && r.unread != 1 && r.timeUp(ctx):
 		return &ending{verdict: models.VerdictInconclusive,
 			reason: fmt.Sprintf("not enough evidence after %s %s: %s", r.spec.StepDeadline, stage(*current), current.Verdict.Reason)}
 	default:
@@ -117,9 +119,9 @@ func (r *rollout) settled(ctx workflow.Context) *ending {
 }
 
 // renewed continues as a new run once the history has grown long, between two
-// looks: what is being read would be lost.
+// looks. Labels that are being read then are read again by the next run.
 func (r *rollout) renewed(ctx workflow.Context) error {
-	if !workflow.GetInfo(ctx).GetContinueAsNewSuggested() || r.losses != nil {
+	if !workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 		return nil
 	}
 	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
@@ -129,6 +131,9 @@ func (r *rollout) renewed(ctx workflow.Context) error {
 	drain(ctx, models.SignalServeFailed, r.serveFailed)
 	if r.settled(ctx) != nil {
 		return nil // ends here rather than there
+	}
+	if current := r.current(); current != nil { // the next look reads them again
+		current.Champion.Latency, current.Canary.Latency = nil, nil
 	}
 	next := r.input
 	next.Prior = &r.state

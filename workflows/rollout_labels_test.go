@@ -103,7 +103,7 @@ func TestRolloutStateStaysSmall(t *testing.T) {
 	data, err := json.Marshal(status[models.RolloutStatus](t, h).RolloutState)
 	require.NoError(t, err)
 	t.Logf("%d bytes after %d steps", len(data), len(result.Steps))
-	require.Less(t, len(data), 32<<10)
+	require.Less(t, len(data), 20<<10)
 	for _, s := range result.Steps[:10] {
 		require.LessOrEqual(t, len(s.History), 12)
 	}

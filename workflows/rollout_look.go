@@ -23,6 +23,12 @@ const (
 	lossesMost = 30 * time.Minute
 	// lookMost keeps a look within the time that its activity may take.
 	lookMost = time.Hour
+	// longestVerdict bounds what the judge and the readers of labels say.
+	longestVerdict = 1000
+	// lookLate is how long counters may be unreadable before the rollout says so,
+	// and keeps to its deadline without them. Since no worker may have been there
+	// meanwhile, it tries once more before it gives up.
+	lookLate = 5 * time.Minute
 )
 
 // look waits for evidence worth judging, and judges. An order, servers that end
@@ -32,7 +38,8 @@ func (r *rollout) look(ctx workflow.Context) error {
 	r.show(ctx, r.waitingForEvidence())
 	looking, leave := workflow.WithCancel(ctx)
 	defer leave()
-	counters := start(heavy(looking, "Read the arms' counters"), models.Routing.ReadArms, r.armsRequest(workflow.Now(ctx)))
+	request := r.armsRequest(workflow.Now(ctx))
+	counters := start(inTime(heavy(looking, "Read the arms' counters"), request.Wait.Std()+lookLate), models.Routing.ReadArms, request)
 	news := r.news
 	err := workflow.Await(ctx, func() bool {
 		return counters.IsReady() || r.failed != nil || r.news != news || r.losses != nil && r.losses.IsReady()
@@ -42,10 +49,16 @@ func (r *rollout) look(ctx workflow.Context) error {
 	}
 	if counters.IsReady() {
 		reading, err := counters.get(ctx)
-		if err != nil {
+		switch {
+		case err != nil && !temporal.IsCanceledError(err) && kindOf(err).Retryable(): // its time is up
+			r.unread++
+			r.unreadable = clip(reason(err), 200)
+		case err != nil:
 			return err
+		default:
+			r.unread = 0
+			r.takeArms(workflow.Now(ctx), reading)
 		}
-		r.takeArms(workflow.Now(ctx), reading)
 	}
 	if r.losses != nil && r.losses.IsReady() {
 		if err := r.takeLosses(ctx); err != nil {
@@ -196,6 +209,7 @@ func (r *rollout) settle(now time.Time) {
 	if verdict.Verdict == models.VerdictInconclusive {
 		verdict.Reason += r.missing(now)
 	}
+	verdict.Reason = clip(verdict.Reason, longestVerdict)
 	current.Verdict = verdict
 	look := models.CanaryLook{Requests: current.Canary.Requests, Harm: rounded(verdict.Harm), Safe: rounded(verdict.Safe)}
 	for _, m := range verdict.Metrics {
@@ -212,7 +226,9 @@ func sameLook(a, b models.CanaryLook) bool {
 
 // missing says why there is no evidence where one can know it.
 func (r *rollout) missing(now time.Time) (why string) {
-	if quiet := now.Sub(r.state.LastRequest); quiet >= max(2*r.spec.Poll.Std(), time.Minute) {
+	if r.unread > 0 {
+		why += "; the gateways' counters can't be read: " + r.unreadable
+	} else if quiet := now.Sub(r.state.LastRequest); quiet >= max(2*r.spec.Poll.Std(), time.Minute) {
 		why += "; no requests reach the endpoint since " + spell(quiet)
 	}
 	if r.spec.Quality != nil && r.state.Labels != "" {

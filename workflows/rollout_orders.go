@@ -15,6 +15,9 @@ const (
 	// ordersKept and longestOrder bound what people leave in a rollout's state.
 	ordersKept   = 12
 	longestOrder = 300
+	// Of those before the newest few the reasons are cut.
+	ordersWhole = 2
+	shortOrder  = 60
 )
 
 // takeOrders registers the update by which people steer the rollout. It answers
@@ -82,9 +85,12 @@ func (r *rollout) order(ctx workflow.Context, order models.RolloutOrder) (models
 	return r.status(now), nil
 }
 
-// newest leaves out the oldest order once there are too many, but never one that
+// newest cuts old reasons short and leaves out the oldest order once there are too many, but never one that
 // decides: it may still wait for servers.
 func newest(orders []models.RolloutOrder) []models.RolloutOrder {
+	for i := range len(orders) - ordersWhole {
+		orders[i].Reason = clip(orders[i].Reason, shortOrder)
+	}
 	if len(orders) <= ordersKept {
 		return orders
 	}
@@ -131,6 +137,9 @@ func (r *rollout) explainOrder(order models.RolloutOrder) string {
 	switch current.Verdict.Verdict {
 	case agrees:
 		why = "as the evidence says"
+		if agrees == models.VerdictPass && r.state.Step < len(r.plan)-1 {
+			why = "ahead of the evidence"
+		}
 	case models.VerdictPass, models.VerdictFail:
 		why = "against the evidence"
 	default:

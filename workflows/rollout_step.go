@@ -41,15 +41,20 @@ func (r *rollout) step(ctx workflow.Context) (*ending, error) {
 	}
 }
 
+// lastLabelsMost is how long a step that has passed waits for labels.
+const lastLabelsMost = 5 * time.Minute
+
 // lastLabels waits for a reading of labels that is under way when the step has
 // passed: it is the last to say that the version is bad before it gets more
-// traffic.
+// traffic. One that takes long changes nothing in what was proven.
 func (r *rollout) lastLabels(ctx workflow.Context) (*ending, error) {
 	if r.losses == nil {
 		return nil, nil
 	}
-	news := r.news
-	if err := workflow.Await(ctx, func() bool { return r.losses.IsReady() || r.failed != nil || r.news != news }); err != nil {
+	r.show(ctx, "the labels that are being read")
+	if _, err := workflow.AwaitWithTimeout(ctx, lastLabelsMost, func() bool {
+		return r.losses.IsReady() || r.state.Paused || r.settled(ctx) != nil
+	}); err != nil {
 		return nil, err
 	}
 	passed := r.current().Verdict
@@ -89,9 +94,7 @@ func (r *rollout) open(ctx workflow.Context) error {
 		return err
 	}
 	now := workflow.Now(ctx)
-	if last := r.current(); last != nil {
-		*last = slim(*last)
-	}
+	slimAll(r.state.Steps)
 	step.Generation, step.StartedAt = route.Generation, now
 	r.state.Generation = route.Generation
 	r.state.Judge = r.judge.Open(r.state.Judge, step)
@@ -159,21 +162,40 @@ func (r *rollout) ends() bool {
 	return !r.state.Paused && r.spec.OnDeadline != models.PolicyHold
 }
 
+// What a rollout carries into its next run stays below 20 KiB, with a dozen steps
+// and three metrics.
 const (
-	looksKept    = 60 // of the current step
-	oldLooksKept = 12 // of each earlier one
+	looksKept    = 24 // of the current step
+	oldLooksKept = 16 // of the earlier ones together
+	oldReason    = 160
+	// stepsWhole are the earlier steps of which there are plots.
+	stepsWhole = 4
 )
 
-// slim cuts an earlier step down to what a plot and a table of it need: what a
-// rollout carries into its next run stays small.
-func slim(step models.CanaryStep) models.CanaryStep {
-	for len(step.History) > oldLooksKept {
-		step.History = thin(step.History, oldLooksKept)
+// slimAll cuts the earlier steps down, the more the more there are.
+func slimAll(steps []models.CanaryStep) {
+	for i, step := range steps {
+		if i < len(steps)-stepsWhole {
+			step.History, step.Verdict.Metrics = lastOf(step.History, 1), nil
+		}
+		steps[i] = slim(step, oldLooksKept/min(len(steps), stepsWhole))
+	}
+}
+
+// slim cuts an earlier step down to what a plot and a table of it need.
+func slim(step models.CanaryStep, looks int) models.CanaryStep {
+	for len(step.History) > looks {
+		step.History = thin(step.History, looks)
 	}
 	step.Champion.Latency, step.Canary.Latency = nil, nil
-	step.Verdict.Metrics = slices.Clone(step.Verdict.Metrics)
-	for i := range step.Verdict.Metrics {
-		step.Verdict.Metrics[i].Reason = "" // the step's has them all
+	v := &step.Verdict
+	v.Reason, v.Harm, v.Safe = clip(v.Reason, oldReason), rounded(v.Harm), rounded(v.Safe)
+	v.Metrics = slices.Clone(v.Metrics)
+	for i, m := range v.Metrics {
+		m.Reason = "" // the step's has them all
+		m.Harm, m.Safe, m.HarmThreshold = rounded(m.Harm), rounded(m.Safe), rounded(m.HarmThreshold)
+		m.Champion, m.Canary = rounded(m.Champion), rounded(m.Canary)
+		v.Metrics[i] = m
 	}
 	return step
 }

@@ -27,7 +27,7 @@ func (s *steward) rollOut(ctx workflow.Context, request models.RollOutRequest) {
 	result := s.runRollout(ctx, candidate)
 	s.recordOrders(ctx, candidate.Version, result)
 	s.complete(ctx, models.Promotion{
-		Request: request, Verdict: result.Verdict, Reason: told(result), Since: workflow.Now(ctx), By: result.By, Judged: judged(result),
+		Request: request, Verdict: result.Verdict, Reason: told(result), Since: workflow.Now(ctx), By: result.By, Judged: judged(result, candidate),
 	})
 }
 

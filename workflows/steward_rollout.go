@@ -17,16 +17,20 @@ func told(result models.RolloutResult) string {
 }
 
 // judged is what the judge said when a person decided in its place; empty: the
-// judge decided.
-func judged(result models.RolloutResult) models.Verdict {
-	switch n := len(result.Steps); {
+// judge decided. What passed an earlier step was not proven at the last weight.
+func judged(result models.RolloutResult, candidate models.ModelVersion) models.Verdict {
+	n := len(result.Steps)
+	switch {
 	case result.By == "":
 		return ""
-	case n == 0:
+	case n == 0 || candidate.Spec.Deploy == nil:
 		return models.VerdictInconclusive
-	default:
-		return result.Steps[n-1].Verdict.Verdict
 	}
+	last, weights := result.Steps[n-1], candidate.Spec.Deploy.Canary.WithDefaults().Steps
+	if last.Verdict.Verdict == models.VerdictPass && last.Weight < weights[len(weights)-1]/100 {
+		return models.VerdictInconclusive
+	}
+	return last.Verdict.Verdict
 }
 
 // recordOrders notes who paused and resumed a rollout. Who ended it is in the

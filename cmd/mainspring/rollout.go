@@ -95,8 +95,14 @@ func ordered(endpoint string, action models.RolloutAction, status models.Rollout
 	case models.RolloutResume:
 		return text + "goes on"
 	case models.RolloutAbort:
+		if status.Champion == "" {
+			return text + "is aborted; it gets no traffic"
+		}
 		return text + "is aborted; all traffic goes back to version " + status.Champion
 	case models.RolloutPromote:
+		if !status.Serving {
+			return text + "ends with its promotion once its servers are ready"
+		}
 		return text + "ends with its promotion"
 	default:
 		return text + "was told to " + string(action)

@@ -155,4 +155,7 @@ func TestWhatAnOrderDid(t *testing.T) {
 	status := underWay().Status
 	require.Contains(t, ordered("flights", models.RolloutPause, status), "the rollout of version 7 is paused")
 	require.Contains(t, ordered("flights", models.RolloutAbort, status), "all traffic goes back to version 5")
+	status.Champion, status.Serving = "", false
+	require.Contains(t, ordered("flights", models.RolloutAbort, status), "it gets no traffic")
+	require.Contains(t, ordered("flights", models.RolloutPromote, status), "once its servers are ready")
 }

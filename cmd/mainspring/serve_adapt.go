@@ -75,12 +75,14 @@ func serveAdapted(ctx context.Context, f serveFlags) error {
 // awaitReady asks a server for its health until it is ready or ctx ends.
 func awaitReady(ctx context.Context, server string) error {
 	const every = 100 * time.Millisecond
+	straight := &http.Client{Transport: &http.Transport{}} // a proxy does not reach this process
+	defer straight.CloseIdleConnections()
 	for {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, server+"/v2/health/ready", nil)
 		if err != nil {
 			return err
 		}
-		if response, err := http.DefaultClient.Do(request); err == nil {
+		if response, err := straight.Do(request); err == nil {
 			response.Body.Close()
 			if response.StatusCode == http.StatusOK {
 				return nil

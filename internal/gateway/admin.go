@@ -69,7 +69,10 @@ type EndpointStatus struct {
 	Waiting    int         `json:"waiting"` // rows that are not durable yet
 	Dropped    int64       `json:"dropped"` // rows that did not fit
 	// Unsampled are requests that the sampling of the log left out.
-	Unsampled int64     `json:"unsampled"`
+	Unsampled int64 `json:"unsampled"`
+	// Large are tensors whose values are too large for the log, which has null
+	// for them.
+	Large     int64     `json:"large"`
 	Watermark time.Time `json:"watermark,omitzero"`
 }
 
@@ -142,7 +145,7 @@ func (g *Gateway) Status() Status {
 func (g *Gateway) endpointStatus(e *endpoint) EndpointStatus {
 	status := EndpointStatus{Endpoint: e.name, Arms: []ArmStatus{}, Watermark: e.promised()}
 	status.Waiting, status.Dropped = e.log.load()
-	status.Unsampled = e.log.unsampled.Load()
+	status.Unsampled, status.Large = e.log.unsampled.Load(), e.log.large.Load()
 	totals := map[string]models.ArmStats{}
 	for _, s := range e.stats() {
 		status.Requests += s.Requests

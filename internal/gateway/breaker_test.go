@@ -250,3 +250,25 @@ func TestBulkheadBoundsWhoWaits(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestNamedRequestsOpenNoBreaker: whoever tries a canary out with requests that
+// break it must not make errors of those that chance assigned.
+func TestNamedRequestsOpenNoBreaker(t *testing.T) {
+	s := newStage(t, Config{})
+	var canary failing
+	canary.broken.Store(true)
+	s.replicas("v1", modelServer(t, "v1"))
+	s.replicas("v2", customServer(t, canary.as("v2")))
+	s.traffic(7, models.Arm{Version: "v2", Role: models.RoleCanary, Weight: 1},
+		models.TrafficSpec{Breaker: models.BreakerSpec{Failures: 3, OpenFor: models.Duration(time.Hour)}})
+	for range 10 {
+		if r := s.post("/v2/models/flights/versions/v2/infer", inferBody, nil); r.status != 500 {
+			t.Fatalf("%+v", r)
+		}
+	}
+	canary.broken.Store(false)
+	if r := s.infer("drawn", day(1, 1)); r.status != 200 || r.header.Get(HeaderVersion) != "v2" {
+		t.Errorf("%+v", r)
+	}
+	s.wantArm("v2@7", 1, 0)
+}

@@ -93,6 +93,12 @@ func (c Config) withDefaults() (Config, error) {
 	if c.SpoolBytes < 0 {
 		return c, errors.New("the spool's size must be above 0")
 	}
+	if c.FlushRows < 0 || c.BufferRows < 0 {
+		return c, errors.New("the gateway's numbers of rows must be above 0")
+	}
+	if c.MaxBodyBytes < 0 || c.MaxLabels < 0 {
+		return c, errors.New("the largest sizes of requests must be above 0")
+	}
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}

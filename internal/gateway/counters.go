@@ -31,7 +31,7 @@ type countRules struct {
 	slowAbove time.Duration   // 0: no answer is slow
 	block     time.Duration   // 0: no blocks
 	// paired: an answer comes into a block together with that of its copy, see
-	// shadowCopy.
+	// shadowCopy; what only one of both has comes into none.
 	paired bool
 }
 

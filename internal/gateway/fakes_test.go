@@ -214,7 +214,7 @@ func (s *stage) look() {
 	if err := s.follower.poll(context.Background()); err != nil {
 		s.t.Fatal(err)
 	}
-	s.gateway.polled(nil)
+	s.gateway.polled(true, nil)
 }
 
 func (s *stage) replicas(version string, servers ...*httptest.Server) {

@@ -106,14 +106,14 @@ func (g *Gateway) flushBook(ctx context.Context, b *logbook, e *endpoint, closin
 	}
 	// The active segment is sealed only when the older ones are gone: during an
 	// outage segments are to grow, not to become many.
-	if rows, err = g.upload(ctx, b, e); err != nil {
+	if rows, err = g.upload(ctx, b); err != nil {
 		return rows, err
 	}
 	mark, err := b.seal()
 	if err != nil {
 		return rows, fmt.Errorf("seal the spool: %w", err)
 	}
-	more, err := g.upload(ctx, b, e)
+	more, err := g.upload(ctx, b)
 	if rows += more; err != nil {
 		return rows, err
 	}

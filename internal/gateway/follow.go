@@ -22,6 +22,9 @@ type follower struct {
 	failing bool
 	saved   []byte // the routes as they were saved last
 	unsaved bool   // saving them failed
+	// away: the store did not answer everything in this poll. Without it a poll
+	// that failed is about objects that make no sense.
+	away bool
 }
 
 // run polls until ctx ends.
@@ -52,8 +55,8 @@ func (f *follower) look(ctx context.Context) {
 		log.Info("routes can be read again")
 	}
 	f.failing = err != nil
-	f.gateway.polled(err)
-	if err == nil {
+	f.gateway.polled(!f.away, err)
+	if !f.away {
 		f.saveRoutes()
 	}
 }
@@ -61,8 +64,10 @@ func (f *follower) look(ctx context.Context) {
 // poll reads what has changed. An object that can't be read or makes no sense
 // leaves the others unharmed.
 func (f *follower) poll(ctx context.Context) error {
+	f.away = false
 	objects, err := f.gateway.store.List(ctx, models.RoutePrefix())
 	if err != nil {
+		f.away = true
 		return fmt.Errorf("list routes: %w", err)
 	}
 	var failures []error
@@ -112,6 +117,7 @@ func (f *follower) takeReplicas(ctx context.Context, e *endpoint) error {
 	prefix := models.ReplicasPrefix(e.name)
 	objects, err := f.gateway.store.List(ctx, prefix)
 	if err != nil {
+		f.away = true
 		return fmt.Errorf("list replicas of %s: %w", e.name, err)
 	}
 	var failures []error
@@ -152,6 +158,7 @@ func (f *follower) read(ctx context.Context, object Object, into any) (changed b
 	}
 	data, err := f.gateway.store.Get(ctx, object.Key)
 	if err != nil {
+		f.away = true
 		return false, fmt.Errorf("read %s: %w", object.Key, err)
 	}
 	if err := json.Unmarshal(data, into); err != nil {

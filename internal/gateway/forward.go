@@ -35,6 +35,9 @@ type answer struct {
 	body   *bytes.Buffer // pooled
 	// unreached: the gateway says so because no server took the request.
 	unreached bool
+	// turned is when the request was turned over to another arm than the drawn
+	// one; zero: it was not.
+	turned time.Time
 }
 
 // outcome is how one attempt on one server ended.
@@ -57,13 +60,17 @@ func (g *Gateway) forward(ctx context.Context, p *passage, c call) (result answe
 	body := g.buffers.get()
 	var reason string
 	asked := false
+	var turned time.Time
 	var room [8]candidate
 	for _, server := range p.line(room[:0], now) {
 		if !p.enter(server.arm, now) {
 			continue
 		}
 		asked = true
-		result = answer{arm: server.arm, body: body}
+		if server.arm != p.drawn && turned.IsZero() {
+			turned = time.Now()
+		}
+		result = answer{arm: server.arm, body: body, turned: turned}
 		how, err := g.attempt(ctx, server.replica, p.timeout, c, &result)
 		if how == lost {
 			// The server may only have closed an idle connection. A new one tells.
@@ -71,7 +78,7 @@ func (g *Gateway) forward(ctx context.Context, p *passage, c call) (result answe
 			how, err = g.attempt(ctx, server.replica, p.timeout, c, &result)
 			if c.fresh = false; how == unreachable || how == lost {
 				g.passOver(server)
-				g.countCrash(server)
+				p.crashed = g.countCrash(server) && server.arm == p.drawn || p.crashed
 			}
 		}
 		switch how {
@@ -115,10 +122,12 @@ func (g *Gateway) passOver(server candidate) {
 
 // countCrash counts the loss of a server once, by the request that noticed:
 // its connection broke and the server does not take another.
-func (g *Gateway) countCrash(server candidate) {
-	if server.crashed.CompareAndSwap(false, true) {
+func (g *Gateway) countCrash(server candidate) (first bool) {
+	first = server.crashed.CompareAndSwap(false, true)
+	if first {
 		server.arm.counters.failedUnasked(time.Now())
 	}
+	return first
 }
 
 // countReturn makes the next loss count again. An answer that was on its way

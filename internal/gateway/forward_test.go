@@ -234,3 +234,32 @@ func TestAnAnswerOnItsWayIsNoReturn(t *testing.T) {
 		t.Error("a server that is asked again and answers has come back")
 	}
 }
+
+// TestWaitingForAnotherVersionIsNotSlow: the champion must not look slow because
+// a canary broke its connections late.
+func TestWaitingForAnotherVersionIsNotSlow(t *testing.T) {
+	s := newStage(t, Config{})
+	const wait = 100 * time.Millisecond
+	s.replicas("v1", modelServer(t, "v1"))
+	s.replicas("v2", customServer(t, func(http.ResponseWriter, *http.Request) {
+		time.Sleep(wait)
+		panic(http.ErrAbortHandler)
+	}))
+	s.store.putJSON(t, models.RouteKey("flights"), models.Route{
+		Endpoint: "flights", Generation: 7, SlowAbove: models.Duration(wait), Block: models.Duration(time.Minute), Arms: []models.Arm{
+			{Version: "v1", Role: models.RoleChampion}, {Version: "v2", Role: models.RoleCanary, Weight: 1},
+		},
+	})
+	s.look()
+	if r := s.infer("a", day(1, 1)); r.status != 200 || r.header.Get(HeaderVersion) != "v1" {
+		t.Fatalf("%+v", r)
+	}
+	if got := s.arms()["v1@7"]; got.Requests != 1 || got.Slow != 0 || blockTotals(got).Slow != 0 {
+		t.Errorf("the champion's counts %+v", got)
+	}
+	s.flush()
+	rows := rowsUnder[models.InferenceRow](t, s.store, models.InferenceRoot("flights"))
+	if len(rows) != 1 || rows[0].LatencyUS < wait.Microseconds() {
+		t.Errorf("the caller waited for both: %+v", rows)
+	}
+}

@@ -54,8 +54,8 @@ type Gateway struct {
 
 // pollResult is how the last look at the routes went.
 type pollResult struct {
-	succeeded time.Time // of the last success
-	err       error     // nil: the last poll succeeded
+	succeeded time.Time // when the store answered last
+	err       error     // nil: the last poll found everything in order
 	fromDisk  bool      // none has succeeded, and the routes are saved ones
 }
 
@@ -127,7 +127,7 @@ func (g *Gateway) Run(ctx context.Context, listeners Listeners) error {
 	workers.Go(func() { g.runFlusher(background) })
 	workers.Go(func() { g.door.run(background, g.config.Poll, g.config.Log) })
 
-	data := &http.Server{Handler: g.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	data := &http.Server{Handler: g.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader}
 	admin := &http.Server{Handler: g.AdminHandler(), ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 3)
 	grpcFront := g.serveGRPC(listeners.GRPC, failed)
@@ -187,9 +187,12 @@ func (g *Gateway) endpoints() []*endpoint {
 	return all
 }
 
-func (g *Gateway) polled(err error) {
+// polled takes note of a poll. An object that makes no sense is an error to
+// show, but must not keep the gateway from being ready for all others: answered
+// says that the store gave everything it was asked for.
+func (g *Gateway) polled(answered bool, err error) {
 	result := &pollResult{err: err, succeeded: time.Now()}
-	if err != nil {
+	if !answered {
 		last := g.lastPoll.Load()
 		if last == nil {
 			return

@@ -252,6 +252,9 @@ func TestRun(t *testing.T) {
 			t.Errorf("metrics lack %s", want)
 		}
 	}
+	if r := s.post("/v2/models/flights/infer", inferBody, map[string]string{"Cookie": strings.Repeat("x", 2*maxHeader)}); r.status != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("a header that servers may refuse got %+v", r)
+	}
 	last := make(chan reply, 1)
 	go func() {
 		r, err := s.tryPost("/v2/models/flights/infer", inferBody, map[string]string{HeaderRequestID: "last", HeaderEventTime: "2013-01-03T00:00:00Z"})

@@ -36,7 +36,8 @@ func (g *Gateway) serveGRPC(listener net.Listener, failed chan<- error) *grpc.Se
 		return nil
 	}
 	limit := int(min(g.config.MaxBodyBytes, math.MaxInt32))
-	server := grpc.NewServer(grpc.MaxRecvMsgSize(limit), grpc.MaxSendMsgSize(limit), grpc.ConnectionTimeout(10*time.Second))
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(limit), grpc.MaxSendMsgSize(limit), grpc.MaxHeaderListSize(maxHeader),
+		grpc.ConnectionTimeout(10*time.Second))
 	front := grpcFront{Gateway: g}
 	grpcv2.RegisterGRPCInferenceServiceServer(server, front)
 	healthpb.RegisterHealthServer(server, front)

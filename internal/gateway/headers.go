@@ -28,6 +28,10 @@ func hopByHop(name string) bool {
 	}
 }
 
+// maxHeader bounds a caller's header to what model servers take: one that
+// refuses it by closing the connection would seem lost.
+const maxHeader = 32 << 10
+
 // maxRequestID bounds what travels in two headers, the log and the labels.
 const maxRequestID = 1 << 10
 

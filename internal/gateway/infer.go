@@ -30,6 +30,11 @@ const (
 	HeaderArm     = "Mainspring-Arm"
 )
 
+// maxAhead is how far a caller's clock may be ahead. The watermark follows event
+// times and never goes back: one request from the far future would promise
+// everything until then.
+const maxAhead = 24 * time.Hour
+
 // inference is a checked request, however it came.
 type inference struct {
 	endpoint  *endpoint
@@ -89,8 +94,14 @@ func (g *Gateway) answer(ctx context.Context, in *inference) (result answer, ok 
 	}
 	now := time.Now()
 	latency := now.Sub(in.started)
-	g.copyToShadow(ctx, in, request, result.arm.counters.judge(result.status, latency))
-	in.count(&through, result, latency, now)
+	took := latency
+	if !result.turned.IsZero() { // who answered owes nothing for the wait for another version
+		took = now.Sub(result.turned)
+	}
+	theirs := result.arm.counters.judge(result.status, took)
+	theirs.failed = theirs.failed || through.crashed
+	g.copyToShadow(ctx, in, request, theirs)
+	in.count(&through, result, took, now)
 	g.finish(in, ticket, func() models.InferenceRow { return in.row(result, now, latency) })
 	return result, true
 }
@@ -162,6 +173,9 @@ func (g *Gateway) name(in *inference, own string) (err error) {
 		if in.eventTime, err = time.Parse(time.RFC3339Nano, text); err != nil {
 			return fmt.Errorf("header %s: %q is no time; write it like 2013-01-01T05:15:00Z", HeaderEventTime, text)
 		}
+		if in.eventTime.After(in.started.Add(maxAhead)) {
+			return fmt.Errorf("header %s: %s is in the future, and it is %s now", HeaderEventTime, text, in.started.UTC().Format(time.RFC3339))
+		}
 	}
 	in.id = cmp.Or(in.header.Get(HeaderRequestID), in.header.Get(HeaderTheirRequestID), own)
 	if in.id == "" {
@@ -212,12 +226,12 @@ func (g *Gateway) find(name string) (*endpoint, *route, int, error) {
 func (in *inference) row(result answer, now time.Time, latency time.Duration) models.InferenceRow {
 	row := in.bareRow(result.arm, now, latency)
 	row.Status = int32(result.status)
-	row.Inputs = tensorsJSON(in.request.Inputs, result.status, in.route.Traffic.Log.Sensitive)
+	row.Inputs = in.values(in.request.Inputs, result.status)
 	if result.status == http.StatusOK {
 		// An answer that is no message of the protocol is logged without outputs.
 		if text, err := plain(result.header, result.body.Bytes(), keepBytes); err == nil {
 			if response, err := oip.ScanBinaryResponse(text, result.header.Get(oip.HeaderLength)); err == nil {
-				row.Outputs = tensorsJSON(response.Outputs, result.status, in.route.Traffic.Log.Sensitive)
+				row.Outputs = in.values(response.Outputs, result.status)
 			}
 		}
 	}

@@ -25,6 +25,7 @@ type inferenceLog struct {
 	free     []int
 
 	unsampled atomic.Int64 // requests left out by sampling, since the start
+	large     atomic.Int64 // tensors logged without their values, which are too large, since the start
 	onDisk    atomic.Int64 // rows in the spool
 }
 

@@ -36,12 +36,26 @@ func (l *inferenceLog) wants(id string, spec models.LogSpec) bool {
 	return false
 }
 
-// tensorsJSON writes tensors as the log has them, with null in place of the
-// values of sensitive ones. The values of an answered request were read by the
-// model server; those of a refused one may be anything, and are left out unless
-// they are JSON.
-func tensorsJSON(tensors []oip.RawTensor, status int, sensitive []string) string {
-	kept, masked := maskTensors(tensors, sensitive)
+// Values that take more than this are not logged: the request would wait while
+// they are written, and the rows of a few pictures would fill the memory.
+// Binary values take more room as text, and more time to become it.
+const (
+	maxLoggedValues = 1 << 20
+	binaryAsText    = 16 // so that 64 KiB of them are logged
+)
+
+// values are a request's or an answer's as the log has them. It counts those
+// that are too large.
+func (in *inference) values(tensors []oip.RawTensor, status int) string {
+	kept, masked, large := maskTensors(tensors, in.route.Traffic.Log.Sensitive)
+	in.endpoint.log.large.Add(int64(large))
+	return tensorsJSON(kept, masked, status)
+}
+
+// tensorsJSON writes the kept tensors with their values and the masked ones
+// with null. The values of an answered request were read by the model server;
+// those of a refused one may be anything, and are left out unless they are JSON.
+func tensorsJSON(kept []oip.RawTensor, masked []string, status int) string {
 	text, err := oip.AppendTensors(nil, kept)
 	if err != nil || (status != http.StatusOK && !json.Valid(text)) {
 		return "{}"
@@ -60,18 +74,34 @@ func tensorsJSON(tensors []oip.RawTensor, status int, sensitive []string) string
 	return string(text)
 }
 
-// maskTensors takes the sensitive tensors out and returns their names.
-func maskTensors(tensors []oip.RawTensor, sensitive []string) (kept []oip.RawTensor, masked []string) {
-	if !slices.ContainsFunc(tensors, func(t oip.RawTensor) bool { return slices.Contains(sensitive, t.Name) }) {
-		return tensors, nil
+// maskTensors takes out the tensors that are sensitive or too large, and
+// returns their names and how many are too large.
+func maskTensors(tensors []oip.RawTensor, sensitive []string) (kept []oip.RawTensor, masked []string, large int) {
+	room := maxLoggedValues
+	hidden := func(t oip.RawTensor) bool { return slices.Contains(sensitive, t.Name) }
+	fits := func(t oip.RawTensor) bool {
+		size := len(t.Data) + binaryAsText*len(t.Binary)
+		if size > room {
+			return false
+		}
+		room -= size
+		return true
 	}
+	if !slices.ContainsFunc(tensors, func(t oip.RawTensor) bool { return hidden(t) || !fits(t) }) {
+		return tensors, nil, 0
+	}
+	room = maxLoggedValues
 	for _, t := range tensors {
-		switch {
-		case !slices.Contains(sensitive, t.Name):
+		switch secret := hidden(t); {
+		case !secret && fits(t):
 			kept = append(kept, t)
-		case !slices.Contains(masked, t.Name):
+			continue
+		case !secret:
+			large++
+		}
+		if !slices.Contains(masked, t.Name) {
 			masked = append(masked, t.Name)
 		}
 	}
-	return kept, masked
+	return kept, masked, large
 }

@@ -3,6 +3,8 @@ package gateway
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -81,7 +83,42 @@ func TestSensitiveValuesAreNeverWritten(t *testing.T) {
 		}
 	}
 	tensors := []oip.RawTensor{{Name: `q"`, Datatype: "INT64", Shape: []int64{1}, Data: []byte("[1]")}}
-	if got := tensorsJSON(tensors, 400, []string{`q"`}); got != `{"q\"":null}` {
+	kept, masked, _ := maskTensors(tensors, []string{`q"`})
+	if got := tensorsJSON(kept, masked, 400); got != `{"q\"":null}` {
 		t.Error(got)
+	}
+}
+
+// TestLargeValuesAreLeftOut: a picture must not keep its request waiting while it
+// becomes text for the log.
+func TestLargeValuesAreLeftOut(t *testing.T) {
+	s := readyStage(t, Config{})
+	ask := func(id, more string, data []byte) {
+		t.Helper()
+		text := `{"inputs":[{"name":"n","datatype":"INT64","shape":[1],"data":[7]},` + more + `]}`
+		header := map[string]string{HeaderRequestID: id, HeaderEventTime: "2013-01-01T01:00:00Z"}
+		if data != nil {
+			header[oip.HeaderLength] = strconv.Itoa(len(text))
+		}
+		if r := s.post("/v2/models/flights/infer", text+string(data), header); r.status != 200 {
+			t.Fatalf("%+v", r)
+		}
+	}
+	pixels := func(n int) string {
+		return fmt.Sprintf(`{"name":"x","datatype":"UINT8","shape":[%d],"parameters":{"binary_data_size":%d}}`, n, n)
+	}
+	ask("a", pixels(3), []byte{1, 2, 3})
+	ask("b", pixels(1<<17), make([]byte, 1<<17))
+	ask("c", `{"name":"x","datatype":"UINT8","shape":[1000000],"data":[0`+strings.Repeat(",0", 999_999)+`]}`, nil)
+	s.flush()
+	rows := rowsUnder[models.InferenceRow](t, s.store, models.InferenceRoot("flights"))
+	slices.SortFunc(rows, func(a, b models.InferenceRow) int { return strings.Compare(a.ID, b.ID) })
+	for i, want := range []string{`{"n":[7],"x":[1,2,3]}`, `{"n":[7],"x":null}`, `{"n":[7],"x":null}`} {
+		if rows[i].Inputs != want || rows[i].Outputs != `{"probability":[0.25]}` {
+			t.Errorf("row %.300v", rows[i])
+		}
+	}
+	if got := s.gateway.Status().Endpoints[0].Large; got != 2 {
+		t.Errorf("%d large tensors", got)
 	}
 }

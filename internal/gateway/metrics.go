@@ -39,6 +39,7 @@ type collector struct {
 	waiting      *prometheus.Desc
 	dropped      *prometheus.Desc
 	unsampled    *prometheus.Desc
+	large        *prometheus.Desc
 	watermark    *prometheus.Desc
 	spoolRecords *prometheus.Desc
 	spoolBytes   *prometheus.Desc
@@ -75,6 +76,7 @@ func newCollector(g *Gateway) *collector {
 		skipped:      describe("shadow_skipped_total", "Copies that a shadow did not get.", "endpoint", "version"),
 		named:        describe("named_requests_total", "Requests for one version by name; they are no evidence and in no other count.", "endpoint", "version"),
 		unsampled:    describe("log_unsampled_requests_total", "Requests that the sampling of the inference log left out.", "endpoint"),
+		large:        describe("log_large_tensors_total", "Tensors whose values are too large for the inference log, which has null for them.", "endpoint"),
 		waiting:      describe("log_waiting_rows", "Rows of the inference log that are not in the store yet.", "endpoint"),
 		dropped:      describe("log_dropped_rows_total", "Rows of the inference log that did not fit.", "endpoint"),
 		watermark:    describe("log_watermark_timestamp_seconds", "Event time up to which the inference log in the store is complete.", "endpoint"),
@@ -94,7 +96,7 @@ func newCollector(g *Gateway) *collector {
 func (c *collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.polled, c.labels, c.generation, c.weight, c.shadow, c.breaker, c.pending, c.copies, c.replicas,
-		c.requests, c.errors, c.latency, c.failovers, c.diverted, c.skipped, c.named, c.waiting, c.dropped, c.unsampled,
+		c.requests, c.errors, c.latency, c.failovers, c.diverted, c.skipped, c.named, c.waiting, c.dropped, c.unsampled, c.large,
 		c.watermark, c.spoolRecords, c.spoolBytes, c.spoolFailing, c.unspooled,
 		c.unknown, c.tenantsStale, c.tenantRequests, c.tenantInFlight,
 	} {
@@ -122,6 +124,7 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 		s.gauge(c.waiting, float64(waiting), e.name)
 		s.count(c.dropped, dropped, e.name)
 		s.count(c.unsampled, e.log.unsampled.Load(), e.name)
+		s.count(c.large, e.log.large.Load(), e.name)
 		if at := e.promised(); !at.IsZero() {
 			s.gauge(c.watermark, float64(at.UnixMilli())/1e3, e.name)
 		}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestANameThatNoHeaderCanCarryIsTheCallersFault: the ID in a body is sent on in
@@ -27,5 +28,21 @@ func TestANameThatNoHeaderCanCarryIsTheCallersFault(t *testing.T) {
 	s := readyStage(t, Config{})
 	if r := s.post("/v2/models/flights/infer", `{"id":"Flüge",`+inferBody[1:], nil); r.status != http.StatusOK || r.header.Get(HeaderRequestID) != "Flüge" {
 		t.Errorf("%d %s", r.status, r.body)
+	}
+}
+
+// TestNoEventIsInTheFarFuture: the watermark would never come back from there.
+func TestNoEventIsInTheFarFuture(t *testing.T) {
+	s := readyStage(t, Config{})
+	if r := s.infer("wrong", time.Now().Add(2*maxAhead)); r.status != http.StatusBadRequest || !strings.Contains(r.body, "in the future") {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	ahead := time.Now().Add(maxAhead / 2).Truncate(time.Microsecond)
+	if r := s.infer("clock", ahead); r.status != http.StatusOK {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	s.flush()
+	if got := s.watermark(); !got.Equal(ahead) {
+		t.Errorf("watermark %v", got)
 	}
 }

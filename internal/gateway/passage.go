@@ -16,7 +16,9 @@ type passage struct {
 	champion *arm // who stands in; nil: nobody may
 	limits   models.TrafficSpec
 	timeout  time.Duration
+	named    bool // the caller chose the arm
 	unbroken bool // the breakers are not asked: no caller waits for the answer
+	crashed  bool // the request was the first to notice that a server of drawn was lost
 	// admitted says how the breakers received the request: that of drawn, and
 	// that of champion.
 	admitted [2]admission
@@ -26,7 +28,7 @@ type passage struct {
 // newPassage leads a request that drew an arm of the route. named says that the
 // caller chose the arm: nobody stands in then.
 func (g *Gateway) newPassage(r *route, drawn *arm, named bool) passage {
-	p := passage{drawn: drawn, champion: r.champion, limits: r.Traffic, timeout: time.Duration(r.Traffic.Timeout)}
+	p := passage{drawn: drawn, champion: r.champion, limits: r.Traffic, timeout: time.Duration(r.Traffic.Timeout), named: named}
 	if p.timeout == 0 {
 		p.timeout = g.config.Timeout
 	}
@@ -65,9 +67,15 @@ func (p *passage) enter(a *arm, now time.Time) bool {
 }
 
 // observe takes note of what a server's answer says about it and its version.
+// Who names a version may send what breaks it: that must not open the breaker,
+// which would make errors of requests that chance assigned.
 func (p *passage) observe(server candidate, how conduct, now time.Time) {
 	server.arm.pool.observe(server.replica, how, now, p.limits.Eject)
-	p.conducts[p.index(server.arm)] = how
+	i := p.index(server.arm)
+	if p.named && how == faulty && p.admitted[i] != probe {
+		how = silent
+	}
+	p.conducts[i] = how
 }
 
 // leave ends the passage; it must be called once.

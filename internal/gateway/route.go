@@ -74,7 +74,7 @@ func (e *endpoint) follow(next models.Route) (taken bool) {
 	for _, a := range arrange(next.Arms) {
 		ready := &arm{Arm: a, pool: e.pool(a.Version), counters: e.counter(armKey{next.Generation, a.Version}, countRules{
 			role: a.Role, bounds: e.bounds, slowAbove: time.Duration(next.SlowAbove), block: time.Duration(next.Block),
-			paired: shadowed && a.Role == models.RoleChampion,
+			paired: shadowed && a.Role != models.RoleCanary,
 		})}
 		if total > 0 {
 			ready.share = max(a.Weight, 0) / total

@@ -65,14 +65,19 @@ func (g *Gateway) send(ctx context.Context, c shadowCopy) {
 	through.unbroken = true
 	started := time.Now()
 	result, ok := g.forward(ctx, &through, c.request)
+	now := time.Now()
+	latency := now.Sub(started)
 	if !ok || result.unreached {
 		route.shadow.counters.skipped.Add(1)
 		c.in.endpoint.log.finish(c.ticket, nil)
+		if through.crashed {
+			c.pair(fault{failed: true}, now)
+		}
 	} else {
-		now := time.Now()
-		latency := now.Sub(started)
 		route.shadow.counters.answered(result.status, latency, now)
-		route.champion.counters.blocks.add(now, c.theirs)
+		ours := route.shadow.counters.judge(result.status, latency)
+		ours.failed = ours.failed || through.crashed
+		c.pair(ours, now)
 		g.finish(c.in, c.ticket, func() models.InferenceRow {
 			row := c.in.row(result, now, latency)
 			row.Drawn, row.ArmShare = route.shadow.Version, route.shadow.Shadow
@@ -82,6 +87,13 @@ func (g *Gateway) send(ctx context.Context, c shadowCopy) {
 	if ok {
 		g.buffers.put(result.body)
 	}
+}
+
+// pair brings the copy into the blocks of both versions: a lost server counts
+// for the request that noticed it, whichever version's it was.
+func (c *shadowCopy) pair(ours fault, now time.Time) {
+	c.in.route.shadow.counters.blocks.add(now, ours)
+	c.in.route.champion.counters.blocks.add(now, c.theirs)
 }
 
 // awaitCopies waits for the copies on their way, or until ctx ends.

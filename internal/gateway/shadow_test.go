@@ -70,15 +70,15 @@ func TestAShadowNeverAffectsTheAnswer(t *testing.T) {
 			if test.requests >= 0 {
 				s.wantArm("v2@7", test.requests, test.errors)
 			}
-			copiesAnswered := shadow.Requests
+			copiesAnswered, pairs := shadow.Requests, shadow.Requests
 			if name == "aborting" {
-				copiesAnswered = 0 // its one error is the crash
+				copiesAnswered = 0 // its one error is the crash, which has a partner all the same
 			}
 			if copiesAnswered+shadow.Skipped != n {
 				t.Errorf("%d copies were answered and %d skipped of %d", copiesAnswered, shadow.Skipped, n)
 			}
-			if got := blockTotals(champion); got.Requests != copiesAnswered || got.Errors != 0 {
-				t.Errorf("the champion's blocks are about %d requests, but %d copies were answered", got.Requests, copiesAnswered)
+			if got := blockTotals(champion); got.Requests != pairs || got.Errors != 0 {
+				t.Errorf("the champion's blocks are about %d requests, the shadow's about %d", got.Requests, pairs)
 			}
 			if got := blockTotals(shadow); got.Requests != shadow.Requests || got.Errors != shadow.Errors {
 				t.Errorf("the shadow's blocks %+v, totals %d, %d", got, shadow.Requests, shadow.Errors)
@@ -205,4 +205,37 @@ func TestStoppingWaitsForCopies(t *testing.T) {
 	time.AfterFunc(20*time.Millisecond, func() { close(release) })
 	s.gateway.awaitCopies(t.Context())
 	s.wantArm("v2@7", 1, 0)
+}
+
+// TestCrashesComeInPairs loses a server of either version while another one
+// answers: the blocks of both have the same requests, and each crash once.
+func TestCrashesComeInPairs(t *testing.T) {
+	for _, test := range []struct {
+		lost             string
+		champion, shadow int64 // errors in blocks
+	}{{"v1", 1, 0}, {"v2", 0, 1}} {
+		t.Run(test.lost, func(t *testing.T) {
+			s := newStage(t, Config{Eject: time.Hour})
+			broken := customServer(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+			for _, version := range []string{"v1", "v2"} {
+				servers := []*httptest.Server{modelServer(t, version)}
+				if version == test.lost {
+					servers = append(servers, broken)
+				}
+				s.replicas(version, servers...)
+			}
+			s.traffic(7, shadowArm(1), models.TrafficSpec{})
+			const n = 20
+			for i := range n {
+				if r := s.infer(strconv.Itoa(i), day(1, 1)); r.status != 200 {
+					t.Fatalf("%+v", r)
+				}
+			}
+			s.gateway.copying.Wait()
+			champion, shadow := blockTotals(s.arms()["v1@7"]), blockTotals(s.arms()["v2@7"])
+			if champion.Requests != n || champion.Errors != test.champion || shadow.Requests != n || shadow.Errors != test.shadow {
+				t.Errorf("champion %+v, shadow %+v", champion, shadow)
+			}
+		})
+	}
 }

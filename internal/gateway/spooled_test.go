@@ -303,3 +303,36 @@ func discard(b *testing.B, g *Gateway, e *endpoint) {
 		}
 	}
 }
+
+// TestARouteThatComesDuringAFlush: rows of an earlier process are uploaded while
+// their endpoint gets its route again, and a request that the full spool can't
+// take.
+func TestARouteThatComesDuringAFlush(t *testing.T) {
+	s := spooledStage(t, Config{SpoolDir: t.TempDir()})
+	s.infer("old", day(1, 1))
+	s.gateway.collectAll()
+	s.gateway.config.SpoolBytes = 1
+	next := s.killed("b2")
+	came := false
+	next.store.setOut(func(operation, key string) bool {
+		if operation == "put" && strings.HasPrefix(key, "inference/") && !came {
+			came = true
+			e := next.gateway.endpoint("flights")
+			row := models.InferenceRow{ID: "new", EventTime: day(1, 2).UnixMicro()}
+			e.log.finish(e.log.admit(row.EventTime), &row)
+			next.gateway.collect(e)
+		}
+		return false
+	})
+	next.flush()
+	if got := next.loggedIDs(); !came || !reflect.DeepEqual(got, []string{"new", "old"}) {
+		t.Errorf("logged %q", got)
+	}
+	if waiting, _ := (*next.gateway.known.Load())["flights"].log.load(); waiting != 0 {
+		t.Errorf("%d rows wait", waiting)
+	}
+	next.flush()
+	if got := next.watermark(); !got.Equal(day(1, 2)) {
+		t.Errorf("watermark %v", got)
+	}
+}

@@ -65,7 +65,11 @@ type streaming struct {
 	in      *inference
 	path    string
 	through passage
-	begin   *time.Timer // runs until the answer begins
+	begin   *time.Timer // runs until the answer begins, but not while the caller is to send
+
+	mu     sync.Mutex // guards the next two: the body may be read until the end
+	begun  bool       // the answer has
+	broken bool       // the caller's body ended early
 
 	server candidate // who has the request; without a replica: nobody
 	status int       // what the caller was told
@@ -106,14 +110,53 @@ func (s *streaming) request(from *http.Request, server candidate) *http.Request 
 	target.RawQuery = from.URL.RawQuery
 	request.URL, request.Host = &target, server.base.Host
 	if from.Body != nil {
-		request.Body = io.NopCloser(from.Body)
+		request.Body = callerBody{from.Body, s}
 	}
 	return request
 }
 
+// callerBody is what the caller sends. While it is waited for the server owes
+// nothing. It is not closed.
+type callerBody struct {
+	io.Reader
+	streaming *streaming
+}
+
+// Read implements io.Reader.
+func (b callerBody) Read(into []byte) (int, error) {
+	s := b.streaming
+	s.mu.Lock()
+	if !s.begun {
+		s.begin.Stop()
+	}
+	s.mu.Unlock()
+	n, err := b.Reader.Read(into)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil && err != io.EOF {
+		s.broken = true
+	}
+	if !s.begun {
+		s.begin.Reset(s.through.timeout)
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (callerBody) Close() error { return nil }
+
+// answering ends the time-out, and reports whether the caller's body was broken.
+func (s *streaming) answering() (broken bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun = true
+	s.begin.Stop()
+	return s.broken
+}
+
 // watch sees the answer begin.
 func (s *streaming) watch(response *http.Response) error {
-	s.begin.Stop()
+	s.answering()
 	s.status = response.StatusCode
 	if s.server.arm != s.through.drawn {
 		s.through.drawn.counters.failovers.Add(1)
@@ -147,6 +190,8 @@ func (s *streaming) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch how := classify(r.Context(), err); {
 	case how == timedOut:
 		s.status, message = http.StatusGatewayTimeout, fmt.Sprintf("version %s did not begin to answer within %v", version, s.through.timeout)
+	case s.answering():
+		s.status, message = http.StatusBadRequest, fmt.Sprintf("the body can't be read: %v", err)
 	case s.server.replica != nil:
 		s.status, message = http.StatusBadGateway, fmt.Sprintf("the connection to version %s broke: %v", version, err)
 	case s.through.diverted():
@@ -162,12 +207,13 @@ func (s *streaming) fail(w http.ResponseWriter, r *http.Request, err error) {
 	_, _ = w.Write(errorJSON(message)) // a caller that went away has nobody to tell
 }
 
-// end counts and logs a stream. abandoned: its caller went away. complete: the
-// caller has the whole answer.
+// end counts and logs a stream. abandoned: its caller went away, which counts
+// nothing, as does a failure of the caller's own. complete: the caller has the
+// whole answer.
 func (s *streaming) end(ticket int, abandoned, complete bool) {
 	now := time.Now()
 	defer s.through.leave(now)
-	if abandoned || (!complete && !s.failed) {
+	if broken := s.answering(); abandoned || (s.failed && broken) || (!complete && !s.failed) {
 		s.in.endpoint.log.finish(ticket, nil)
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -107,8 +108,8 @@ func TestStreamsTryAnotherServerOnlyBeforeTheFirstByte(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	s.settle(1)
-	if n := asked.Load(); n != 1 {
-		t.Errorf("the server was asked %d times", n)
+	if asked.Load() != 1 {
+		t.Errorf("the server was asked %d times", asked.Load())
 	}
 	s.wantArm("v2@7", 1, 1)
 }
@@ -193,4 +194,86 @@ func TestACallerWhoLeavesAStreamCountsNothing(t *testing.T) {
 		}
 	}
 	s.wantArm("v1@7", 0, 0)
+}
+
+// TestACallerThatBreaksItsBodyIsNoEvidence: the server sees a broken request, and
+// the gateway must not take that for a broken server.
+func TestACallerThatBreaksItsBodyIsNoEvidence(t *testing.T) {
+	for name, test := range map[string]struct {
+		sent   string
+		leaves bool
+	}{
+		"leaves":         {"Content-Length: 100\r\n\r\nhalf", true},
+		"malformed body": {"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nno chunk\r\n", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, Config{})
+			begun := make(chan struct{}, 1)
+			s.replicas("v1", customServer(t, func(_ http.ResponseWriter, r *http.Request) {
+				_, _ = io.ReadFull(r.Body, make([]byte, 4))
+				begun <- struct{}{}
+				_, _ = io.Copy(io.Discard, r.Body)
+			}))
+			s.route(7, 0)
+			connection, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer connection.Close()
+			fmt.Fprint(connection, "POST /v2/models/flights/generate HTTP/1.1\r\nHost: x\r\n"+test.sent)
+			if test.leaves {
+				<-begun
+				connection.Close()
+			} else if answer, err := http.ReadResponse(bufio.NewReader(connection), nil); err != nil || answer.StatusCode != 400 {
+				t.Errorf("answer %+v, %v", answer, err)
+			}
+			pool := (*s.gateway.known.Load())["flights"].pool("v1")
+			for deadline := time.Now().Add(5 * time.Second); pool.breaker.pending.Load() != 0; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("the stream does not end")
+				}
+			}
+			s.wantArm("v1@7", 0, 0)
+			if pool.breaker.failures.Load() != 0 {
+				t.Error("it counts for the breaker")
+			}
+		})
+	}
+}
+
+// TestASlowCallerIsNoSlowServer sends its body for longer than a server may take
+// to begin its answer.
+func TestASlowCallerIsNoSlowServer(t *testing.T) {
+	s := newStage(t, Config{Timeout: 100 * time.Millisecond})
+	hang := make(chan struct{})
+	defer close(hang)
+	s.replicas("v1", customServer(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if string(body) == "hang" {
+			<-hang
+		}
+		fmt.Fprintf(w, "%d bytes", len(body))
+	}))
+	s.route(7, 0)
+	reader, writer := io.Pipe()
+	go func() {
+		for range 5 {
+			time.Sleep(60 * time.Millisecond)
+			fmt.Fprint(writer, "x")
+		}
+		writer.Close()
+	}()
+	response, err := s.client.Post(s.url+"/v2/models/flights/generate", "text/plain", reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if text, err := io.ReadAll(response.Body); err != nil || response.StatusCode != 200 || string(text) != "5 bytes" {
+		t.Errorf("%d %s, %v", response.StatusCode, text, err)
+	}
+	s.settle(1)
+	s.wantArm("v1@7", 1, 0)
+	if r := s.post("/v2/models/flights/generate", "hang", nil); r.status != 504 {
+		t.Errorf("a server that hangs: %+v", r)
+	}
 }

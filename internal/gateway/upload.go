@@ -18,11 +18,11 @@ import (
 )
 
 // upload makes the rows of the sealed segments durable, oldest first, and then
-// those that are in memory. e is nil for an endpoint whose route is gone.
-func (g *Gateway) upload(ctx context.Context, b *logbook, e *endpoint) (rows int, err error) {
+// those that are in memory.
+func (g *Gateway) upload(ctx context.Context, b *logbook) (rows int, err error) {
 	if b.topic != nil {
 		for _, segment := range b.topic.Sealed() {
-			n, err := g.uploadSegment(ctx, b, e, segment)
+			n, err := g.uploadSegment(ctx, b, segment)
 			rows += n
 			if err != nil {
 				return rows, err
@@ -38,18 +38,30 @@ func (g *Gateway) upload(ctx context.Context, b *logbook, e *endpoint) (rows int
 			return rows, err
 		}
 		b.uploaded()
-		e.log.settle(n + lost)
-		e.log.lose(lost)
+		if log := g.logOf(b); log != nil {
+			log.settle(n + lost)
+			log.lose(lost)
+		}
 		rows += n
 	}
 	return rows, nil
+}
+
+// logOf is the buffer of the endpoint as it is now: a flush takes long, and an
+// endpoint that an earlier process left rows of may get its route meanwhile.
+// nil: it has none.
+func (g *Gateway) logOf(b *logbook) *inferenceLog {
+	if e := (*g.known.Load())[b.endpoint]; e != nil {
+		return e.log
+	}
+	return nil
 }
 
 // uploadSegment uploads one segment of the spool and removes it. Killed in
 // between, the gateway uploads the same objects again. A segment that can't be
 // read is set aside, as is one whose rows make no Parquet file: they must not
 // keep all others from the log.
-func (g *Gateway) uploadSegment(ctx context.Context, b *logbook, e *endpoint, segment spool.Segment) (rows int, err error) {
+func (g *Gateway) uploadSegment(ctx context.Context, b *logbook, segment spool.Segment) (rows int, err error) {
 	var found spooled
 	found.rows = make([]models.InferenceRow, 0, segment.Records)
 	err = b.topic.Read(segment, func(record []byte) error { return found.read(b.endpoint, record) })
@@ -71,11 +83,12 @@ func (g *Gateway) uploadSegment(ctx context.Context, b *logbook, e *endpoint, se
 	if found.marked {
 		b.raise(time.UnixMicro(found.mark).UTC())
 	}
-	if e != nil && strings.HasPrefix(segment.Name, g.config.Name+"-"+g.config.Boot+"-") {
-		e.log.onDisk.Add(-int64(rows + lost))
+	log := g.logOf(b)
+	if log != nil && strings.HasPrefix(segment.Name, g.config.Name+"-"+g.config.Boot+"-") {
+		log.onDisk.Add(-int64(rows + lost))
 	}
-	if e != nil {
-		e.log.lose(lost)
+	if log != nil {
+		log.lose(lost)
 	}
 	return rows, nil
 }

@@ -111,10 +111,22 @@ func transport() *http.Transport {
 		DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
 		MaxIdleConns:        1024,
 		MaxIdleConnsPerHost: 1024,
-		IdleConnTimeout:     time.Minute,
+		// Shorter than the upstream's (uvicorn's is 5 s): a request on a connection
+		// that is being closed would seem to have broken the upstream.
+		IdleConnTimeout: 2 * time.Second,
 		// What passes through is neither larger nor slower for it.
 		DisableCompression: true,
 	}
+}
+
+// unanswered is the status of a request that the upstream gave no answer to: 503
+// when it was not reached, and others may be asked; else 502, since it may have
+// been the request that broke it, which must be counted.
+func unanswered(err error) int {
+	if operation := (*net.OpError)(nil); errors.As(err, &operation) && operation.Op == "dial" {
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusBadGateway
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/mainspring-ml/mainspring/internal/serving/mlmodel"
@@ -232,5 +233,67 @@ func TestRenamingPassesBodiesThrough(t *testing.T) {
 		if status, got := ask(t, handler, http.MethodPost, path, ""); status != http.StatusNotFound || !strings.Contains(got, "error") {
 			t.Errorf("%s: got %d %s", path, status, got)
 		}
+	}
+}
+
+// TestACrashIsNoUnreadiness breaks the connection of a request that the upstream
+// has read: were it answered 503, no version would ever be blamed for a crash.
+func TestACrashIsNoUnreadiness(t *testing.T) {
+	for _, protocol := range []models.ServerProtocol{models.ProtocolMLflow, models.ProtocolV2} {
+		crashing := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			panic(http.ErrAbortHandler)
+		}))
+		defer crashing.Close()
+		at, err := url.Parse(crashing.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		handler, err := Handler(Config{Upstream: at, Protocol: protocol, Name: "flights", Version: "3"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, body := ask(t, handler, http.MethodPost, infer, twoRows); status != http.StatusBadGateway {
+			t.Errorf("%s crashed: %d %s", protocol, status, body)
+		}
+		crashing.Close()
+		if status, body := ask(t, handler, http.MethodPost, infer, twoRows); status != http.StatusServiceUnavailable {
+			t.Errorf("%s away: %d %s", protocol, status, body)
+		}
+	}
+}
+
+// TestAClosedIdleConnectionIsNoFailure closes the connection under the second
+// request, as a server does whose patience with an idle one ends just then.
+func TestAClosedIdleConnectionIsNoFailure(t *testing.T) {
+	asked := map[string]int{}
+	var mu sync.Mutex
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		mu.Lock()
+		asked[r.RemoteAddr]++
+		second := asked[r.RemoteAddr] == 2
+		mu.Unlock()
+		if second {
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = io.WriteString(w, `{"predictions":[1,2]}`)
+	}))
+	defer server.Close()
+	at, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := Handler(Config{Upstream: at, Protocol: models.ProtocolMLflow, Name: "flights", Version: "3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		if status, body := ask(t, handler, http.MethodPost, infer, twoRows); status != http.StatusOK {
+			t.Errorf("request %d: %d %s", i, status, body)
+		}
+	}
+	if len(asked) < 2 {
+		t.Error("no connection was closed")
 	}
 }

@@ -34,7 +34,7 @@ func newRenaming(config Config) http.Handler {
 		},
 		ModifyResponse: r.answer,
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			writeError(w, http.StatusServiceUnavailable, "the model server does not answer: "+err.Error())
+			writeError(w, unanswered(err), "the model server does not answer: "+err.Error())
 		},
 	}
 	return r

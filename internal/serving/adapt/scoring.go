@@ -178,9 +178,12 @@ func (s *scoring) invoke(ctx context.Context, invocation []byte) (status int, an
 		return http.StatusInternalServerError, []byte(err.Error())
 	}
 	request.Header.Set("Content-Type", "application/json")
+	// Asking twice is safe. It is not sent; it lets the transport take another
+	// connection when an idle one turns out to be closed.
+	request.Header["Idempotency-Key"] = []string{}
 	response, err := s.client.Do(request)
 	if err != nil {
-		return http.StatusServiceUnavailable, []byte("the model server does not answer: " + err.Error())
+		return unanswered(err), []byte("the model server does not answer: " + err.Error())
 	}
 	defer response.Body.Close()
 	answer, err = io.ReadAll(response.Body)
