@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -88,5 +91,61 @@ func TestCompareIsWithinRounds(t *testing.T) {
 	}
 	if m := median([]float64{4, 1, 3, 2}); m != 2.5 {
 		t.Errorf("median %g", m)
+	}
+}
+
+func TestLoadThroughAServerThatIsGone(t *testing.T) {
+	server := httptest.NewServer(backend())
+	to := targetOf(server)
+	server.Close()
+	if _, err := (route{name: "gone", to: to, pid: os.Getpid()}).load(context.Background(), 1, 20*time.Millisecond); err == nil {
+		t.Error("nobody answers, and there is a sample")
+	}
+}
+
+func TestCPUTimeIsThatOfTheProcess(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("SKIPPED: only Linux tells")
+	}
+	before, err := cpuTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	spent := time.Duration(0)
+	for end := time.Now().Add(10 * time.Second); spent < 50*time.Millisecond; {
+		for range 1_000_000 {
+			spent += 0
+		}
+		after, err := cpuTime(os.Getpid())
+		if err != nil || time.Now().After(end) {
+			t.Fatalf("%v after 10 s of work, %v", spent, err)
+		}
+		spent = after - before
+	}
+	if _, err := cpuTime(-1); err == nil {
+		t.Error("a process that is not there has used CPU time")
+	}
+}
+
+func TestRelayedRequestsAreAnswered(t *testing.T) {
+	server := httptest.NewServer(backend())
+	defer server.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			caller, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go relay(caller, strings.TrimPrefix(server.URL, "http://"))
+		}
+	}()
+	to := newTarget(listener.Addr().String(), inferPath, requestText)
+	if got, err := load(context.Background(), to, 3, 50*time.Millisecond); err != nil || got.requests == 0 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

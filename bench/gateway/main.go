@@ -7,7 +7,8 @@
 // requests in ten: direct (no proxy, the first server alone), mainspring (the
 // real process, following a route in a real S3, writing its inference log
 // there), Caddy and Traefik (real processes, weighted proxies with access logs
-// off) and reverseproxy (net/http/httputil, nothing else). In a round, each route in
+// off), reverseproxy (net/http/httputil, nothing else) and relay (a process that
+// copies bytes and reads none: what any process in between costs). In a round, each route in
 // turn is loaded for a while; figures are medians over rounds, and comparisons
 // are made within a round, so that load from elsewhere hits both sides.
 //
@@ -82,6 +83,8 @@ func play(ctx context.Context, args []string) (played bool, err error) {
 		return true, devstack.RunWatchdog(os.Stdin)
 	case "backend":
 		return true, listen(ctx, backend())
+	case "relay":
+		return true, runRelay(ctx, args[1])
 	case "proxy":
 		handler, err := reverseProxy(args[1:])
 		if err != nil {

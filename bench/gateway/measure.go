@@ -19,6 +19,7 @@ const (
 	caddy      = "caddy"
 	traefik    = "traefik"
 	plain      = "reverseproxy"
+	relayed    = "relay"
 	beside     = "beside" // another build of mainspring
 )
 

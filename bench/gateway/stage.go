@@ -206,6 +206,10 @@ func (s *stage) addScene(ctx context.Context, name string, servers [2]string) er
 	if err := add(plain, proxy, running, err); err != nil {
 		return err
 	}
+	between, running, err := s.playing(ctx, "relay", servers[0])
+	if err := add(relayed, between, running, err); err != nil {
+		return err
+	}
 	s.scenes = append(s.scenes, sc)
 	return nil
 }

@@ -161,10 +161,8 @@ func (g *Gateway) attempt(ctx context.Context, server *replica, timeout time.Dur
 // post is attempt for small requests, which need no transport.
 func (g *Gateway) post(ctx context.Context, server *replica, timeout time.Duration, c call, into *answer) (outcome, error) {
 	into.body.Reset()
-	target := *server.base
-	target.Path += c.path
 	status, header, err := g.wires.Post(ctx, upstream.Request{
-		URL: &target, Header: c.header, Body: c.body, Timeout: timeout, Limit: g.config.MaxBodyBytes, Fresh: c.fresh,
+		Base: server.base, Path: c.path, Header: c.header, Body: c.body, Timeout: timeout, Limit: g.config.MaxBodyBytes, Fresh: c.fresh,
 	}, into.body)
 	return g.received(ctx, into, status, header, err)
 }

@@ -100,8 +100,7 @@ func writeAnswer(w http.ResponseWriter, id string, result answer) {
 func markAnswer(header http.Header, id string, by *arm) {
 	ids := []string{id}
 	header[HeaderRequestID], header[HeaderTheirRequestID] = ids, ids
-	header[HeaderVersion] = []string{by.Version}
-	header[HeaderArm] = []string{string(by.Role)}
+	header[HeaderVersion], header[HeaderArm] = by.versionHeader, by.roleHeader
 }
 
 // errorAnswer is an answer of the gateway itself.

@@ -134,10 +134,13 @@ func (g *Gateway) read(r *http.Request, buffer *bytes.Buffer) (status int, err e
 	if _, _, status, err := g.find(r.PathValue("endpoint")); err != nil {
 		return status, err
 	}
+	var from io.Reader = r.Body
 	if r.ContentLength > 0 && r.ContentLength <= g.config.MaxBodyBytes {
-		buffer.Grow(int(r.ContentLength) + bytes.MinRead)
+		buffer.Grow(int(r.ContentLength) + bytes.MinRead) // net/http gives no more than that
+	} else {
+		from = io.LimitReader(from, g.config.MaxBodyBytes+1)
 	}
-	if _, err := buffer.ReadFrom(io.LimitReader(r.Body, g.config.MaxBodyBytes+1)); err != nil {
+	if _, err := buffer.ReadFrom(from); err != nil {
 		return http.StatusBadRequest, fmt.Errorf("the body can't be read: %w", err)
 	}
 	if int64(buffer.Len()) > g.config.MaxBodyBytes {

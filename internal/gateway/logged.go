@@ -56,7 +56,11 @@ func (in *inference) values(tensors []oip.RawTensor, status int) string {
 // with null. The values of an answered request were read by the model server;
 // those of a refused one may be anything, and are left out unless they are JSON.
 func tensorsJSON(kept []oip.RawTensor, masked []string, status int) string {
-	text, err := oip.AppendTensors(nil, kept)
+	room := 2 + len(masked)*8
+	for _, t := range kept {
+		room += len(t.Name) + len(t.Data) + 4 // quotes, colon and comma
+	}
+	text, err := oip.AppendTensors(make([]byte, 0, room), kept)
 	if err != nil || (status != http.StatusOK && !json.Valid(text)) {
 		return "{}"
 	}

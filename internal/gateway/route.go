@@ -24,6 +24,8 @@ type arm struct {
 	share    float64 // of all the route's weights
 	pool     *pool
 	counters *counters
+	// What answers of this arm say about it; shared by them, never changed.
+	versionHeader, roleHeader []string
 }
 
 // endpoint is what the gateway knows about one endpoint since it started.
@@ -75,7 +77,7 @@ func (e *endpoint) follow(next models.Route) (taken bool) {
 		ready := &arm{Arm: a, pool: e.pool(a.Version), counters: e.counter(armKey{next.Generation, a.Version}, countRules{
 			role: a.Role, bounds: e.bounds, slowAbove: time.Duration(next.SlowAbove), block: time.Duration(next.Block),
 			paired: shadowed && a.Role != models.RoleCanary,
-		})}
+		}), versionHeader: []string{a.Version}, roleHeader: []string{string(a.Role)}}
 		if total > 0 {
 			ready.share = max(a.Weight, 0) / total
 		}

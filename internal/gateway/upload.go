@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress/zstd"
 
 	"github.com/mainspring-ml/mainspring/internal/gateway/spool"
 	"github.com/mainspring-ml/mainspring/models"
@@ -127,9 +128,13 @@ func (g *Gateway) putRows(ctx context.Context, endpoint, segment string, rows []
 	return written, lost, nil
 }
 
+// compression is the cheapest of its kind: objects are written every second, on
+// the cores that answer requests.
+var compression = &zstd.Codec{Level: zstd.SpeedFastest}
+
 func encodeParquet[Row any](rows []Row) ([]byte, error) {
 	var buffer bytes.Buffer
-	writer := parquet.NewGenericWriter[Row](&buffer, parquet.Compression(&parquet.Zstd))
+	writer := parquet.NewGenericWriter[Row](&buffer, parquet.Compression(compression))
 	if _, err := writer.Write(rows); err != nil {
 		return nil, err
 	}

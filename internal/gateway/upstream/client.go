@@ -50,7 +50,8 @@ func New(config Config) *Client {
 
 // Request is a POST. Header and Body are not used after Post has returned.
 type Request struct {
-	URL     *url.URL // of the scheme http
+	Base    *url.URL // of the scheme http
+	Path    string   // is appended to the base's
 	Header  http.Header
 	Body    []byte
 	Timeout time.Duration // of the whole exchange
@@ -94,9 +95,9 @@ func (c *Client) Post(ctx context.Context, r Request, into *bytes.Buffer) (statu
 
 // wire is an idle one, or else a fresh one.
 func (c *Client) wire(ctx context.Context, r *Request, end time.Time) (*wire, error) {
-	address := r.URL.Host
-	if r.URL.Port() == "" {
-		address = net.JoinHostPort(r.URL.Hostname(), "80")
+	address := r.Base.Host
+	if r.Base.Port() == "" {
+		address = net.JoinHostPort(r.Base.Hostname(), "80")
 	}
 	for !r.Fresh {
 		w := c.take(address)

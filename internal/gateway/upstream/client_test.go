@@ -50,7 +50,7 @@ func parse(t *testing.T, text string) *url.URL {
 
 func post(c *Client, u *url.URL, body string) (int, http.Header, string, error) {
 	var into bytes.Buffer
-	status, header, err := c.Post(context.Background(), Request{URL: u, Body: []byte(body), Timeout: 5 * time.Second, Limit: 1 << 20}, &into)
+	status, header, err := c.Post(context.Background(), Request{Base: u, Body: []byte(body), Timeout: 5 * time.Second, Limit: 1 << 20}, &into)
 	return status, header, into.String(), err
 }
 
@@ -114,17 +114,19 @@ func TestRequestsArriveWholeOnOneWire(t *testing.T) {
 		fmt.Fprint(w, "echo ", string(body))
 	})
 	c := newClient(t)
-	for i, path := range []string{"/v2/models/flights/infer", "/v2/models/a b/ü?/infer", ""} {
+	for i, path := range []string{"/v2/models/flights/infer", "/v2/models/a b/ü?/infer", "", "/base|/infer", "|/infer", "/a b|/c"} {
+		base, rest, _ := strings.Cut(path, "|")
 		target := *u
-		target.Path = path
+		target.Path = base
 		var into bytes.Buffer
 		status, header, err := c.Post(context.Background(), Request{
-			URL: &target, Body: []byte("hello"), Timeout: 5 * time.Second, Limit: 100,
+			Base: &target, Path: rest, Body: []byte("hello"), Timeout: 5 * time.Second, Limit: 100,
 			Header: http.Header{"X-Id": {"one\r\nX-Evil: 1", "two"}, "Content-Length": {"99"}, "Host": {"elsewhere"}, "User-Agent": nil},
 		}, &into)
 		if err != nil || status != http.StatusTeapot || header.Get("X-Back") != "yes" || into.String() != "echo hello" {
 			t.Fatalf("%d %v %q, %v", status, header, into.String(), err)
 		}
+		target.Path += rest
 		if want := (seen{target.RequestURI(), u.Host, "hello", "one  X-Evil: 1|two", "5 []"}); *got.Load() != want {
 			t.Errorf("request %d: got %+v, want %+v", i, *got.Load(), want)
 		}
@@ -154,7 +156,7 @@ func TestAnswersOfAllForms(t *testing.T) {
 			var connections atomic.Int64
 			u := scripted(t, func(connection, _ int) (string, bool) {
 				connections.Store(int64(connection) + 1)
-				return test.answer, !test.reused
+				return test.answer, test.name == "until the end"
 			})
 			c := newClient(t)
 			for range 2 {
@@ -208,7 +210,7 @@ func TestLimitsOfSizeAndTime(t *testing.T) {
 		target := *u
 		target.Path = path
 		var into bytes.Buffer
-		_, _, err := c.Post(ctx, Request{URL: &target, Body: []byte("x"), Timeout: timeout, Limit: limit}, &into)
+		_, _, err := c.Post(ctx, Request{Base: &target, Body: []byte("x"), Timeout: timeout, Limit: limit}, &into)
 		return err
 	}
 	long, background := 10*time.Second, context.Background()
@@ -275,7 +277,11 @@ func TestClosedIdleWiresAreNoticed(t *testing.T) {
 			if status, _, body, err := post(c, u, "x"); err != nil || status != 200 || body != "hi" {
 				t.Errorf("%s: %d %q, %v", name, status, body, err)
 			}
-			<-ended
+			select {
+			case <-ended:
+			case <-time.After(5 * time.Second):
+				t.Fatalf("%s: the closed wire was used", name)
+			}
 		}
 		listener.Close()
 	}
@@ -298,7 +304,7 @@ func TestALateTimeoutIsNoAnswer(t *testing.T) {
 		t.Errorf("the caller is told %d", status)
 	}
 	var into bytes.Buffer
-	if status, _, err := c.Post(context.Background(), Request{URL: u, Timeout: time.Second, Fresh: true}, &into); err != nil || status != 200 {
+	if status, _, err := c.Post(context.Background(), Request{Base: u, Timeout: time.Second, Fresh: true}, &into); err != nil || status != 200 {
 		t.Errorf("a fresh wire: %d, %v", status, err)
 	}
 }

@@ -3,6 +3,7 @@ package upstream
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -31,7 +32,8 @@ type wire struct {
 	reader    *bufio.Reader // of the wire itself
 	out       []byte        // the request
 	headroom  int64         // bytes that may still be read
-	used      bool          // it carried a request before this one
+	body      io.LimitedReader
+	used      bool // it carried a request before this one
 	idleSince time.Time
 
 	peek   func(fd uintptr)
@@ -106,7 +108,9 @@ func (w *wire) exchange(r *Request, into *bytes.Buffer) (exchanged, error) {
 	if got.status == http.StatusRequestTimeout && response.Close && w.used {
 		return got, io.ErrUnexpectedEOF // it was closing the idle wire, and did not read the request
 	}
-	n, err := into.ReadFrom(io.LimitReader(response.Body, r.Limit+1))
+	w.body = io.LimitedReader{R: response.Body, N: r.Limit + 1}
+	n, err := into.ReadFrom(&w.body)
+	w.body.R = nil
 	switch {
 	case err != nil:
 		return got, err
@@ -137,9 +141,9 @@ func (w *wire) response() (*http.Response, error) {
 
 func appendRequest(dst []byte, r *Request) []byte {
 	dst = append(dst, "POST "...)
-	dst = appendTarget(dst, r.URL)
+	dst = appendTarget(dst, r.Base, r.Path)
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
-	dst = append(dst, r.URL.Host...)
+	dst = append(dst, r.Base.Host...)
 	dst = append(dst, "\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(r.Body)), 10)
 	for name, values := range r.Header {
@@ -155,19 +159,19 @@ func appendRequest(dst []byte, r *Request) []byte {
 	return append(append(dst, "\r\n\r\n"...), r.Body...)
 }
 
-// appendTarget appends what u.RequestURI returns.
-func appendTarget(dst []byte, u *url.URL) []byte {
-	if u.RawPath == "" && u.RawQuery == "" && u.Opaque == "" && plain(u.Path) {
-		return append(dst, u.Path...)
+// appendTarget appends what RequestURI returns for the base with the path.
+func appendTarget(dst []byte, base *url.URL, path string) []byte {
+	if base.RawPath == "" && base.RawQuery == "" && base.Opaque == "" && plain(base.Path) && plain(path) &&
+		strings.HasPrefix(cmp.Or(base.Path, path), "/") {
+		return append(append(dst, base.Path...), path...)
 	}
-	return append(dst, u.RequestURI()...)
+	target := *base
+	target.Path += path
+	return append(dst, target.RequestURI()...)
 }
 
 // plain reports whether a path needs no escape. Those of models hardly do.
 func plain(path string) bool {
-	if !strings.HasPrefix(path, "/") {
-		return false
-	}
 	for i := range len(path) {
 		switch b := path[i]; {
 		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', b == '/', b == '-', b == '_', b == '.':

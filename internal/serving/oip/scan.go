@@ -99,7 +99,7 @@ func (c *cursor) request(r *RawRequest) (seen bool, err error) {
 			r.ID, err = c.optionalString("id")
 		case "inputs":
 			seen = true
-			r.Inputs, err = c.tensors("input")
+			r.Inputs, err = c.tensors("input", 4)
 		case "outputs":
 			err = c.wanted(r)
 		case "parameters":
@@ -149,7 +149,7 @@ func (c *cursor) response(r *RawResponse) error {
 		case "id":
 			r.ID, err = c.optionalString("id")
 		case "outputs":
-			r.Outputs, err = c.tensors("output")
+			r.Outputs, err = c.tensors("output", 2)
 		default:
 			_, err = c.skip(0)
 		}
@@ -185,8 +185,9 @@ func (c *cursor) null() bool {
 	return true
 }
 
-func (c *cursor) tensors(kind string) ([]RawTensor, error) {
-	list := make([]RawTensor, 0, 8)
+// tensors consumes a list of tensors; about so many are expected.
+func (c *cursor) tensors(kind string, expected int) ([]RawTensor, error) {
+	list := make([]RawTensor, 0, expected)
 	for more, err := c.open('['); ; more, err = c.next(']') {
 		if err != nil || !more {
 			return list, err
