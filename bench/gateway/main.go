@@ -34,10 +34,12 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/devstack"
+	document "github.com/mainspring-ml/mainspring/testenv/figures"
 )
 
 type options struct {
@@ -47,10 +49,14 @@ type options struct {
 	peers  bool
 	model  string // directory; empty: the fixed servers alone
 	asJSON bool
+	write  string // document; empty: none
 	// mainspring is the program to measure; empty: it is built.
 	mainspring string
 	beside     string // another build; empty: none
 }
+
+// command is the mark of the table in a document.
+const command = "go run ./bench/gateway -write docs/gateway.md"
 
 // limit bounds a run, peers' builds included.
 const limit = 45 * time.Minute
@@ -110,6 +116,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.beside, "beside", "", "another build of mainspring to measure in the same rounds, to see what a change did (default: none)")
 	flags.BoolVar(&quick, "quick", false, "one short round without Caddy and Traefik: does it run at all?")
 	flags.BoolVar(&o.asJSON, "json", false, "print one JSON object")
+	flags.StringVar(&o.write, "write", "", "document to write the table into")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -145,10 +152,20 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		}
 		r.Scenes = append(r.Scenes, measured)
 	}
+	var table strings.Builder
+	if err := writeTable(&table, r); err != nil {
+		return err
+	}
+	if o.write != "" {
+		if err := document.WriteInto(o.write, command, "```\n"+table.String()+"```\n"); err != nil {
+			return err
+		}
+	}
 	if o.asJSON {
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(r)
 	}
-	return writeTable(out, r)
+	_, err = io.WriteString(out, table.String())
+	return err
 }

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"github.com/mainspring-ml/mainspring/client"
 	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
@@ -48,14 +46,16 @@ func (f rolloutFrame) row(label, text string) string {
 }
 
 // rows is a row whose text goes on below itself where the line is too short.
-func (f rolloutFrame) rows(label, text string) []string {
+func (f rolloutFrame) rows(label, text string, colour func(string) string) []string {
 	var lines []string
-	for line := range strings.SplitSeq(ansi.Wordwrap(text, max(f.columns-labels-3, 20), " "), "\n") {
-		lines = append(lines, f.row(label, line))
+	for _, line := range terminal.Wrap(text, max(f.columns-labels-3, 20)) {
+		lines = append(lines, f.row(label, colour(line)))
 		label = ""
 	}
 	return lines
 }
+
+func plainly(text string) string { return text }
 
 func (f rolloutFrame) title() []string {
 	s := f.rollout.Status
@@ -133,7 +133,7 @@ func (f rolloutFrame) evidence(step models.CanaryStep) []string {
 		lines = append(lines,
 			f.row(string(m.Metric), f.bar("safe", f.paint.Green, m.Safe, m.SafeThreshold)+"   "+f.bar("harm", f.paint.Red, m.Harm, m.HarmThreshold)))
 		if m.Reason != "" {
-			lines = append(lines, f.rows("", f.paint.Dim(terminal.Plain(m.Reason)))...)
+			lines = append(lines, f.rows("", terminal.Plain(m.Reason), f.paint.Dim)...)
 		}
 	}
 	return lines
@@ -215,7 +215,7 @@ func (f rolloutFrame) deadline() (string, bool) {
 func (f rolloutFrame) people() []string {
 	var lines []string
 	for _, order := range f.rollout.Status.Orders {
-		lines = append(lines, f.rows("by hand", fmt.Sprintf("%s  %s by %s: %s", moment(order.At), order.Action, terminal.Plain(order.By), terminal.Plain(order.Reason)))...)
+		lines = append(lines, f.rows("by hand", fmt.Sprintf("%s  %s by %s: %s", moment(order.At), order.Action, terminal.Plain(order.By), terminal.Plain(order.Reason)), plainly)...)
 	}
 	return lines
 }
@@ -226,7 +226,7 @@ func (f rolloutFrame) standing() []string {
 	var lines []string
 	switch {
 	case r.Failure != "":
-		lines = append(lines, f.rows("ended", f.paint.Red(terminal.Plain(r.Failure)))...)
+		lines = append(lines, f.rows("ended", terminal.Plain(r.Failure), f.paint.Red)...)
 	case r.Result != nil:
 		colour, word := f.paint.Red, "rolled back"
 		switch r.Result.Verdict {
@@ -239,20 +239,20 @@ func (f rolloutFrame) standing() []string {
 		if r.Result.By != "" {
 			word += " by " + r.Result.By
 		}
-		lines = append(lines, f.rows("ended", colour(word)+": "+terminal.Plain(r.Result.Reason))...)
+		lines = append(lines, f.rows("ended", word+": "+terminal.Plain(r.Result.Reason), colour)...)
 		if e := r.Result.Exposed; e.Total > 0 {
 			lines = append(lines, f.row("exposed", fmt.Sprintf("%.3g %% of %s requests, of which %s failed", 100*e.Share, terminal.Grouped(e.Total), terminal.Grouped(e.Errors))))
 		}
 	default:
 		if r.Status.Paused {
-			lines = append(lines, f.rows("paused", f.paint.Yellow("the weight stays; harm still rolls back"))...)
+			lines = append(lines, f.rows("paused", "the weight stays", f.paint.Yellow)...)
 		}
 		if r.Status.Waiting != "" {
-			lines = append(lines, f.rows("waits for", terminal.Plain(r.Status.Waiting))...)
+			lines = append(lines, f.rows("waits for", terminal.Plain(r.Status.Waiting), plainly)...)
 		}
 		if step, ok := f.current(); ok {
 			if more := beyondMetrics(step.Verdict); more != "" {
-				lines = append(lines, f.rows("judge", terminal.Plain(more))...)
+				lines = append(lines, f.rows("judge", terminal.Plain(more), plainly)...)
 			}
 		}
 	}

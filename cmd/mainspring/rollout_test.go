@@ -60,8 +60,8 @@ func TestRolloutUnderWayIsPrinted(t *testing.T) {
 
  steps      shadow done → 10 % now → 50 %
  deadline   waits while the rollout is paused
- by hand    2026-11-25 11:59:00Z  pause by kim: upstream is being upgraded
- paused     the weight stays; harm still rolls back
+ by hand    2026-11-25 11:59:00Z pause by kim: upstream is being upgraded
+ paused     the weight stays
  waits for  evidence at 10 % of the traffic
  judge      both undecided
  page       http://127.0.0.1:8233/x

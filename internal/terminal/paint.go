@@ -54,6 +54,25 @@ func Plain(text string) string {
 // Fit cuts a line to a width, and says so with an ellipsis.
 func Fit(line string, columns int) string { return ansi.Truncate(line, max(columns, 1), "…") }
 
+// Wrap breaks a line at spaces alone, so that names and times stay whole; a word
+// that is wider than the columns has a line of its own.
+func Wrap(line string, columns int) []string {
+	var lines []string
+	current, width := "", 0
+	for word := range strings.FieldsSeq(line) {
+		wide := ansi.StringWidth(word)
+		if current != "" && width+1+wide > columns {
+			lines = append(lines, current)
+			current, width = "", 0
+		}
+		if current != "" {
+			current, width = current+" ", width+1
+		}
+		current, width = current+word, width+wide
+	}
+	return append(lines, current)
+}
+
 // Pad cuts or fills to exactly a width.
 func Pad(text string, columns int) string {
 	text = Fit(text, columns)

@@ -52,3 +52,8 @@ func TestBars(t *testing.T) {
 	require.Equal(t, "52,318", Grouped(52318))
 	require.Equal(t, "-1,000", Grouped(-1000))
 }
+
+func TestWrap(t *testing.T) {
+	require.Equal(t, []string{"it matures at", "2026-11-25T21:56:25Z", "漢字 b"}, Wrap("it matures  at 2026-11-25T21:56:25Z 漢字 b", 13))
+	require.Equal(t, []string{""}, Wrap(" ", 10))
+}
