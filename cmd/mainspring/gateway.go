@@ -72,7 +72,7 @@ The limits hold in each gateway by itself.`,
 	flags.StringVar(&f.config.TenantsFile, "tenants", "", "file of those who may call, with their limits (default: everybody may)")
 	flags.StringVar(&f.advertise, "advertise", "", "host in the URLs that are written to the ready file (default: the addresses' own)")
 	flags.StringVar(&f.readyFile, "ready-file", "", "file to write the URLs to once they listen: callers', operators', and the gRPC address (default: standard output)")
-	flags.StringVar(&f.config.Name, "name", "", "name that tells this gateway from others and survives a restart (default: the host's)")
+	flags.StringVar(&f.config.Name, "name", "", "name that survives a restart; no two gateways with one bucket may share it (default: the host's)")
 	flags.DurationVar(&f.config.Poll, "poll", 500*time.Millisecond, "how often routes are looked at")
 	flags.DurationVar(&f.config.Flush, "flush", time.Second, "how often the inference log is written")
 	flags.DurationVar(&f.config.Stats, "stats", time.Second, "how often the counters are written; the judge reads them")

@@ -61,7 +61,7 @@ func (g *Gateway) infer(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	in := inference{header: r.Header, version: r.PathValue("version"), sending: &sending}
-	status, err := g.read(r, body)
+	status, err := g.read(w, r, body)
 	if err == nil {
 		// A caller that is slow to send its body tells nothing about a version.
 		in.started, in.body = time.Now(), body.Bytes()
@@ -129,17 +129,25 @@ func (g *Gateway) finish(in *inference, ticket int, row func() models.InferenceR
 	}
 }
 
+// bodyTime is how long a caller may take to send the body.
+const bodyTime = time.Minute
+
 // read takes in the body of a request over HTTP.
-func (g *Gateway) read(r *http.Request, buffer *bytes.Buffer) (status int, err error) {
+func (g *Gateway) read(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer) (status int, err error) {
 	if _, _, status, err := g.find(r.PathValue("endpoint")); err != nil {
 		return status, err
 	}
 	var from io.Reader = r.Body
 	if r.ContentLength > 0 && r.ContentLength <= g.config.MaxBodyBytes {
-		buffer.Grow(int(r.ContentLength) + bytes.MinRead) // net/http gives no more than that
+		// net/http gives no more than that; who only announces much gets no memory.
+		buffer.Grow(int(min(r.ContentLength, keepBytes)) + bytes.MinRead)
 	} else {
 		from = io.LimitReader(from, g.config.MaxBodyBytes+1)
 	}
+	// The server's own ReadTimeout would also end an answer that takes longer.
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(bodyTime)) // not every writer has one
+	defer func() { _ = connection.SetReadDeadline(time.Time{}) }()
 	if _, err := buffer.ReadFrom(from); err != nil {
 		return http.StatusBadRequest, fmt.Errorf("the body can't be read: %w", err)
 	}
