@@ -82,10 +82,10 @@ func (b *Bench) Run(ctx context.Context, s Scenario) (o Outcome, err error) {
 	if err := b.look(ctx, endpoint, &o); err != nil {
 		return o, err
 	}
-	if run == nil {
-		return o, nil
+	if run != nil {
+		err = b.count(ctx, endpoint, run, &o)
 	}
-	return o, b.count(ctx, endpoint, run, &o)
+	return o, err
 }
 
 // Running is a scenario under way.
@@ -118,6 +118,9 @@ func (b *Bench) look(ctx context.Context, endpoint string, o *Outcome) error {
 		return fmt.Errorf("the rollout has no result: %w", err)
 	}
 	o.Verdict, o.Reason, o.Exposed = o.result.Verdict, o.result.Reason, o.result.Exposed
+	if len(o.result.Steps) > 0 {
+		o.Seconds = math.Round(10*time.Since(o.result.Steps[0].StartedAt).Seconds()) / 10
+	}
 	text, _, err := artifact.GetBytes(ctx, b.Store, models.RouteKey(endpoint), 1<<20)
 	if err != nil {
 		return err
@@ -156,7 +159,6 @@ func (b *Bench) count(ctx context.Context, endpoint string, run *traffic.Run, o 
 	began := over
 	if len(o.result.Steps) > 0 {
 		began = o.result.Steps[0].StartedAt
-		o.Seconds = math.Round(10*over.Sub(began).Seconds()) / 10
 	}
 	o.last = map[string]int{}
 	seen, all := 0, 0
