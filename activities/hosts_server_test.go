@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/drain"
 	"github.com/mainspring-ml/mainspring/internal/runner"
 	"github.com/mainspring-ml/mainspring/internal/serving/adapt"
 	"github.com/mainspring-ml/mainspring/models"
@@ -101,7 +102,7 @@ func playAdapter(flags map[string]string) int {
 	check(os.WriteFile(flags["--ready-file"], []byte("http://"+listener.Addr().String()+"\n"), 0o600))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	check(adapt.Serve(ctx, listener, handler, time.Second))
+	check(drain.ServeHTTP(ctx, listener, handler, time.Second, func() {}))
 	return 0
 }
 

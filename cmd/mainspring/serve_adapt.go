@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/mainspring-ml/mainspring/internal/drain"
 	"github.com/mainspring-ml/mainspring/internal/serving/adapt"
 	"github.com/mainspring-ml/mainspring/internal/serving/mlmodel"
 	"github.com/mainspring-ml/mainspring/models"
@@ -62,7 +63,7 @@ func serveAdapted(ctx context.Context, f serveFlags) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	done := make(chan error, 1)
-	go func() { done <- adapt.Serve(ctx, listener, handler, f.config.Drain) }()
+	go func() { done <- drain.ServeHTTP(ctx, listener, handler, f.config.Drain, func() {}) }()
 	if err := awaitReady(ctx, "http://"+listener.Addr().String()); err == nil {
 		if err := announce(f.readyFile, self); err != nil {
 			stop()

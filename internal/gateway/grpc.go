@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/mainspring-ml/mainspring/internal/drain"
 	"github.com/mainspring-ml/mainspring/internal/serving/oip/grpcv2"
 )
 
@@ -50,19 +51,7 @@ func stopGRPC(ctx context.Context, server *grpc.Server) error {
 	if server == nil {
 		return nil
 	}
-	drained := make(chan struct{})
-	go func() {
-		server.GracefulStop()
-		close(drained)
-	}()
-	select {
-	case <-drained:
-		return nil
-	case <-ctx.Done():
-		server.Stop()
-		<-drained
-		return fmt.Errorf("gRPC calls were cut off: %w", ctx.Err())
-	}
+	return drain.StopGRPC(ctx, server)
 }
 
 // ModelInfer implements the protocol.

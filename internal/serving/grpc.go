@@ -14,6 +14,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/mainspring-ml/mainspring/internal/drain"
 	"github.com/mainspring-ml/mainspring/internal/serving/oip"
 	"github.com/mainspring-ml/mainspring/internal/serving/oip/grpcv2"
 	"github.com/mainspring-ml/mainspring/models"
@@ -47,19 +48,9 @@ func (s *Server) ServeGRPC(ctx context.Context, listener net.Listener) error {
 	}
 	s.ready.Store(false)
 	probes.Shutdown()
-	drained := make(chan struct{})
-	go func() {
-		server.GracefulStop()
-		close(drained)
-	}()
-	select {
-	case <-drained:
-		return nil
-	case <-time.After(s.config.Drain):
-		server.Stop()
-		<-drained
-		return fmt.Errorf("gRPC requests were cut off after %v", s.config.Drain)
-	}
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Drain)
+	defer cancel()
+	return drain.StopGRPC(deadline, server)
 }
 
 // ModelInfer implements the protocol.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/mainspring-ml/mainspring/internal/drain"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -124,21 +125,7 @@ func (s *Server) WarmUp(ctx context.Context) error {
 // Serve answers on the listener until ctx ends. Then it is not ready any more,
 // takes no new connections, and waits for the requests in flight.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
-	case <-ctx.Done():
-	}
-	s.ready.Store(false)
-	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Drain)
-	defer cancel()
-	if err := server.Shutdown(deadline); err != nil {
-		return errors.Join(fmt.Errorf("requests were cut off after %v: %w", s.config.Drain, err), server.Close())
-	}
-	return nil
+	return drain.ServeHTTP(ctx, listener, s, s.config.Drain, func() { s.ready.Store(false) })
 }
 
 // routes has the protocol's paths. The version in a path is optional and must

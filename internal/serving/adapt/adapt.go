@@ -16,7 +16,6 @@
 package adapt
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -84,25 +83,6 @@ func Handler(config Config) (http.Handler, error) {
 	default:
 		return nil, fmt.Errorf("there is no protocol %q to adapt; use %s or %s", config.Protocol, models.ProtocolV2, models.ProtocolMLflow)
 	}
-}
-
-// Serve answers on the listener until ctx ends, then finishes the requests in
-// flight.
-func Serve(ctx context.Context, listener net.Listener, handler http.Handler, drain time.Duration) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
-	case <-ctx.Done():
-	}
-	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-	defer cancel()
-	if err := server.Shutdown(deadline); err != nil {
-		return errors.Join(fmt.Errorf("requests were cut off after %v: %w", drain, err), server.Close())
-	}
-	return nil
 }
 
 // transport keeps as many connections to the upstream as there are requests.
