@@ -41,8 +41,14 @@ func (t *tenant) follow(spec TenantSpec) {
 			burst = max(1, int(min(math.Ceil(spec.Rate), math.MaxInt32)))
 		}
 	}
-	t.limiter.SetBurst(burst)
-	t.limiter.SetLimit(limit)
+	// A limit without a burst, for a moment between the two, would let nobody in.
+	if limit == rate.Inf {
+		t.limiter.SetLimit(limit)
+		t.limiter.SetBurst(burst)
+	} else {
+		t.limiter.SetBurst(burst)
+		t.limiter.SetLimit(limit)
+	}
 	t.spec.Store(&spec)
 }
 
