@@ -22,7 +22,7 @@ func specOf(model string, n int, released bool) models.LifecycleSpec {
 		Train: models.TrainSpec{Command: []string{"true"}, Params: map[string]any{"depth": 3}},
 	}
 	if released {
-		s.Deploy = &models.DeploySpec{Endpoint: model, Canary: models.CanarySpec{Steps: []float64{50}, Poll: models.Duration(5 * time.Second)}}
+		s.Deploy = &models.DeploySpec{Endpoint: model, Canary: models.CanarySpec{Steps: []float64{50}, Evidence: models.EvidenceRequests, Poll: models.Duration(5 * time.Second)}}
 	}
 	return s
 }

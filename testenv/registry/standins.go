@@ -124,10 +124,20 @@ func serve(ctx workflow.Context, input models.ServeInput) error {
 	}); err != nil {
 		return err
 	}
-	if input.Notify != "" {
+	tell := func(ctx workflow.Context, whom string) {
 		ready := models.ServeReady{Version: input.Version, Replicas: []models.Replica{{Node: "nobody", URL: "http://127.0.0.1:1"}}}
 		// Whoever asked may be gone by now.
-		_ = workflow.SignalExternalWorkflow(ctx, input.Notify, "", models.SignalServeReady, ready).Get(ctx, nil)
+		_ = workflow.SignalExternalWorkflow(ctx, whom, "", models.SignalServeReady, ready).Get(ctx, nil)
+	}
+	workflow.Go(ctx, func(ctx workflow.Context) { // as the real one does, see workflows/serve_tell.go
+		for {
+			var asker models.TellServe
+			workflow.GetSignalChannel(ctx, models.SignalTell).Receive(ctx, &asker)
+			tell(ctx, asker.Notify)
+		}
+	})
+	if input.Notify != "" {
+		tell(ctx, input.Notify)
 	}
 	workflow.GetSignalChannel(ctx, models.SignalStop).Receive(ctx, nil)
 	return nil
