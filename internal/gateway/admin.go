@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/mainspring-ml/mainspring/internal/serving/oip"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -110,14 +111,14 @@ func (g *Gateway) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", g.health)
-	mux.HandleFunc("GET /admin/status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, g.Status()) })
+	mux.HandleFunc("GET /admin/status", func(w http.ResponseWriter, _ *http.Request) { oip.WriteJSON(w, http.StatusOK, g.Status()) })
 	mux.HandleFunc("POST /admin/flush", func(w http.ResponseWriter, r *http.Request) {
 		rows, err := g.flush(r.Context(), false)
 		if err != nil {
-			writeError(w, http.StatusServiceUnavailable, fmt.Sprintf("not everything could be written; rows wait in memory: %v", err))
+			oip.WriteError(w, http.StatusServiceUnavailable, fmt.Sprintf("not everything could be written; rows wait in memory: %v", err))
 			return
 		}
-		writeJSON(w, http.StatusOK, struct {
+		oip.WriteJSON(w, http.StatusOK, struct {
 			Rows int `json:"rows"`
 		}{rows})
 	})

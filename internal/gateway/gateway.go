@@ -17,6 +17,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/gateway/spool"
 	"github.com/mainspring-ml/mainspring/internal/gateway/upstream"
+	"github.com/mainspring-ml/mainspring/internal/serving/oip"
 )
 
 // Gateway is the data plane's process. Make it with New, then Run it.
@@ -92,10 +93,10 @@ func (g *Gateway) Handler() http.Handler {
 	mux.HandleFunc("GET /v2/models", g.guard(g.listModels))
 	mux.HandleFunc("GET /v2", g.describe)
 	mux.HandleFunc("GET /v2/{$}", g.describe)
-	mux.HandleFunc("GET /v2/health/live", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, true) })
+	mux.HandleFunc("GET /v2/health/live", func(w http.ResponseWriter, _ *http.Request) { oip.WriteHealth(w, true) })
 	mux.HandleFunc("GET /v2/health/ready", g.health)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeError(w, http.StatusNotFound, fmt.Sprintf("no route %s %s", r.Method, r.URL.Path))
+		oip.WriteError(w, http.StatusNotFound, fmt.Sprintf("no route %s %s", r.Method, r.URL.Path))
 	})
 	return mux
 }

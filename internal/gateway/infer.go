@@ -68,7 +68,7 @@ func (g *Gateway) infer(w http.ResponseWriter, r *http.Request) {
 		status, err = g.accept(r.PathValue("endpoint"), &in)
 	}
 	if err != nil {
-		writeError(w, status, err.Error())
+		oip.WriteError(w, status, err.Error())
 		return
 	}
 	result, ok := g.answer(r.Context(), &in)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/serving/oip"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -27,21 +28,21 @@ type labelLine struct {
 func (g *Gateway) labels(w http.ResponseWriter, r *http.Request) {
 	e, current, status, err := g.find(r.PathValue("endpoint"))
 	if err != nil {
-		writeError(w, status, err.Error())
+		oip.WriteError(w, status, err.Error())
 		return
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, g.config.MaxLabels+1))
 	switch {
 	case err != nil:
-		writeError(w, http.StatusBadRequest, fmt.Sprintf("the body can't be read: %v", err))
+		oip.WriteError(w, http.StatusBadRequest, fmt.Sprintf("the body can't be read: %v", err))
 		return
 	case int64(len(body)) > g.config.MaxLabels:
-		writeError(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes; send fewer labels at once", g.config.MaxLabels))
+		oip.WriteError(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes; send fewer labels at once", g.config.MaxLabels))
 		return
 	}
 	rows, err := ParseLabels(body, current.Task, time.Now())
 	if err != nil {
-		writeError(w, http.StatusBadRequest, err.Error())
+		oip.WriteError(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	days := map[string]int{}
@@ -57,7 +58,7 @@ func (g *Gateway) labels(w http.ResponseWriter, r *http.Request) {
 			err = g.store.Put(r.Context(), key, data)
 		}
 		if err != nil {
-			writeError(w, http.StatusServiceUnavailable, fmt.Sprintf("the labels could not be stored; send them again: %v", err))
+			oip.WriteError(w, http.StatusServiceUnavailable, fmt.Sprintf("the labels could not be stored; send them again: %v", err))
 			return
 		}
 		days[models.DayKey(day)] = n
@@ -68,7 +69,7 @@ func (g *Gateway) labels(w http.ResponseWriter, r *http.Request) {
 	for _, n := range days {
 		total += n
 	}
-	writeJSON(w, http.StatusOK, struct {
+	oip.WriteJSON(w, http.StatusOK, struct {
 		Labels int            `json:"labels"`
 		Days   map[string]int `json:"days"`
 	}{total, days})

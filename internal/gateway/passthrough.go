@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
@@ -16,7 +15,7 @@ func (g *Gateway) ask(w http.ResponseWriter, r *http.Request) {
 	in := inference{header: g.door.withoutKey(r.Header), version: r.PathValue("version"), started: time.Now()}
 	result, ok, status, err := g.question(r.Context(), r.PathValue("endpoint"), unversioned(r), &in)
 	if err != nil {
-		writeError(w, status, err.Error())
+		oip.WriteError(w, status, err.Error())
 		return
 	}
 	if !ok {
@@ -65,13 +64,13 @@ func (g *Gateway) listModels(w http.ResponseWriter, r *http.Request) {
 			names = append(names, e.name)
 		}
 	}
-	writeJSON(w, http.StatusOK, struct {
+	oip.WriteJSON(w, http.StatusOK, struct {
 		Models []string `json:"models"`
 	}{names})
 }
 
 func (g *Gateway) describe(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, struct {
+	oip.WriteJSON(w, http.StatusOK, struct {
 		Name       string   `json:"name"`
 		Version    string   `json:"version"`
 		Extensions []string `json:"extensions"`
@@ -88,35 +87,7 @@ func extensions() []string { return []string{"labels", "binary_tensor_data"} }
 
 // health says yes once the routes have been read, and no when stopping.
 func (g *Gateway) health(w http.ResponseWriter, _ *http.Request) {
-	writeHealth(w, g.lastPoll.Load() != nil && !g.stopping.Load())
-}
-
-func writeHealth(w http.ResponseWriter, ok bool) {
-	status := http.StatusOK
-	if !ok {
-		status = http.StatusBadRequest // the protocol's "no"
-	}
-	writeJSON(w, status, struct {
-		Live  bool `json:"live"`
-		Ready bool `json:"ready"`
-	}{ok, ok})
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	text, err := json.Marshal(body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(text) // a client that went away has nobody to tell
-}
-
-func writeError(w http.ResponseWriter, status int, message string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(errorJSON(message)) // a client that went away has nobody to tell
+	oip.WriteHealth(w, g.lastPoll.Load() != nil && !g.stopping.Load())
 }
 
 func errorJSON(message string) []byte { return oip.AppendError(nil, message) }

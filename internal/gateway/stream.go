@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/serving/oip"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -23,7 +24,7 @@ import (
 func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 	in := inference{header: r.Header, version: r.PathValue("version"), started: time.Now()}
 	if status, err := g.acceptStream(r.PathValue("endpoint"), cleanPath(r.URL.Path), &in); err != nil {
-		writeError(w, status, err.Error())
+		oip.WriteError(w, status, err.Error())
 		return
 	}
 	s := &streaming{gateway: g, in: &in, path: unversioned(r), sent: r.ContentLength == 0, through: g.newPassage(in.route, in.drawn, in.version != "")}

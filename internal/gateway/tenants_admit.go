@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/mainspring-ml/mainspring/internal/serving/oip"
 )
 
 // HeaderKey carries a tenant's key where Authorization is not to be had.
@@ -180,5 +182,5 @@ func (r *refusal) write(w http.ResponseWriter) {
 	if r.after > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(r.after.Seconds()))))
 	}
-	writeError(w, r.status, r.message)
+	oip.WriteError(w, r.status, r.message)
 }

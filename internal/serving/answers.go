@@ -1,9 +1,9 @@
 package serving
 
 import (
-	"encoding/json"
 	"net/http"
 
+	"github.com/mainspring-ml/mainspring/internal/serving/oip"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -45,11 +45,11 @@ func (s *Server) modelMetadata(w http.ResponseWriter, _ *http.Request) {
 	if s.config.Provider != "" {
 		metadata.Parameters = &parameters{s.config.Provider}
 	}
-	writeJSON(w, http.StatusOK, metadata)
+	oip.WriteJSON(w, http.StatusOK, metadata)
 }
 
 func (s *Server) serverMetadata(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, struct {
+	oip.WriteJSON(w, http.StatusOK, struct {
 		Name       string   `json:"name"`
 		Version    string   `json:"version"`
 		Extensions []string `json:"extensions"`
@@ -57,40 +57,9 @@ func (s *Server) serverMetadata(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) listModels(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, struct {
+	oip.WriteJSON(w, http.StatusOK, struct {
 		Models []string `json:"models"`
 	}{[]string{s.config.Name}})
 }
 
-func (s *Server) health(w http.ResponseWriter, _ *http.Request) { writeHealth(w, s.ready.Load()) }
-
-// writeHealth sends both of the keys that clients look for (the specification
-// says "live", KServe sends "ready"). Others judge by the status alone: the
-// specification wants 200 for yes and 4xx for no.
-func writeHealth(w http.ResponseWriter, ok bool) {
-	status := http.StatusOK
-	if !ok {
-		status = http.StatusBadRequest
-	}
-	writeJSON(w, status, struct {
-		Live  bool `json:"live"`
-		Ready bool `json:"ready"`
-	}{ok, ok})
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	text, err := json.Marshal(body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(text) // a client that went away has nobody to tell
-}
-
-func writeError(w http.ResponseWriter, status int, message string) {
-	writeJSON(w, status, struct {
-		Error string `json:"error"`
-	}{message})
-}
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) { oip.WriteHealth(w, s.ready.Load()) }

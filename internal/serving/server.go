@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/mainspring-ml/mainspring/internal/drain"
+	"github.com/mainspring-ml/mainspring/internal/serving/oip"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -134,7 +135,7 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v2", s.serverMetadata)
 	mux.HandleFunc("GET /v2/{$}", s.serverMetadata)
-	mux.HandleFunc("GET /v2/health/live", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, true) })
+	mux.HandleFunc("GET /v2/health/live", func(w http.ResponseWriter, _ *http.Request) { oip.WriteHealth(w, true) })
 	mux.HandleFunc("GET /v2/health/ready", s.health)
 	mux.HandleFunc("GET /v2/models", s.listModels)
 	for _, prefix := range []string{"/v2/models/{model}", "/v2/models/{model}/versions/{version}"} {
@@ -144,7 +145,7 @@ func (s *Server) routes() http.Handler {
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeError(w, http.StatusNotFound, fmt.Sprintf("no route %s %s in the Open Inference Protocol v2", r.Method, r.URL.Path))
+		oip.WriteError(w, http.StatusNotFound, fmt.Sprintf("no route %s %s in the Open Inference Protocol v2", r.Method, r.URL.Path))
 	})
 	return mux
 }
@@ -153,7 +154,7 @@ func (s *Server) routes() http.Handler {
 func (s *Server) only(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if refused := s.named(r.PathValue("model"), r.PathValue("version")); refused != nil {
-			writeError(w, refused.status, refused.message)
+			oip.WriteError(w, refused.status, refused.message)
 			return
 		}
 		next(w, r)

@@ -16,7 +16,6 @@
 package adapt
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -25,7 +24,6 @@ import (
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/serving/mlmodel"
-	"github.com/mainspring-ml/mainspring/internal/serving/oip"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -107,19 +105,6 @@ func unanswered(err error) int {
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusBadGateway
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	text, err := json.Marshal(body)
-	if err != nil {
-		writeError(w, http.StatusInternalServerError, err.Error())
-		return
-	}
-	writeBody(w, status, text)
-}
-
-func writeError(w http.ResponseWriter, status int, message string) {
-	writeBody(w, status, oip.AppendError(nil, message))
 }
 
 func writeBody(w http.ResponseWriter, status int, body []byte) {

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/mainspring-ml/mainspring/internal/serving/oip"
 )
 
 // renaming passes requests on under the upstream's name of the model. Bodies go
@@ -34,7 +36,7 @@ func newRenaming(config Config) http.Handler {
 		},
 		ModifyResponse: r.answer,
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			writeError(w, unanswered(err), "the model server does not answer: "+err.Error())
+			oip.WriteError(w, unanswered(err), "the model server does not answer: "+err.Error())
 		},
 	}
 	return r
@@ -44,7 +46,7 @@ func newRenaming(config Config) http.Handler {
 func (r *renaming) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	path := req.URL.EscapedPath()
 	if _, ours := r.rest(path); strings.HasPrefix(path, "/v2/models/") && !ours {
-		writeError(w, http.StatusNotFound, fmt.Sprintf("this server has model %q version %q only", r.config.Name, r.config.Version))
+		oip.WriteError(w, http.StatusNotFound, fmt.Sprintf("this server has model %q version %q only", r.config.Name, r.config.Version))
 		return
 	}
 	r.proxy.ServeHTTP(w, req)

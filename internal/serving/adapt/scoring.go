@@ -58,7 +58,7 @@ func (s *scoring) predictionName() string {
 func (s *scoring) routes() {
 	s.mux.HandleFunc("GET /v2", s.server)
 	s.mux.HandleFunc("GET /v2/{$}", s.server)
-	s.mux.HandleFunc("GET /v2/health/live", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, true) })
+	s.mux.HandleFunc("GET /v2/health/live", func(w http.ResponseWriter, _ *http.Request) { oip.WriteHealth(w, true) })
 	s.mux.HandleFunc("GET /v2/health/ready", s.ready)
 	for _, prefix := range []string{"/v2/models/{model}", "/v2/models/{model}/versions/{version}"} {
 		s.mux.HandleFunc("GET "+prefix, s.named(s.metadata))
@@ -66,7 +66,7 @@ func (s *scoring) routes() {
 		s.mux.HandleFunc("POST "+prefix+"/infer", s.named(s.infer))
 	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeError(w, http.StatusNotFound, fmt.Sprintf("no route %s %s in the Open Inference Protocol v2", r.Method, r.URL.Path))
+		oip.WriteError(w, http.StatusNotFound, fmt.Sprintf("no route %s %s in the Open Inference Protocol v2", r.Method, r.URL.Path))
 	})
 }
 
@@ -75,7 +75,7 @@ func (s *scoring) named(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		model, version := r.PathValue("model"), r.PathValue("version")
 		if model != s.config.Name || (version != "" && version != s.config.Version) {
-			writeError(w, http.StatusNotFound, fmt.Sprintf("this server has model %q version %q only", s.config.Name, s.config.Version))
+			oip.WriteError(w, http.StatusNotFound, fmt.Sprintf("this server has model %q version %q only", s.config.Name, s.config.Version))
 			return
 		}
 		next(w, r)
@@ -83,7 +83,7 @@ func (s *scoring) named(next http.HandlerFunc) http.HandlerFunc {
 }
 
 func (s *scoring) server(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]any{"name": "mainspring", "version": "2", "extensions": []string{}})
+	oip.WriteJSON(w, http.StatusOK, map[string]any{"name": "mainspring", "version": "2", "extensions": []string{}})
 }
 
 type portMetadata struct {
@@ -100,7 +100,7 @@ func (s *scoring) metadata(w http.ResponseWriter, _ *http.Request) {
 		}
 		return out
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
+	oip.WriteJSON(w, http.StatusOK, map[string]any{
 		"name": s.config.Name, "versions": []string{s.config.Version}, "platform": "mlflow_pyfunc",
 		"inputs": describe(s.inputs), "outputs": describe(s.outputs),
 	})
@@ -113,29 +113,20 @@ func (s *scoring) ready(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.at("/ping"), nil)
 	if err != nil {
-		writeHealth(w, false)
+		oip.WriteHealth(w, false)
 		return
 	}
 	response, err := s.client.Do(request)
 	if err != nil {
-		writeHealth(w, false)
+		oip.WriteHealth(w, false)
 		return
 	}
 	response.Body.Close()
-	writeHealth(w, response.StatusCode == http.StatusOK)
+	oip.WriteHealth(w, response.StatusCode == http.StatusOK)
 }
 
 func (s *scoring) at(path string) string {
 	return strings.TrimSuffix(s.config.Upstream.String(), "/") + path
-}
-
-// writeHealth answers 200 for yes and 4xx for no, as the specification wants.
-func writeHealth(w http.ResponseWriter, ok bool) {
-	status := http.StatusOK
-	if !ok {
-		status = http.StatusBadRequest
-	}
-	writeJSON(w, status, map[string]bool{"live": ok, "ready": ok})
 }
 
 // infer answers one prediction request.
@@ -143,25 +134,25 @@ func (s *scoring) infer(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, s.config.MaxBodyBytes+1))
 	switch {
 	case err != nil:
-		writeError(w, http.StatusBadRequest, fmt.Sprintf("the body can't be read: %v", err))
+		oip.WriteError(w, http.StatusBadRequest, fmt.Sprintf("the body can't be read: %v", err))
 		return
 	case int64(len(body)) > s.config.MaxBodyBytes:
-		writeError(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes; send smaller batches", s.config.MaxBodyBytes))
+		oip.WriteError(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes; send smaller batches", s.config.MaxBodyBytes))
 		return
 	}
 	request, err := oip.ScanBinaryRequest(body, r.Header.Get(oip.HeaderLength))
 	if err != nil {
-		writeError(w, http.StatusBadRequest, err.Error())
+		oip.WriteError(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	invocation, err := invocationOf(request.Inputs, s.config.Signature.TakesTensors(), s.inputs)
 	if err != nil {
-		writeError(w, http.StatusBadRequest, err.Error())
+		oip.WriteError(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	status, answer := s.invoke(r.Context(), invocation)
 	if status != http.StatusOK {
-		writeError(w, status, string(answer))
+		oip.WriteError(w, status, string(answer))
 		return
 	}
 	s.reply(w, request, answer)
@@ -215,7 +206,7 @@ func (s *scoring) invoke(ctx context.Context, invocation []byte) (status int, an
 func (s *scoring) reply(w http.ResponseWriter, request oip.RawRequest, answer []byte) {
 	outputs, err := s.outputsOf(answer)
 	if err != nil {
-		writeError(w, http.StatusInternalServerError, err.Error())
+		oip.WriteError(w, http.StatusInternalServerError, err.Error())
 		return
 	}
 	if len(request.Outputs) > 0 {
@@ -223,7 +214,7 @@ func (s *scoring) reply(w http.ResponseWriter, request oip.RawRequest, answer []
 		for _, name := range request.Outputs {
 			i := slices.IndexFunc(outputs, func(t oip.NamedTensor) bool { return t.Name == name })
 			if i < 0 {
-				writeError(w, http.StatusBadRequest, fmt.Sprintf("output %q is not an output of the model, which has %v", name, namesOf(outputs)))
+				oip.WriteError(w, http.StatusBadRequest, fmt.Sprintf("output %q is not an output of the model, which has %v", name, namesOf(outputs)))
 				return
 			}
 			wanted = append(wanted, outputs[i])
@@ -235,7 +226,7 @@ func (s *scoring) reply(w http.ResponseWriter, request oip.RawRequest, answer []
 	}
 	body, jsonLength, err := oip.AppendResponse(nil, oip.Response{Model: s.config.Name, Version: s.config.Version, ID: request.ID, Outputs: outputs})
 	if err != nil {
-		writeError(w, http.StatusInternalServerError, err.Error())
+		oip.WriteError(w, http.StatusInternalServerError, err.Error())
 		return
 	}
 	if jsonLength > 0 {
