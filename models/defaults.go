@@ -30,6 +30,10 @@ func (s LifecycleSpec) WithDefaults() LifecycleSpec {
 		monitor := s.Monitor.WithDefaults()
 		monitor.Retrain.Window = cmp.Or(monitor.Retrain.Window, s.Data.Window)
 		monitor.Retrain.Holdout = cmp.Or(monitor.Retrain.Holdout, s.Data.Holdout)
+		monitor.Retrain.MinWindow = cmp.Or(monitor.Retrain.MinWindow, min(monitor.Retrain.Window, 3*monitor.Retrain.Holdout))
+		if len(monitor.Slices) == 0 {
+			monitor.Slices = slices.Clone(s.Evaluate.Slices)
+		}
 		s.Monitor = &monitor
 	}
 	return s
@@ -143,18 +147,4 @@ func (g ChampionGate) withDefaultsFor(task Task) ChampionGate {
 	g.Block = cmp.Or(g.Block, Day)
 	g.Resamples = cmp.Or(g.Resamples, 2000)
 	return g
-}
-
-// WithDefaults returns m with its defaults filled in. The retraining's window
-// and holdout default to those of the data, which only the whole spec knows.
-func (m MonitorSpec) WithDefaults() MonitorSpec {
-	m.Block = cmp.Or(m.Block, Day)
-	m.Maturity = cmp.Or(m.Maturity, Day)
-	m.MinLabels = cmp.Or(m.MinLabels, 30)
-	m.FalseAlarmsPerYear = cmp.Or(m.FalseAlarmsPerYear, 0.1)
-	m.ReferenceBlocks = cmp.Or(m.ReferenceBlocks, 30)
-	m.Poll = cmp.Or(m.Poll, Duration(5*time.Minute))
-	m.Retrain.Cooldown = cmp.Or(m.Retrain.Cooldown, 14*Day)
-	m.Retrain.MaxFailures = cmp.Or(m.Retrain.MaxFailures, 3)
-	return m
 }

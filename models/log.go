@@ -69,6 +69,20 @@ func LabelPrefix(endpoint string, day time.Time) string {
 	return fmt.Sprintf("labels/%s/dt=%s/", endpoint, DayKey(day))
 }
 
+// BlockEvidencePrefix holds what a version's blocks looked like, as scored
+// against one reference (its SHA-256).
+func BlockEvidencePrefix(endpoint, version, reference string) string {
+	return fmt.Sprintf("monitor/%s/%s/%s/", endpoint, version, reference)
+}
+
+// BlockEvidenceKey is one block's slices and inputs.
+func BlockEvidenceKey(endpoint, version, reference string, start time.Time) string {
+	return BlockEvidencePrefix(endpoint, version, reference) + start.UTC().Format("20060102T150405.000000") + ".json"
+}
+
+// MonitorReportPrefix holds the pages about an endpoint's alarms.
+func MonitorReportPrefix(endpoint string) string { return fmt.Sprintf("monitor-reports/%s/", endpoint) }
+
 // RouteKey is the traffic table of an endpoint.
 func RouteKey(endpoint string) string { return fmt.Sprintf("routes/%s.json", endpoint) }
 

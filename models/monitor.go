@@ -1,117 +1,244 @@
 package models
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // WatchRequest tells a monitor which champion to watch from now on.
 type WatchRequest struct {
 	RequestID string      `json:"request_id"`
 	Model     string      `json:"model"`
 	Version   string      `json:"version"`
-	Reference []float64   `json:"reference"`
 	Data      DataSpec    `json:"data"`
 	Spec      MonitorSpec `json:"spec"`
-	// Prediction is the model output that holds the probability.
+	// Prediction is the model output that holds the prediction.
 	Prediction string `json:"prediction"`
-	// Since is the first moment of event time to judge; zero: the first day
-	// seen in the log. Days before the champion answered have too few of its
+	// Since is the first moment of event time to judge; zero: the first block
+	// seen in the log. Blocks before the champion answered have too few of its
 	// predictions and are inconclusive.
 	Since time.Time `json:"since,omitzero"`
-}
-
-// RetrainSettled tells a monitor how the retraining it asked for ended. A
-// promotion arrives as a WatchRequest as well.
-type RetrainSettled struct {
-	RequestID string `json:"request_id"`
-	Started   bool   `json:"started"` // false: cooldown, one in flight, or a person is asked
-	Promoted  bool   `json:"promoted"`
-	Reason    string `json:"reason"`
-}
-
-// ScoreBlocksRequest asks for the matured blocks from a day on.
-type ScoreBlocksRequest struct {
-	Endpoint   string      `json:"endpoint"`
-	Version    string      `json:"version"`
-	Spec       MonitorSpec `json:"spec"`
-	Prediction string      `json:"prediction"`
-	From       time.Time   `json:"from,omitzero"` // start of the first block; zero: the first in the log
-	Max        int         `json:"max"`           // most blocks to return
-}
-
-// ScoredBlocks are consecutive matured blocks, oldest first. Blocks nobody
-// called the endpoint in are present with no rows.
-type ScoredBlocks struct {
-	Blocks    []Block   `json:"blocks"`
-	Watermark time.Time `json:"watermark"` // event time up to which the log is complete
+	// Snapshot is the manifest of what the champion was trained on, OutOfFold and
+	// HeldOut are its predictions of those rows: live blocks are held against them.
+	Snapshot  Ref  `json:"snapshot,omitzero"`
+	OutOfFold *Ref `json:"out_of_fold,omitempty"`
+	HeldOut   Ref  `json:"held_out,omitzero"`
+	// Promised is the loss that evaluation found, with its interval.
+	Promised Estimate `json:"promised,omitzero"`
+	// Reference are block losses from evaluation, used when the above are not
+	// stored (any more).
+	Reference []float64 `json:"reference"`
 }
 
 // Block is one judged span of event time.
 type Block struct {
 	Start    time.Time `json:"start"`
+	End      time.Time `json:"end"`      // exclusive
 	Requests int64     `json:"requests"` // the champion's answered requests
 	Labelled int64     `json:"labelled"` // those whose outcome is known
-	Loss     float64   `json:"loss"`     // mean log-loss of the labelled
-	// Rate is the observed share of label 1, Predicted the mean probability.
+	Loss     float64   `json:"loss"`     // mean loss of the labelled, in the task's loss
+	// Rate is the observed mean label, Predicted the mean prediction; of tasks
+	// binary and regression.
 	Rate      float64 `json:"rate"`
 	Predicted float64 `json:"predicted"`
-	// Set by the monitor:
-	Version    string  `json:"version"`
-	Conclusive bool    `json:"conclusive"` // enough labels
-	P          float64 `json:"p"`          // conformal p-value of the block
-	Martingale float64 `json:"martingale"` // after the block
+	// Estimated is the mean loss of all answered requests that the model's own
+	// calibrated probabilities let expect, whether labelled or not; 0: not
+	// estimated. It can't see that the world has changed, only that the inputs have.
+	Estimated float64 `json:"estimated,omitempty"`
+	// Slices are those that a detector watches.
+	Slices []SliceLoss `json:"slices,omitempty"`
+	// Evidence says that the block's slices and inputs are at BlockEvidenceKey.
+	Evidence bool `json:"evidence,omitempty"`
+
+	// The monitor sets the rest.
+
+	Version    string `json:"version"`
+	Conclusive bool   `json:"conclusive"` // enough labels
+	// P and Martingale are those of the detector that is nearest to its threshold,
+	// Martingale as the reciprocal of the budget that its evidence would cost:
+	// it alarms at the reciprocal of the detector's part of the budget.
+	P          float64 `json:"p"`
+	Martingale float64 `json:"martingale"`
+	// Looks are what each detector made of the block, in the order of the state.
+	Looks []DetectorLook `json:"looks,omitempty"`
+	// Final says that no label can change the block any more. Before is the loss
+	// at the first score if the last one differs.
+	Final  bool     `json:"final,omitempty"`
+	Before *float64 `json:"before,omitempty"`
+}
+
+// SliceLoss is the loss of one part of a block.
+type SliceLoss struct {
+	Column   string  `json:"column"`
+	Slice    string  `json:"slice"`
+	Labelled int64   `json:"labelled"`
+	Loss     float64 `json:"loss"`
 }
 
 // Alarm is a detector's cry and what came of it.
 type Alarm struct {
 	RequestID  string    `json:"request_id"` // of the retraining it asks for
-	Block      time.Time `json:"block"`
-	Version    string    `json:"version"` // the champion that decayed
+	Block      time.Time `json:"block"`      // start of the block that raised it
+	Version    string    `json:"version"`    // the champion that decayed
+	Detector   string    `json:"detector"`   // its name, see DetectorName
 	Martingale float64   `json:"martingale"`
 	Threshold  float64   `json:"threshold"`
-	Loss       float64   `json:"loss"`      // mean of the last 7 conclusive blocks
+	Loss       float64   `json:"loss"`      // mean of the conclusive blocks since Change
 	Reference  float64   `json:"reference"` // mean of the reference blocks
-	Action     string    `json:"action"`    // in words; changes as the retraining goes on
-	Settled    bool      `json:"settled"`
-	Promoted   bool      `json:"promoted"`
+	// Change is the estimated start of the first block after the change.
+	Change      time.Time    `json:"change,omitzero"`
+	State       AlarmState   `json:"state"`
+	Action      string       `json:"action"` // in words; changes as the retraining goes on
+	RetryAt     time.Time    `json:"retry_at,omitzero"`
+	Lifecycle   string       `json:"lifecycle,omitempty"` // of the retraining
+	Settled     bool         `json:"settled"`
+	Promoted    bool         `json:"promoted"`
+	Explanation *Explanation `json:"explanation,omitempty"` // nil: not ready
 }
 
-// DetectorState is the conformal martingale's state; see internal/drift.
-type DetectorState struct {
-	Threshold float64   `json:"threshold"`
-	Reference []float64 `json:"reference"` // calibration losses plus those seen since
-	Capitals  []float64 `json:"capitals"`
-	Injected  float64   `json:"injected"` // capital handed out so far
-	Windows   int64     `json:"windows"`
-	Seed      uint64    `json:"seed"`
-	Observed  int64     `json:"observed"`
-	Value     float64   `json:"value"` // the martingale
+// AlarmState is what came of an alarm.
+type AlarmState string
+
+// The states of an alarm.
+const (
+	AlarmAsked      AlarmState = "asked"       // the steward has the request
+	AlarmWaiting    AlarmState = "waiting"     // for the cooldown, the budget or another retraining; asks again
+	AlarmPerson     AlarmState = "person"      // a person must decide
+	AlarmPromoted   AlarmState = "promoted"    // a new champion took over
+	AlarmNotHelping AlarmState = "not_helping" // retraining does not help: gate or canary said no
+	AlarmFailed     AlarmState = "failed"      // the retraining broke
+	AlarmAccepted   AlarmState = "accepted"    // a person takes the level as it is
+	AlarmRecorded   AlarmState = "recorded"    // by the spec, alarms start nothing
+)
+
+// RetrainOutcome is how a request for a retraining ended.
+type RetrainOutcome string
+
+// The outcomes. The first three are of a retraining that ran.
+const (
+	RetrainPromoted   RetrainOutcome = "promoted"
+	RetrainNotHelping RetrainOutcome = "not_helping" // gate or canary said no
+	RetrainFailed     RetrainOutcome = "failed"      // no candidate could be judged
+	RetrainStarted    RetrainOutcome = "started"     // not ended yet: news on the way
+	RetrainInFlight   RetrainOutcome = "in_flight"   // refused: another one runs
+	RetrainCooling    RetrainOutcome = "cooling"     // refused until RetryAt
+	RetrainUnpaid     RetrainOutcome = "unpaid"      // refused: the budget is spent until RetryAt
+	RetrainAsksPerson RetrainOutcome = "asks_person" // refused: too many in a row did not help
+	RetrainImpossible RetrainOutcome = "impossible"  // refused: no champion, no monitor section, it did not start
+)
+
+// RetrainSettled tells a monitor what became of the retraining it asked for. A
+// promotion arrives as a WatchRequest as well.
+type RetrainSettled struct {
+	RequestID string         `json:"request_id"`
+	Outcome   RetrainOutcome `json:"outcome"`
+	Reason    string         `json:"reason"`
+	// RetryAt is the event time from which another request may succeed.
+	RetryAt   time.Time `json:"retry_at,omitzero"`
+	Lifecycle string    `json:"lifecycle,omitempty"` // workflow ID, once it runs
+	// Gate is the gate's verdict, the evidence that retraining does (not) help.
+	Gate *GateVerdict `json:"gate,omitempty"`
 }
 
 // MonitorState is everything a monitor knows; it survives continue-as-new.
 type MonitorState struct {
 	Endpoint string        `json:"endpoint"`
 	Watch    *WatchRequest `json:"watch,omitempty"`
-	Next     time.Time     `json:"next,omitzero"` // start of the next block to judge
+	// Reference is what live blocks are held against; nil: not built yet.
+	Reference *MonitorReference `json:"reference,omitempty"`
+	Next      time.Time         `json:"next,omitzero"` // where the next block to judge begins
+	// Detector is the detectors' state after the newest final block; that of now
+	// follows from it and the blocks since, which labels may still change.
 	Detector DetectorState `json:"detector"`
 	Blocks   []Block       `json:"blocks"` // newest last; the last 400
-	Alarms   []Alarm       `json:"alarms"` // newest last; the last 50
-	// Pending is the retraining that the detector waits for.
+	Ahead    []Block       `json:"ahead,omitempty"`
+	Alarms   []Alarm       `json:"alarms"` // newest last; the last 20
+	// Pending is the alarm whose retraining the detectors wait for.
 	Pending   string    `json:"pending,omitempty"`
 	Watermark time.Time `json:"watermark,omitzero"`
-	Seen      []string  `json:"seen,omitempty"` // IDs of requests already handled; the last 50
+	// Inputs are compared after each look at the log; nil: not yet.
+	Inputs *InputReport `json:"inputs,omitempty"`
+	// Paused says that alarms start nothing, and who said so.
+	Paused string `json:"paused,omitempty"`
+	// Arrival is what data.source held when it was last listed.
+	Arrival *ArrivalState  `json:"arrival,omitempty"`
+	Actions []MonitorEvent `json:"actions,omitempty"` // newest last; the last 40
+	Seen    []string       `json:"seen,omitempty"`    // IDs of requests already handled; the last 50
+	// Restarts counts the detectors' fresh starts, for their seeds.
+	Restarts int `json:"restarts,omitempty"`
 }
 
-// MonitorStatus answers StatusQuery on a Monitor.
+// MonitorEvent is one thing that a monitor did or was told.
+type MonitorEvent struct {
+	At     time.Time  `json:"at"`              // wall clock
+	Block  time.Time  `json:"block,omitzero"`  // event time
+	Kind   NoticeKind `json:"kind,omitempty"`  // empty: nobody is told of such
+	Alarm  string     `json:"alarm,omitempty"` // request ID
+	Text   string     `json:"text"`
+	By     string     `json:"by,omitempty"` // the person
+	Failed string     `json:"failed,omitempty"`
+}
+
+// MonitorStatus answers StatusQuery on a Monitor. Detector is the state of now.
 type MonitorStatus struct {
 	MonitorState
 	Waiting string `json:"waiting"`
 }
 
-// BlockScoring reads the inference log and the labels.
-type BlockScoring interface {
-	// ScoreBlocks returns blocks that are mature: the log's watermark is past
-	// their end plus the maturity.
-	ScoreBlocks(context.Context, ScoreBlocksRequest) (ScoredBlocks, error)
+// MonitorOrder is the argument of UpdateMonitor.
+type MonitorOrder struct {
+	Action MonitorAction `json:"action"`
+	By     string        `json:"by"`
+	Reason string        `json:"reason"`
+}
+
+// MonitorAction is what a person orders of a monitor.
+type MonitorAction string
+
+// The orders.
+const (
+	// MonitorRetrain asks for a retraining now, whatever cooldown, budget and
+	// failures say; failures are counted anew.
+	MonitorRetrain MonitorAction = "retrain"
+	// MonitorAccept takes the present level as the new reference: the open alarm
+	// is closed, the detectors start anew.
+	MonitorAccept MonitorAction = "accept"
+	// MonitorPause keeps judging, but alarms start nothing.
+	MonitorPause  MonitorAction = "pause"
+	MonitorResume MonitorAction = "resume"
+)
+
+// NoticeKind is what a notice is about.
+type NoticeKind string
+
+// The kinds of notices.
+const (
+	NoticeAlarm      NoticeKind = "alarm"
+	NoticeRetraining NoticeKind = "retraining"
+	NoticePromoted   NoticeKind = "promoted"
+	NoticeNotHelping NoticeKind = "not_helping"
+	NoticeFailed     NoticeKind = "failed"
+	NoticeRefused    NoticeKind = "refused" // cooldown, budget, another in flight
+	NoticePerson     NoticeKind = "person"  // a person must decide
+)
+
+// NoticeKinds lists them all.
+func NoticeKinds() []NoticeKind {
+	return []NoticeKind{NoticeAlarm, NoticeRetraining, NoticePromoted, NoticeNotHelping, NoticeFailed, NoticeRefused, NoticePerson}
+}
+
+// Notice tells somebody outside. It holds no value of a row.
+type Notice struct {
+	ID       string     `json:"id"` // the same for all attempts
+	Kind     NoticeKind `json:"kind"`
+	Endpoint string     `json:"endpoint"`
+	Model    string     `json:"model"`
+	Version  string     `json:"version"`
+	At       time.Time  `json:"at"` // event time
+	Title    string     `json:"title"`
+	Text     string     `json:"text"`
+	Link     string     `json:"link,omitempty"` // the activity adds the monitor's page
+}
+
+// NotifyRequest posts a notice to one receiver.
+type NotifyRequest struct {
+	To     NotifySpec `json:"to"`
+	Notice Notice     `json:"notice"`
 }

@@ -24,6 +24,7 @@ const (
 	MonitorWorkflow      = "Monitor"
 	GPUPoolWorkflow      = "GPUPool"
 	NodeWorkflow         = "Node"
+	RetrainWorkflow      = "Retrain"
 )
 
 // DefaultPool is the pool that a spec without one leases from.
@@ -73,7 +74,7 @@ const (
 	// Monitor
 	SignalWatch          = "watch"           // WatchRequest: a new champion to watch
 	SignalCheck          = "check"           // no argument: look now rather than at the next poll
-	SignalRetrainSettled = "retrain-settled" // RetrainSettled
+	SignalRetrainSettled = "retrain-settled" // RetrainSettled; to Retrain as well
 )
 
 // UpdateOperate is the update by which an operator tells a GPUPool something:
@@ -91,6 +92,10 @@ const (
 	UpdateRollBack = "roll-back" // RollBackOrder in, RollBackResult out
 	UpdateAliases  = "aliases"   // AliasOrder in, AliasReport out
 )
+
+// UpdateMonitor is the update by which a person tells a Monitor something:
+// MonitorOrder in, MonitorStatus out.
+const UpdateMonitor = "monitor-order"
 
 // UpdateRollout is the update by which a person pauses, resumes, aborts or
 // promotes a Rollout: RolloutOrder in, RolloutStatus out.
@@ -129,6 +134,10 @@ func ServeID(endpoint, version string) string { return fmt.Sprintf("serve/%s/%s"
 
 // MonitorID is the workflow ID of an endpoint's monitor.
 func MonitorID(endpoint string) string { return "monitor/" + endpoint }
+
+// RetrainID is the workflow ID, and the schedule's, of a model's retrainings by
+// schedule; Temporal adds the time to each run's.
+func RetrainID(model string) string { return "retrain/" + model }
 
 // PoolID is the workflow ID of a device pool.
 func PoolID(pool string) string { return "pool/" + pool }

@@ -229,38 +229,3 @@ type DeploySpec struct {
 	// trusted key verifies. A host's own policy can demand it for all models.
 	RequireSignature bool `json:"require_signature,omitempty" jsonschema_description:"Refuse to serve a version without a signature that one of the host's trusted keys verifies. Default: the host's policy."`
 }
-
-// MonitorSpec says how matured blocks are judged and what an alarm starts.
-type MonitorSpec struct {
-	Block              Duration    `json:"block,omitempty" jsonschema_description:"Length of a block in event time. Default: 1d."`
-	Maturity           Duration    `json:"maturity,omitempty" jsonschema_description:"How long after its end a block waits for labels. Default: 1d."`
-	MinLabels          int         `json:"min_labels,omitempty" jsonschema_description:"A block with fewer labelled predictions is inconclusive. Default: 30."`
-	FalseAlarmsPerYear float64     `json:"false_alarms_per_year,omitempty" jsonschema_description:"Budget of false alarms, in expected alarms a year. Default: 0.1."`
-	ReferenceBlocks    int         `json:"reference_blocks,omitempty" jsonschema_description:"After a refused retraining, the number of last blocks that become the new reference. Default: 30."`
-	Poll               Duration    `json:"poll,omitempty" jsonschema_description:"How often the log is looked at. Default: 5m."`
-	Retrain            RetrainSpec `json:"retrain,omitzero" jsonschema_description:"What an alarm starts."`
-}
-
-// RetrainSpec is the action on an alarm.
-type RetrainSpec struct {
-	Window      Duration `json:"window,omitempty" jsonschema_description:"Window of the retraining. Default: the spec's own."`
-	Holdout     Duration `json:"holdout,omitempty" jsonschema_description:"Held-out part of it. Default: the spec's own."`
-	Cooldown    Duration `json:"cooldown,omitempty" jsonschema_description:"Least event time between two retrainings. Default: 14d."`
-	MaxFailures int      `json:"max_failures,omitempty" jsonschema_description:"After this many retrainings in a row that promoted nothing, ask a person. Default: 3."`
-}
-
-// Trigger records why a lifecycle runs.
-type Trigger struct {
-	Kind   TriggerKind `json:"kind"`
-	Reason string      `json:"reason,omitempty"`
-	At     time.Time   `json:"at,omitzero"` // event time
-}
-
-// TriggerKind is who asked for a lifecycle.
-type TriggerKind string
-
-// The kinds of triggers.
-const (
-	TriggerManual TriggerKind = "manual"
-	TriggerAlarm  TriggerKind = "alarm"
-)

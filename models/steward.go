@@ -147,6 +147,10 @@ type RetrainRequest struct {
 	Trigger   Trigger   `json:"trigger"`
 	AsOf      time.Time `json:"as_of"`              // event time
 	Endpoint  string    `json:"endpoint,omitempty"` // its monitor is told how it ended
+	// ReplyTo is another workflow to tell, by SignalRetrainSettled.
+	ReplyTo string `json:"reply_to,omitempty"`
+	// Force is a person's decision: neither cooldown, budget nor failures refuse.
+	Force bool `json:"force,omitempty"`
 }
 
 // StewardState is everything a steward knows; it survives continue-as-new.
@@ -229,6 +233,11 @@ type Retraining struct {
 	Promoted    bool      `json:"promoted"`
 	Version     string    `json:"version,omitempty"`
 	Reason      string    `json:"reason,omitempty"`
+	ReplyTo     string    `json:"reply_to,omitempty"`
+	Forced      bool      `json:"forced,omitempty"`
+	// Outcome is set when it has ended; GPUSeconds are what its training leased.
+	Outcome    RetrainOutcome `json:"outcome,omitempty"`
+	GPUSeconds float64        `json:"gpu_seconds,omitempty"`
 }
 
 // StewardStatus answers StatusQuery on a ModelSteward.

@@ -84,12 +84,11 @@ func (s LifecycleSpec) problems() Problems {
 	if s.Monitor != nil {
 		root.check(s.Deploy != nil, "monitor", "add a deploy section or drop monitor",
 			"nothing to watch: the spec has no deploy section")
-		root.check(s.Data.Task == TaskBinary || !s.Data.Task.known(), "monitor", "drop monitor",
-			"watches models of task binary only, and data.task is %s", s.Data.Task)
 		s.Monitor.check(root.sub("monitor"))
+		s.checkWatched(root.sub("monitor"))
 	}
 	if s.Trigger != nil {
-		oneOf(root.sub("trigger"), "kind", s.Trigger.Kind, TriggerManual, TriggerAlarm)
+		oneOf(root.sub("trigger"), "kind", s.Trigger.Kind, TriggerManual, TriggerAlarm, TriggerSchedule, TriggerArrival)
 	}
 	s.checkBlocks(root)
 	s.checkSize(root)
@@ -213,21 +212,4 @@ func checkBounds(at section, field string, low, high *float64) {
 	case low != nil && high != nil && *low > *high:
 		at.add(field, "", "has min %v above max %v", *low, *high)
 	}
-}
-
-func (m MonitorSpec) check(at section) {
-	at.positive("block", m.Block)
-	at.positive("maturity", m.Maturity)
-	at.atLeast("min_labels", int64(m.MinLabels), 1)
-	at.check(m.FalseAlarmsPerYear > 0, "false_alarms_per_year", "", "is %v; it must be above 0", m.FalseAlarmsPerYear)
-	at.atLeast("reference_blocks", int64(m.ReferenceBlocks), 2)
-	at.positive("poll", m.Poll)
-
-	retrain := at.sub("retrain")
-	// Unset here means that the monitor is judged without its lifecycle.
-	if m.Retrain.Window != 0 && m.Retrain.Holdout != 0 {
-		checkWindow(retrain, m.Retrain.Window, m.Retrain.Holdout)
-	}
-	retrain.positive("cooldown", m.Retrain.Cooldown)
-	retrain.atLeast("max_failures", int64(m.Retrain.MaxFailures), 1)
 }

@@ -184,7 +184,7 @@ func (l *lifecycle) register(ctx workflow.Context, snapshot models.Snapshot, tra
 			Lifecycle: l.id, LifecycleRun: workflow.GetInfo(ctx).WorkflowExecution.RunID, RunID: trained.RunID,
 			Snapshot: snapshot.SHA256(), SnapshotManifest: snapshot.Manifest, Artifact: trained.Artifact,
 			Metrics: judged.Evaluation.Candidate, Gate: gate.Brief(judged.Gate), Summary: judged.Summary, Evidence: judged.Evaluation.Files,
-			Reference: judged.Evaluation.Reference, Devices: trained.Devices, Hosts: trained.Hosts,
+			Reference: judged.Evaluation.Reference, OutOfFold: trained.OutOfFold, HeldOut: judged.Evaluation.Predictions, Devices: trained.Devices, Hosts: trained.Hosts,
 			CodeSHA256: spec.Train.Code.SHA256, CodeCommit: spec.Train.Code.Commit, SpecSHA256: digest(spec),
 			Trained: models.TimeSpan{Began: l.status.Started[models.StageTrain], Ended: l.status.Ended[models.StageTrain]},
 		},

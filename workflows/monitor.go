@@ -105,15 +105,16 @@ func (m *monitor) judge(ctx workflow.Context, block models.Block) error {
 	watch := m.state.Watch
 	block.Version = watch.Version
 	block.Conclusive = block.Labelled >= int64(watch.Spec.MinLabels)
-	block.Martingale = m.state.Detector.Value
-	var step drift.Step
+	block.Martingale = m.state.Detector.Detectors[0].Value
+	alarm := false
 	if block.Conclusive && m.state.Pending == "" {
-		m.state.Detector, step = drift.Update(m.state.Detector, block.Loss)
-		block.P, block.Martingale = step.P, step.Value
+		m.state.Detector, block.Looks = drift.Update(m.state.Detector, models.BlockLoss{Start: block.Start, Loss: block.Loss})
+		block.P, block.Martingale = block.Looks[0].P, block.Looks[0].Value
+		alarm = block.Looks[0].Alarm
 	}
 	m.state.Blocks = lastOf(append(m.state.Blocks, block), blocksShown)
 	m.state.Next = block.Start.Add(watch.Spec.Block.Std())
-	if !step.Alarm {
+	if !alarm {
 		return nil
 	}
 	return m.alarm(ctx, block)
@@ -126,7 +127,7 @@ func (m *monitor) alarm(ctx workflow.Context, block models.Block) error {
 	asOf := m.state.Next.Add(watch.Spec.Maturity.Std())
 	alarm := models.Alarm{
 		RequestID: fmt.Sprintf("%s/alarm/%s/%s", models.MonitorID(m.state.Endpoint), watch.Version, models.DayKey(block.Start)),
-		Block:     block.Start, Version: watch.Version, Martingale: block.Martingale, Threshold: m.state.Detector.Threshold,
+		Block:     block.Start, Version: watch.Version, Martingale: block.Martingale, Threshold: m.state.Detector.Detectors[0].Threshold,
 		Loss: m.recentLoss(7), Reference: mean(watch.Reference), Action: "asked for a retraining",
 	}
 	m.state.Alarms = lastOf(append(m.state.Alarms, alarm), alarmsKept)
@@ -162,16 +163,17 @@ func (m *monitor) watch(request models.WatchRequest) {
 // settle ends the wait for a retraining. One that promoted nothing means that
 // the present level is the best there is: the detector starts anew from it.
 func (m *monitor) settle(settled models.RetrainSettled) {
+	promoted := settled.Outcome == models.RetrainPromoted
 	if m.seen(settled.RequestID + "/settled") {
 		return
 	}
-	m.closeAlarm(settled.RequestID, settled.Reason, settled.Promoted)
-	if m.state.Pending != settled.RequestID || settled.Promoted {
+	m.closeAlarm(settled.RequestID, settled.Reason, promoted)
+	if m.state.Pending != settled.RequestID || promoted {
 		return // a promotion clears it through watch
 	}
 	m.state.Pending = ""
 	m.look = true
-	if settled.Started {
+	if settled.Outcome == models.RetrainNotHelping || settled.Outcome == models.RetrainFailed {
 		m.restart(m.recent(m.state.Watch.Spec.ReferenceBlocks))
 	} else {
 		m.restart(m.state.Watch.Reference)
@@ -180,9 +182,12 @@ func (m *monitor) settle(settled models.RetrainSettled) {
 
 func (m *monitor) restart(reference []float64) {
 	watch := m.state.Watch
-	alpha := drift.Alpha(watch.Spec.FalseAlarmsPerYear)
 	seed := drift.Seed(m.state.Endpoint, watch.Version, len(m.state.Alarms))
-	m.state.Detector = drift.New(reference, alpha, seed)
+	blocks := make([]models.BlockLoss, len(reference))
+	for i, loss := range reference {
+		blocks[i].Loss = loss
+	}
+	m.state.Detector = drift.New(watch.Spec, blocks, watch.Promised, seed)
 }
 
 func (m *monitor) closeAlarm(requestID, action string, promoted bool) {
@@ -257,7 +262,7 @@ func (m *monitor) show(ctx workflow.Context, waiting string) {
 	if m.state.Watch != nil {
 		p.linef("")
 		p.linef("Champion %s; martingale %s of %s; log complete to %s", m.state.Watch.Version,
-			number(m.state.Detector.Value), number(m.state.Detector.Threshold), m.state.Watermark.UTC().Format(time.DateTime))
+			number(m.state.Detector.Detectors[0].Value), number(m.state.Detector.Detectors[0].Threshold), m.state.Watermark.UTC().Format(time.DateTime))
 	}
 	p.header("block", "labelled", "log-loss", "p", "martingale")
 	for _, b := range lastOf(m.state.Blocks, 10) {

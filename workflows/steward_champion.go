@@ -269,6 +269,8 @@ func (s *steward) watchChampion(ctx workflow.Context, champion models.ModelVersi
 			Model:     s.state.Model, Version: champion.Version,
 			Reference: champion.Candidate.Reference, Data: champion.Spec.Data, Spec: *champion.Spec.Monitor,
 			Prediction: champion.Spec.Evaluate.Prediction,
+			Snapshot:   champion.Candidate.SnapshotManifest, OutOfFold: champion.Candidate.OutOfFold, HeldOut: champion.Candidate.HeldOut,
+			Promised: champion.Candidate.Metrics[champion.Spec.Data.Task.DefaultMetric()],
 		},
 	}))
 }

@@ -19,7 +19,7 @@ func (s *steward) retrain(ctx workflow.Context, request models.RetrainRequest) {
 	champion := s.state.Champion // by the time that the lifecycle has started it may be another
 	if why := s.refusal(s.version(champion), request); why != "" {
 		s.record(ctx, models.Record{Action: models.ActionRetrainRefused, Version: s.state.Champion, By: request.RequestID, Reason: why})
-		s.tellMonitor(ctx, request.Endpoint, models.RetrainSettled{RequestID: request.RequestID, Reason: why})
+		s.tellMonitor(ctx, request.Endpoint, models.RetrainSettled{RequestID: request.RequestID, Outcome: models.RetrainImpossible, Reason: why})
 		return
 	}
 	spec := retrainingSpec(*s.version(champion), request)
@@ -30,7 +30,7 @@ func (s *steward) retrain(ctx workflow.Context, request models.RetrainRequest) {
 	if started != nil {
 		why := "the lifecycle did not start: " + reason(started)
 		s.record(ctx, models.Record{Action: models.ActionRetrainRefused, Version: s.state.Champion, By: request.RequestID, Reason: why})
-		s.tellMonitor(ctx, request.Endpoint, models.RetrainSettled{RequestID: request.RequestID, Reason: why})
+		s.tellMonitor(ctx, request.Endpoint, models.RetrainSettled{RequestID: request.RequestID, Outcome: models.RetrainImpossible, Reason: why})
 		return
 	}
 	s.state.Retrainings = append(s.state.Retrainings, models.Retraining{
@@ -111,12 +111,16 @@ func (s *steward) settle(ctx workflow.Context, closed models.LifecycleClosed) {
 	}
 	r := &s.state.Retrainings[i]
 	r.Ended, r.Promoted, r.Version, r.Reason = true, closed.Result.Promoted, closed.Result.Version, closed.Result.Reason
+	r.Outcome = models.RetrainNotHelping
+	if r.Promoted {
+		r.Outcome = models.RetrainPromoted
+	}
 	if closed.Error != "" {
-		r.Reason = closed.Error
+		r.Reason, r.Outcome = closed.Error, models.RetrainFailed
 	}
 	r.Reason = clip(r.Reason, longestReason)
 	s.record(ctx, models.Record{Action: models.ActionRetrainEnded, Version: r.Version, By: r.LifecycleID, Reason: r.Reason})
-	s.tellMonitor(ctx, r.Endpoint, models.RetrainSettled{RequestID: r.RequestID, Started: true, Promoted: r.Promoted, Reason: r.Reason})
+	s.tellMonitor(ctx, r.Endpoint, models.RetrainSettled{RequestID: r.RequestID, Outcome: r.Outcome, Reason: r.Reason})
 }
 
 // sweep settles lifecycles that ended without a word, terminated or reset to

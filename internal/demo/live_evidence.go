@@ -108,10 +108,11 @@ func (f frame) monitor() []string {
 			alarm = fmt.Sprintf("%d, last: ", n) + alarm
 		}
 	}
+	nearest, _ := m.Detector.Nearest()
 	return []string{
 		f.row("MONITOR", head),
 		f.row("  loss", spark),
-		f.evidence("  evidence", f.paint.Yellow, m.Detector.Value, m.Detector.Threshold, "alarms"),
+		f.evidence("  evidence", f.paint.Yellow, nearest.Value, nearest.Threshold, "alarms"),
 		f.row("  alarms", alarm),
 	}
 }

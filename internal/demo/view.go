@@ -60,8 +60,9 @@ func now(s Scene) string {
 	case s.HoldsFor != "":
 		return "clock held: " + s.HoldsFor
 	default:
+		nearest, _ := s.Monitor.Detector.Nearest()
 		return fmt.Sprintf("%d requests (%.0f/s), %d errors, martingale %.2f of %.0f",
-			s.Requests, s.PerSecond, s.Errors, s.Monitor.Detector.Value, s.Monitor.Detector.Threshold)
+			s.Requests, s.PerSecond, s.Errors, nearest.Value, nearest.Threshold)
 	}
 }
 

@@ -55,13 +55,6 @@ const (
 // bettors are the values of ε.
 func bettors() []float64 { return []float64{-1, -0.5, 0} }
 
-// Step is what one loss did.
-type Step struct {
-	P     float64 // conformal p-value, in [0, 1]; small: an unusually high loss
-	Value float64 // the martingale after it
-	Alarm bool    // Value has reached the threshold
-}
-
 // Alpha turns a budget of expected false alarms into the level of a detector
 // that is started afresh after each alarm: b/(1+b). Each run cries falsely with
 // probability at most α, however long it lasts, so the expected number of false
@@ -82,43 +75,60 @@ func Seed(endpoint, version string, before int) uint64 {
 	return hash.Sum64()
 }
 
-// New starts a detector at level alpha. Reference may be empty.
-func New(reference []float64, alpha float64, seed uint64) models.DetectorState {
-	state := models.DetectorState{
-		Threshold: min(1/alpha, most), Seed: seed, Value: 1,
-		Capitals: make([]float64, len(bettors())), Reference: make([]float64, 0, len(reference)),
+// New starts the detectors of a spec on the reference, oldest block first.
+// Promised is the loss that evaluation found.
+func New(spec models.MonitorSpec, reference []models.BlockLoss, promised models.Estimate, seed uint64) models.DetectorState {
+	state := models.DetectorState{Seed: seed}
+	total := 0.0
+	for _, d := range spec.Detectors {
+		total += d.Share
 	}
-	for _, loss := range reference {
-		if !math.IsNaN(loss) {
-			state.Reference = append(state.Reference, store(loss))
+	for _, d := range spec.Detectors {
+		alpha := Alpha(spec.FalseAlarmsPerYear) * d.Share / total
+		one := models.Detector{Spec: d, Alpha: alpha, Threshold: min(1/alpha, most), Value: 1, Capitals: make([]float64, len(bettors())), Strata: []models.Stratum{{}}}
+		for _, block := range reference {
+			if !math.IsNaN(block.Loss) {
+				one.Strata[0].Losses = append(one.Strata[0].Losses, store(block.Loss))
+			}
 		}
+		state.Detectors = append(state.Detectors, one)
 	}
 	return state
 }
 
-// Update judges the next loss. The argument is not changed. A loss that is not
-// a number is no evidence: nothing changes and P is 1.
-func Update(state models.DetectorState, loss float64) (models.DetectorState, Step) {
-	if math.IsNaN(loss) {
-		return state, Step{P: 1, Value: state.Value, Alarm: state.Value >= state.Threshold}
+// Update lets the detectors judge the next block. The argument is not changed.
+// A loss that is not a number is no evidence.
+func Update(state models.DetectorState, block models.BlockLoss) (models.DetectorState, []models.DetectorLook) {
+	state.Detectors = slices.Clone(state.Detectors)
+	looks := make([]models.DetectorLook, len(state.Detectors))
+	for i := range state.Detectors {
+		looks[i] = update(&state.Detectors[i], block, state.Seed)
 	}
-	loss = store(loss)
-	p := rank(state, loss)
-	state.Capitals = bet(inject(&state), p)
-	state.Reference = append(slices.Clone(state.Reference), loss)
 	state.Observed++
-	state.Value = 1 - state.Injected
-	for _, capital := range state.Capitals {
-		state.Value += capital
+	return state, looks
+}
+
+func update(d *models.Detector, block models.BlockLoss, seed uint64) models.DetectorLook {
+	if math.IsNaN(block.Loss) {
+		return models.DetectorLook{P: 1, Value: d.Value, Alarm: d.Value >= d.Threshold}
 	}
-	return state, Step{P: p, Value: state.Value, Alarm: state.Value >= state.Threshold}
+	loss := store(block.Loss)
+	p := rank(*d, loss, seed)
+	d.Capitals = bet(inject(d), p)
+	d.Strata = []models.Stratum{{Losses: append(slices.Clone(d.Strata[0].Losses), loss)}}
+	d.Observed++
+	d.Value = 1 - d.Injected
+	for _, capital := range d.Capitals {
+		d.Value += capital
+	}
+	return models.DetectorLook{P: p, Value: d.Value, Alarm: d.Value >= d.Threshold}
 }
 
 // rank is the conformal p-value of loss. The random number depends on the seed
 // and the number of losses seen, so it is the same whenever it is drawn again.
-func rank(state models.DetectorState, loss float64) float64 {
+func rank(d models.Detector, loss float64, seed uint64) float64 {
 	above, ties := 0, 1
-	for _, other := range state.Reference {
+	for _, other := range d.Strata[0].Losses {
 		switch {
 		case other > loss:
 			above++
@@ -126,13 +136,13 @@ func rank(state models.DetectorState, loss float64) float64 {
 			ties++
 		}
 	}
-	u := uniform(state.Seed, uint64(state.Observed))
-	return (float64(above) + u*float64(ties)) / float64(len(state.Reference)+1)
+	u := uniform(seed, uint64(d.Observed))
+	return (float64(above) + u*float64(ties)) / float64(len(d.Strata[0].Losses)+1)
 }
 
 // inject hands out the window's capital if a window starts, and returns the
 // capitals.
-func inject(state *models.DetectorState) []float64 {
+func inject(state *models.Detector) []float64 {
 	capitals := slices.Clone(state.Capitals)
 	if state.Observed%window != 0 {
 		return capitals

@@ -1,0 +1,73 @@
+package models
+
+import (
+	"fmt"
+	"time"
+)
+
+// BlockLoss is what detectors see of a block.
+type BlockLoss struct {
+	Start     time.Time   `json:"start,omitzero"` // zero: not known
+	Labelled  int64       `json:"labelled,omitempty"`
+	Loss      float64     `json:"loss"`
+	Estimated float64     `json:"estimated,omitempty"`
+	Slices    []SliceLoss `json:"slices,omitempty"`
+}
+
+// DetectorState is the state of all detectors of one monitor; see
+// internal/drift.
+type DetectorState struct {
+	Detectors []Detector `json:"detectors"`
+	Seed      uint64     `json:"seed"`
+	Observed  int64      `json:"observed"` // blocks
+}
+
+// Detector is one of them.
+type Detector struct {
+	Spec DetectorSpec `json:"spec"`
+	// Alpha is its part of the budget, Threshold its reciprocal.
+	Alpha     float64 `json:"alpha"`
+	Threshold float64 `json:"threshold"`
+	// Strata are the losses known so far, by season; one without seasons.
+	Strata   []Stratum `json:"strata,omitempty"`
+	Capitals []float64 `json:"capitals,omitempty"`
+	Injected float64   `json:"injected"` // capital handed out so far
+	Windows  int64     `json:"windows"`
+	Observed int64     `json:"observed"` // blocks that it could judge
+	Value    float64   `json:"value"`    // the martingale
+	// Sums are what the detector remembers beside its losses.
+	Sums []float64 `json:"sums,omitempty"`
+}
+
+// Stratum are the losses of one season.
+type Stratum struct {
+	Season int       `json:"season"`
+	Losses []float64 `json:"losses"`
+}
+
+// DetectorLook is what one detector made of one block.
+type DetectorLook struct {
+	P     float64 `json:"p"` // conformal p-value; 1: it has none
+	Value float64 `json:"value"`
+	Alarm bool    `json:"alarm,omitempty"`
+}
+
+// DetectorName names a detector among those of its monitor.
+func DetectorName(d DetectorSpec) string {
+	name := string(d.Kind)
+	if d.Column != "" {
+		name += fmt.Sprintf(" %s=%s", d.Column, d.Slice)
+	}
+	return name
+}
+
+// Nearest is the detector whose evidence is nearest to its threshold; false:
+// there is none.
+func (s DetectorState) Nearest() (nearest Detector, ok bool) {
+	for _, d := range s.Detectors {
+		if !ok || d.Value*nearest.Threshold > nearest.Value*d.Threshold {
+			nearest, ok = d, true
+		}
+	}
+	return nearest, ok
+}
