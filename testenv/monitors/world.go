@@ -1,0 +1,155 @@
+package monitors
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// World is what happens to an endpoint.
+type World struct {
+	Endpoint string
+	Seed     uint64
+	Start    time.Time // midnight UTC
+	// RowsPerDay are the answered requests of an ordinary day.
+	RowsPerDay int
+	// Maturity and Corrections are the monitor's: labels come in time, late or
+	// too late for them.
+	Maturity, Corrections time.Duration
+	// Phases say how the world is from a day on, oldest first.
+	Phases []Phase
+}
+
+// Phase is how the world is from one day on.
+type Phase struct {
+	Day int
+	// Version answers the requests.
+	Version string
+	// Answer is the version's probability that y is 1, Truth the world's, each
+	// for an x in [0, 1).
+	Answer, Truth func(x float64) float64
+}
+
+// Days of every world that are like no other, counted from its start.
+const (
+	EmptyDay  = 9  // nobody called
+	SilentDay = 14 // hardly any label comes before the last score
+)
+
+// Rising is nearly certain of one half of the requests and of the contrary of
+// the other; Falling is its contrary, and Coin knows nothing.
+func Rising(x float64) float64 { return 0.15 + 0.7*math.Round(x) }
+
+// Falling is the contrary of Rising.
+func Falling(x float64) float64 { return 1 - Rising(x) }
+
+// Coin knows nothing.
+func Coin(float64) float64 { return 0.5 }
+
+// busyHours are the only ones with requests, so that a day has few files; their
+// requests are hourlyRows apart.
+var busyHours = [...]time.Duration{time.Hour, 7 * time.Hour, 19 * time.Hour}
+
+const hourlyRows = 10 * time.Second
+
+// happening is one row of the log or of the labels, with the moment at which
+// the gateway knows of it.
+type happening struct {
+	at     time.Time
+	answer *models.InferenceRow
+	label  *models.LabelRow
+}
+
+// wallClock of everything in a world: long ago, and a second for each.
+func wallClock(at time.Time) int64 { return at.Add(time.Second).UnixMicro() }
+
+// phase is how the world is on a day.
+func (w World) phase(day int) Phase {
+	p := w.Phases[0]
+	for _, next := range w.Phases[1:] {
+		if next.Day <= day {
+			p = next
+		}
+	}
+	return p
+}
+
+// DayOf is the day that a moment falls on.
+func (w World) DayOf(at time.Time) int { return int(at.Sub(w.Start) / models.Day.Std()) }
+
+// Moment is the start of a day.
+func (w World) Moment(day int) time.Time { return w.Start.AddDate(0, 0, day) }
+
+// day is everything that comes of one day's requests, in order of time.
+func (w World) day(day int) (happenings []happening) {
+	if day == EmptyDay {
+		return nil
+	}
+	h := fnv.New64a()
+	fmt.Fprint(h, w.Endpoint)
+	draw := rand.New(rand.NewPCG(w.Seed^h.Sum64(), uint64(day)))
+	start, p := w.Moment(day), w.phase(day)
+	for i := range w.RowsPerDay {
+		at := start.Add(busyHours[i%len(busyHours)] + time.Duration(i)*hourlyRows)
+		x, y := draw.Float64(), 0.0
+		if draw.Float64() < p.Truth(x) {
+			y = 1
+		}
+		row := w.answer(p, fmt.Sprintf("%s-%d-%d", w.Endpoint, day, i), at, x)
+		happenings = append(happenings, happening{at: at, answer: &row})
+		if draw.Float64() < 0.02 { // a client that asked twice, and was answered otherwise
+			again := row
+			again.Time, again.Outputs = wallClock(at.Add(time.Hour)), `{"probability":[0.5]}`
+			happenings = append(happenings, happening{at: at, answer: &again})
+		}
+		happenings = append(happenings, w.labels(day, row.ID, y, draw)...)
+	}
+	slices.SortStableFunc(happenings, func(a, b happening) int { return a.at.Compare(b.at) })
+	return happenings
+}
+
+func (w World) answer(p Phase, id string, at time.Time, x float64) models.InferenceRow {
+	kind := "short"
+	if x >= 0.5 {
+		kind = "long"
+	}
+	return models.InferenceRow{
+		ID: id, EventTime: at.UnixMicro(), Time: wallClock(at), Endpoint: w.Endpoint, Version: p.Version, Drawn: p.Version,
+		Role: string(models.RoleChampion), Generation: 1, ArmShare: 1, LogShare: 1, Status: 200, LatencyUS: 900,
+		Inputs:  fmt.Sprintf(`{"kind":[%q],"x":[%.6f]}`, kind, x),
+		Outputs: fmt.Sprintf(`{"probability":[%.6f]}`, p.Answer(x)),
+	}
+}
+
+// labels are what becomes known about a request: usually in time and at once
+// right. Of one that comes after the last score nothing may be seen.
+func (w World) labels(day int, id string, y float64, draw *rand.Rand) []happening {
+	end := w.Moment(day + 1)
+	first, last := end.Add(w.Maturity), end.Add(w.Maturity+w.Corrections)
+	inTime, late, tooLate := end.Add(w.Maturity/2), first.Add(w.Corrections/2), last.Add(time.Hour)
+	label := func(at time.Time, y float64) happening {
+		return happening{at: at, label: &models.LabelRow{ID: id, Label: y, LabelTime: at.UnixMicro(), Time: wallClock(at)}}
+	}
+	chance := draw.Float64()
+	switch {
+	case day == SilentDay && chance < 0.85:
+		return []happening{label(late, y)}
+	case chance < 0.03:
+		return nil // never
+	case chance < 0.06:
+		return []happening{label(late, y)}
+	case chance < 0.10:
+		return []happening{label(inTime, 1-y), label(late, y)} // corrected within the bound
+	case chance < 0.14:
+		return []happening{label(inTime, y), label(tooLate, 1-y)} // and beyond it
+	case chance < 0.18:
+		return []happening{label(inTime, 1-y), label(inTime.Add(time.Minute), y)} // twice, the last counts
+	default:
+		return []happening{label(inTime, y)}
+	}
+}
