@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -42,8 +41,8 @@ func Moments() []Moment { return []Moment{AtDecision, AtStart, AtEnd, AtMessage}
 
 const (
 	// journalVariable names the directory with one file for each step at which the
-	// worker has died; momentsVariable are the moments, with commas.
-	journalVariable, momentsVariable = "MAINSPRING_MONITORS_JOURNAL", "MAINSPRING_MONITORS_MOMENTS"
+	// worker has died; momentVariable is the moment.
+	journalVariable, momentVariable = "MAINSPRING_MONITORS_JOURNAL", "MAINSPRING_MONITORS_MOMENT"
 	// silence is how long an activity may be silent; the engine's own minute would
 	// be waited for at every kill.
 	silence = 1500 * time.Millisecond
@@ -73,10 +72,7 @@ func Play(ctx context.Context, arguments []string) (played bool, err error) {
 
 // runWorker is `mainspring worker`, but for time-outs and its early deaths.
 func runWorker(ctx context.Context) error {
-	fate := &fate{journal: os.Getenv(journalVariable)}
-	for word := range strings.SplitSeq(os.Getenv(momentsVariable), ",") {
-		fate.moments = append(fate.moments, Moment(word))
-	}
+	fate := &fate{journal: os.Getenv(journalVariable), moment: Moment(os.Getenv(momentVariable))}
 	return worker.Run(ctx, worker.Config{Tune: func(o *sdk.Options) {
 		o.WorkerStopTimeout = time.Second
 		o.StickyScheduleToStartTimeout = time.Second
@@ -88,12 +84,12 @@ func runWorker(ctx context.Context) error {
 type fate struct {
 	interceptor.WorkerInterceptorBase
 	journal string
-	moments []Moment
+	moment  Moment // empty: it lives
 }
 
 // reach kills the process unless it has died at this step before.
 func (f *fate) reach(moment Moment, step string) {
-	if !slices.Contains(f.moments, moment) {
+	if moment != f.moment {
 		return
 	}
 	name := strings.NewReplacer("/", "_", " ", "_").Replace(string(moment) + " " + step)

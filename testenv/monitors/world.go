@@ -153,3 +153,18 @@ func (w World) labels(day int, id string, y float64, draw *rand.Rand) []happenin
 		return []happening{label(inTime, y)}
 	}
 }
+
+// loss is the mean log-loss of a day's requests when every label is right.
+func (w World) loss(day int) float64 {
+	draw := rand.New(rand.NewPCG(w.Seed, uint64(day)))
+	p, sum := w.phase(day), 0.0
+	for range w.RowsPerDay {
+		x := draw.Float64()
+		answer := p.Answer(x)
+		if draw.Float64() >= p.Truth(x) {
+			answer = 1 - answer
+		}
+		sum -= math.Log(answer)
+	}
+	return sum / float64(w.RowsPerDay)
+}
