@@ -21,8 +21,9 @@ import (
 type Gateway struct {
 	Store artifact.Store
 	World World
+	// Next is the first day that was not begun; before its first, nobody called.
+	Next int
 
-	next    int // the first day that was not begun
 	waiting []happening
 	served  time.Time
 	writes  int
@@ -33,9 +34,9 @@ const writesAtOnce = 16
 
 // Serve writes everything that is known before a moment.
 func (g *Gateway) Serve(ctx context.Context, until time.Time) error {
-	for g.World.Moment(g.next).Before(until) {
-		g.waiting = append(g.waiting, g.World.day(g.next)...)
-		g.next++
+	for g.World.Moment(g.Next).Before(until) {
+		g.waiting = append(g.waiting, g.World.day(g.Next)...)
+		g.Next++
 	}
 	answers, labels := map[string][]models.InferenceRow{}, map[string][]models.LabelRow{}
 	var later []happening

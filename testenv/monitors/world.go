@@ -85,57 +85,93 @@ func (w World) DayOf(at time.Time) int { return int(at.Sub(w.Start) / models.Day
 // Moment is the start of a day.
 func (w World) Moment(day int) time.Time { return w.Start.AddDate(0, 0, day) }
 
+// request is one that somebody sent.
+type request struct {
+	id    string
+	at    time.Time
+	x, y  float64 // y is how it turns out
+	again bool    // the client asked twice
+}
+
+// requests are those of a day. What becomes of their labels is drawn later.
+func (w World) requests(day int) (requests []request, draw *rand.Rand) {
+	h := fnv.New64a()
+	fmt.Fprint(h, w.Endpoint)
+	draw = rand.New(rand.NewPCG(w.Seed^h.Sum64(), uint64(day)))
+	truth := w.phase(day).Truth
+	for i := range w.RowsPerDay {
+		r := request{id: fmt.Sprintf("%s-%d-%d", w.Endpoint, day, i), x: draw.Float64()}
+		r.at = w.Moment(day).Add(busyHours[i%len(busyHours)] + time.Duration(i)*hourlyRows)
+		if draw.Float64() < truth(r.x) {
+			r.y = 1
+		}
+		r.again = draw.Float64() < 0.02
+		requests = append(requests, r)
+	}
+	return requests, draw
+}
+
 // day is everything that comes of one day's requests, in order of time.
 func (w World) day(day int) (happenings []happening) {
 	if day == EmptyDay {
 		return nil
 	}
-	h := fnv.New64a()
-	fmt.Fprint(h, w.Endpoint)
-	draw := rand.New(rand.NewPCG(w.Seed^h.Sum64(), uint64(day)))
-	start, p := w.Moment(day), w.phase(day)
-	for i := range w.RowsPerDay {
-		at := start.Add(busyHours[i%len(busyHours)] + time.Duration(i)*hourlyRows)
-		x, y := draw.Float64(), 0.0
-		if draw.Float64() < p.Truth(x) {
-			y = 1
-		}
-		row := w.answer(p, fmt.Sprintf("%s-%d-%d", w.Endpoint, day, i), at, x)
-		happenings = append(happenings, happening{at: at, answer: &row})
-		if draw.Float64() < 0.02 { // a client that asked twice, and was answered otherwise
+	requests, draw := w.requests(day)
+	for _, r := range requests {
+		row := w.answer(w.phase(day), r)
+		happenings = append(happenings, happening{at: r.at, answer: &row})
+		if r.again { // and was answered otherwise
 			again := row
-			again.Time, again.Outputs = wallClock(at.Add(time.Hour)), `{"probability":[0.5]}`
-			happenings = append(happenings, happening{at: at, answer: &again})
+			again.Time, again.Outputs = wallClock(r.at.Add(time.Hour)), `{"probability":[0.5]}`
+			happenings = append(happenings, happening{at: r.at, answer: &again})
 		}
-		happenings = append(happenings, w.labels(day, row.ID, y, draw)...)
+		happenings = append(happenings, w.labels(day, r, draw.Float64())...)
 	}
 	slices.SortStableFunc(happenings, func(a, b happening) int { return a.at.Compare(b.at) })
 	return happenings
 }
 
-func (w World) answer(p Phase, id string, at time.Time, x float64) models.InferenceRow {
+// Row is one of the data that a model is trained on.
+type Row struct {
+	ID        string    `parquet:"id"`
+	At        time.Time `parquet:"at,timestamp(microsecond)"`
+	LabelTime time.Time `parquet:"label_time,timestamp(microsecond)"`
+	X         float64   `parquet:"x"`
+	Y         int64     `parquet:"y"`
+}
+
+// Rows are what a day's requests teach: all of them, and how they turned out.
+func (w World) Rows(day int) (rows []Row) {
+	requests, _ := w.requests(day)
+	for _, r := range requests {
+		rows = append(rows, Row{ID: r.id, At: r.at, LabelTime: w.Moment(day + 1).Add(w.Maturity / 2), X: r.x, Y: int64(r.y)})
+	}
+	return rows
+}
+
+func (w World) answer(p Phase, r request) models.InferenceRow {
 	kind := "short"
-	if x >= 0.5 {
+	if r.x >= 0.5 {
 		kind = "long"
 	}
 	return models.InferenceRow{
-		ID: id, EventTime: at.UnixMicro(), Time: wallClock(at), Endpoint: w.Endpoint, Version: p.Version, Drawn: p.Version,
+		ID: r.id, EventTime: r.at.UnixMicro(), Time: wallClock(r.at), Endpoint: w.Endpoint, Version: p.Version, Drawn: p.Version,
 		Role: string(models.RoleChampion), Generation: 1, ArmShare: 1, LogShare: 1, Status: 200, LatencyUS: 900,
-		Inputs:  fmt.Sprintf(`{"kind":[%q],"x":[%.6f]}`, kind, x),
-		Outputs: fmt.Sprintf(`{"probability":[%.6f]}`, p.Answer(x)),
+		Inputs:  fmt.Sprintf(`{"kind":[%q],"x":[%.6f]}`, kind, r.x),
+		Outputs: fmt.Sprintf(`{"probability":[%.6f]}`, p.Answer(r.x)),
 	}
 }
 
 // labels are what becomes known about a request: usually in time and at once
 // right. Of one that comes after the last score nothing may be seen.
-func (w World) labels(day int, id string, y float64, draw *rand.Rand) []happening {
+func (w World) labels(day int, r request, chance float64) []happening {
 	end := w.Moment(day + 1)
 	first, last := end.Add(w.Maturity), end.Add(w.Maturity+w.Corrections)
 	inTime, late, tooLate := end.Add(w.Maturity/2), first.Add(w.Corrections/2), last.Add(time.Hour)
 	label := func(at time.Time, y float64) happening {
-		return happening{at: at, label: &models.LabelRow{ID: id, Label: y, LabelTime: at.UnixMicro(), Time: wallClock(at)}}
+		return happening{at: at, label: &models.LabelRow{ID: r.id, Label: y, LabelTime: at.UnixMicro(), Time: wallClock(at)}}
 	}
-	chance := draw.Float64()
+	y := r.y
 	switch {
 	case day == SilentDay && chance < 0.85:
 		return []happening{label(late, y)}
@@ -156,15 +192,11 @@ func (w World) labels(day int, id string, y float64, draw *rand.Rand) []happenin
 
 // loss is the mean log-loss of a day's requests when every label is right.
 func (w World) loss(day int) float64 {
-	draw := rand.New(rand.NewPCG(w.Seed, uint64(day)))
-	p, sum := w.phase(day), 0.0
-	for range w.RowsPerDay {
-		x := draw.Float64()
-		answer := p.Answer(x)
-		if draw.Float64() >= p.Truth(x) {
-			answer = 1 - answer
-		}
-		sum -= math.Log(answer)
+	requests, _ := w.requests(day)
+	sum := 0.0
+	for _, r := range requests {
+		p := w.phase(day).Answer(r.x)
+		sum -= math.Log(r.y*p + (1-r.y)*(1-p))
 	}
-	return sum / float64(w.RowsPerDay)
+	return sum / float64(len(requests))
 }
