@@ -185,7 +185,9 @@ type MonitorState struct {
 	// ArrivalRetryAt is the event time before which arrivals ask for nothing,
 	// because they were refused.
 	ArrivalRetryAt time.Time `json:"arrival_retry_at,omitzero"`
-	// Errands are notices, explanations and comparisons under way.
+	// Errands are notices, explanations and comparisons under way; Begun counts
+	// all there were, for their IDs.
+	Begun   int             `json:"begun,omitempty"`
 	Errands []MonitorErrand `json:"errands,omitempty"`
 	// Evidence are the champion's blocks with evidence, in runs; the newest 400.
 	Evidence []BlockRun `json:"evidence,omitempty"`
