@@ -16,7 +16,7 @@ type Rows struct {
 	Table       dataset.Table // time, label, features and sliced columns
 	Labels      []float64     // as numbers
 	Predictions []float64     // as many per row as Plan.Width
-	Losses      []float64 // NaN: too large to be counted
+	Losses      []float64     // NaN: too large to be counted
 }
 
 // Plan says what becomes of them.
