@@ -12,15 +12,15 @@ import (
 // Sample is rows of one side, before or now.
 type Sample struct {
 	Codes  []uint8 // as many per row as Coder.Width
-	Blocks []int   // each row's block, numbered from 0 in the order of time
+	Blocks []int   // each row's block, numbered in the order of time
 }
 
 const (
-	folds      = 5
-	passes     = 4
-	resamples  = 500
-	maxGroups  = 100 // of blocks on one side: neighbours are put together
-	confidence = 0.95
+	folds     = 5
+	passes    = 4
+	resamples = 500
+	maxGroups = 100 // of blocks on one side: neighbours are put together
+	tail      = 25  // thousandths of the draws beyond either end of the interval
 )
 
 // Distinguish says how well rows of now can be told from those before by their
@@ -49,27 +49,16 @@ type domains struct {
 }
 
 func (d *domains) add(s Sample, now bool) bool {
-	blocks := 0
-	for _, b := range s.Blocks {
-		blocks = max(blocks, b+1)
-	}
-	groups := min(blocks, maxGroups)
-	seen := make([]bool, groups)
+	blocks := slices.Compact(slices.Sorted(slices.Values(s.Blocks)))
+	groups := min(len(blocks), maxGroups)
 	width := d.coder.Width()
 	for row, b := range s.Blocks {
-		group := b * groups / blocks
-		seen[group] = true
+		number, _ := slices.BinarySearch(blocks, b)
 		d.codes = append(d.codes, s.Codes[row*width:][:width])
-		d.groups, d.now = append(d.groups, group), append(d.now, now)
+		d.groups, d.now = append(d.groups, number*groups/len(blocks)), append(d.now, now)
 	}
 	d.sizes[side(now)], d.rows[side(now)] = groups, float64(len(s.Blocks))
-	filled := 0
-	for _, s := range seen {
-		if s {
-			filled++
-		}
-	}
-	return filled >= 2
+	return groups >= 2
 }
 
 func side(now bool) int {
@@ -138,12 +127,12 @@ func (d *domains) fit(rows []int, offsets []int) *logistic {
 		for _, row := range rows {
 			codes, s := d.codes[row], side(d.now[row])
 			p := 1 / (1 + math.Exp(-m.score(codes, offsets)))
-			error := (float64(s) - p) * share[s]
-			biasSquares += error * error
-			m.bias += rate * error / math.Sqrt(biasSquares)
+			miss := (float64(s) - p) * share[s]
+			biasSquares += miss * miss
+			m.bias += rate * miss / math.Sqrt(biasSquares)
 			for i := range d.coder.features {
 				k := offsets[i] + int(codes[i])
-				g := error - shrink*m.weights[k]
+				g := miss - shrink*m.weights[k]
 				squares[k] += g * g
 				m.weights[k] += rate * g / math.Sqrt(squares[k]+1e-8)
 			}
@@ -164,7 +153,6 @@ func (d *domains) area(scores []float64) models.Estimate {
 		by[s][d.groups[row]] = append(by[s][d.groups[row]], score)
 	}
 	for s := range by {
-		by[s] = slices.DeleteFunc(by[s], func(group []float64) bool { return len(group) == 0 })
 		for _, group := range by[s] {
 			slices.Sort(group)
 		}
@@ -183,8 +171,8 @@ func (d *domains) area(scores []float64) models.Estimate {
 		draws[k] = weightedArea(by, wins, d.draw(len(by[0])), d.draw(len(by[1])))
 	}
 	slices.Sort(draws)
-	tail := int((1 - confidence) / 2 * resamples)
-	return models.Estimate{Value: value, Low: min(value, draws[tail]), High: max(value, draws[resamples-1-tail])}
+	beyond := tail * resamples / 1000
+	return models.Estimate{Value: value, Low: min(value, draws[beyond]), High: max(value, draws[resamples-1-beyond])}
 }
 
 // draw says how often each of n groups is drawn when n are.
