@@ -39,10 +39,15 @@ type Detector struct {
 	Sums []float64 `json:"sums,omitempty"`
 }
 
-// Stratum are the losses of one season.
+// Stratum are the losses of one season, each once, ascending.
 type Stratum struct {
 	Season int       `json:"season"`
 	Losses []float64 `json:"losses"`
+	// Copies is how often each of them was seen; nil: once. Within is how many
+	// losses were seen and forgotten below the first, between each two, and above
+	// the last; nil: none.
+	Copies []int64 `json:"copies,omitempty"`
+	Within []int64 `json:"within,omitempty"`
 }
 
 // DetectorLook is what one detector made of one block.

@@ -45,6 +45,14 @@ type Cut struct {
 	Bounds []float64 `json:"bounds,omitempty"`
 }
 
+// Own is how many slices are not shared: the first ones.
+func (c *Cut) Own() int {
+	if len(c.Bounds) > 0 || len(c.Names) < 2 {
+		return len(c.Names) - 1
+	}
+	return len(c.Names) - 2
+}
+
 // Cuts cuts the rows of a table as the specs say.
 func Cuts(specs []models.SliceSpec, table Table) ([]Cut, error) {
 	if len(specs) > maxCuts {
@@ -73,18 +81,12 @@ func invalidSlices(message, hint string) error {
 	return &models.Error{Kind: models.KindInvalidSpec, Subject: "evaluate.slices", Message: message, Hint: hint}
 }
 
-// absent reports whether a row has no value: a null, or NaN, which programs
-// that know no null write instead.
-func absent(column *Series, row int) bool {
-	return column.IsNull(row) || column.Type == TypeFloat64 && math.IsNaN(column.Floats[row])
-}
-
 // byValue gives the most frequent values a slice each, ties in order of their
 // names, and the rest one together.
 func (c *Cut) byValue(column *Series, limit int) {
 	counts := map[string]int{}
 	for row := range column.Len() {
-		if !absent(column, row) {
+		if !column.Absent(row) {
 			counts[sliceName(column, row)]++
 		}
 	}
@@ -99,7 +101,7 @@ func (c *Cut) byValue(column *Series, limit int) {
 func (c *Cut) byQuantile(column *Series, parts int) {
 	values := make([]float64, 0, column.Len())
 	for row := range column.Len() {
-		if !absent(column, row) {
+		if !column.Absent(row) {
 			values = append(values, quantity(column, row))
 		}
 	}
@@ -186,10 +188,12 @@ func (c *Cut) Groups(column *Series) []int32 {
 	groups := make([]int32, column.Len())
 	for row := range groups {
 		switch {
-		case absent(column, row):
+		case column.Absent(row):
 			groups[row] = int32(slicer.Null())
 		case column.Type == TypeString:
 			groups[row] = int32(slicer.Text([]byte(column.Strings[row])))
+		case column.Type == TypeInt64 && slicer.other >= 0: // as a number, large ones would be rounded
+			groups[row] = int32(slicer.Text(strconv.AppendInt(nil, column.Ints[row], 10)))
 		default:
 			groups[row] = int32(slicer.Number(quantity(column, row)))
 		}
@@ -210,7 +214,7 @@ type Slicer struct {
 // Slicer compiles the cut.
 func (c *Cut) Slicer() *Slicer {
 	s := &Slicer{bounds: c.Bounds, null: len(c.Names) - 1, other: -1}
-	if len(c.Bounds) > 0 || len(c.Names) < 2 {
+	if c.Own() == len(c.Names)-1 {
 		return s
 	}
 	s.other = len(c.Names) - 2

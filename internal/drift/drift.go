@@ -41,7 +41,6 @@ import (
 	"hash/fnv"
 	"math"
 	"slices"
-	"strconv"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -88,7 +87,7 @@ func New(spec models.MonitorSpec, reference []models.BlockLoss, promised models.
 		one := models.Detector{Spec: d, Alpha: alpha, Threshold: min(1/alpha, most), Value: 1, Capitals: make([]float64, len(bettors())), Strata: []models.Stratum{{}}}
 		for _, block := range reference {
 			if !math.IsNaN(block.Loss) {
-				one.Strata[0].Losses = append(one.Strata[0].Losses, store(block.Loss))
+				rank(&one.Strata[0], store(block.Loss), 0.5)
 			}
 		}
 		state.Detectors = append(state.Detectors, one)
@@ -113,31 +112,17 @@ func update(d *models.Detector, block models.BlockLoss, seed uint64) models.Dete
 		return models.DetectorLook{P: 1, Value: d.Value, Alarm: d.Value >= d.Threshold}
 	}
 	loss := store(block.Loss)
-	p := rank(*d, loss, seed)
+	stratum := d.Strata[0]
+	stratum.Losses = slices.Clone(stratum.Losses)
+	p := rank(&stratum, loss, uniform(seed, uint64(d.Observed)))
 	d.Capitals = bet(inject(d), p)
-	d.Strata = []models.Stratum{{Losses: append(slices.Clone(d.Strata[0].Losses), loss)}}
+	d.Strata = []models.Stratum{stratum}
 	d.Observed++
 	d.Value = 1 - d.Injected
 	for _, capital := range d.Capitals {
 		d.Value += capital
 	}
 	return models.DetectorLook{P: p, Value: d.Value, Alarm: d.Value >= d.Threshold}
-}
-
-// rank is the conformal p-value of loss. The random number depends on the seed
-// and the number of losses seen, so it is the same whenever it is drawn again.
-func rank(d models.Detector, loss float64, seed uint64) float64 {
-	above, ties := 0, 1
-	for _, other := range d.Strata[0].Losses {
-		switch {
-		case other > loss:
-			above++
-		case other == loss:
-			ties++
-		}
-	}
-	u := uniform(seed, uint64(d.Observed))
-	return (float64(above) + u*float64(ties)) / float64(len(d.Strata[0].Losses)+1)
 }
 
 // inject hands out the window's capital if a window starts, and returns the
@@ -167,22 +152,4 @@ func bet(capitals []float64, p float64) []float64 {
 		capitals[i] = min(moved*(1+epsilon*(2*p-1)), most)
 	}
 	return capitals
-}
-
-// store rounds a loss to six digits, since the state travels in payloads: a
-// thousand losses are 9 kB then. Equal treatment of all keeps ranks valid.
-// Infinity becomes a loss like any other, the highest.
-func store(loss float64) float64 {
-	short, _ := strconv.ParseFloat(strconv.FormatFloat(min(max(loss, -most), most), 'g', 6, 64), 64)
-	return short
-}
-
-// uniform is the n-th number of a sequence in [0, 1): SplitMix64 used as a
-// function of the counter.
-func uniform(seed, n uint64) float64 {
-	z := seed + (n+1)*0x9e3779b97f4a7c15
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	z ^= z >> 31
-	return float64(z>>11) / (1 << 53)
 }
