@@ -64,6 +64,23 @@ func NewReader(wants ...Want) *Reader {
 // List is the i-th wanted list of the object read last; nil when it has none.
 func (r *Reader) List(i int) []Cell { return r.lists[i] }
 
+// Numbers appends the i-th wanted list to numbers: as many as are wanted, or
+// all, but at least one. It is false, and numbers nil, where there are fewer or
+// one is no number.
+func (r *Reader) Numbers(i int, to []float64) (numbers []float64, ok bool) {
+	cells := r.lists[i]
+	if len(cells) < max(1, r.wants[i].Width) {
+		return nil, false
+	}
+	for _, c := range cells {
+		if c.Kind != Number {
+			return nil, false
+		}
+		to = append(to, c.Number)
+	}
+	return to, true
+}
+
 // Read reads one object. It is false for what is no JSON object, of which the
 // lists are empty. Of a name that occurs twice the last counts.
 func (r *Reader) Read(text []byte) bool {
