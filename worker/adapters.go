@@ -27,6 +27,7 @@ type adapters struct {
 	routing     *activities.Routing
 	blocks      *activities.Blocks
 	losses      *activities.Losses
+	drift       *activities.Drift
 	entities    *activities.Entities
 	audit       *activities.Audit
 	signing     *activities.Signing
@@ -63,6 +64,7 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 		routing:  &activities.Routing{Store: store},
 		blocks:   &activities.Blocks{Store: store},
 		losses:   &activities.Losses{Store: store},
+		drift:    &activities.Drift{Store: store},
 		entities: &activities.Entities{Temporal: c, AsksAtOnce: asks},
 		audit:    &activities.Audit{Store: store},
 		signing:  &activities.Signing{Store: store, Key: signingKey(ctx, os.Getenv), Version: ownVersion()},

@@ -154,12 +154,12 @@ func TestLearnsWhatItSaw(t *testing.T) {
 	if low, high := b.Answer(0.2), b.Answer(0.7); math.Abs(low-0.3) > 0.06 || math.Abs(high-0.7) > 0.06 {
 		t.Errorf("learned %.3f and %.3f where it is 0.3 and 0.7 on average", low, high)
 	}
-	folds, err := parquet.ReadFile[prediction](into)
+	folds, err := parquet.ReadFile[outOfFold](into)
 	if err != nil || len(folds) != Days*RowsPerDay {
 		t.Fatalf("%d predictions, %v", len(folds), err)
 	}
 	for _, f := range folds {
-		if f.Probability == b.Learned[0] || f.Probability == b.Learned[1] {
+		if f.Prediction == b.Learned[0] || f.Prediction == b.Learned[1] {
 			t.Fatal("a row was predicted by a model that had seen it")
 		}
 	}

@@ -75,10 +75,6 @@ func (b Behaviour) Predict(dataDir, into string) error {
 	if err != nil {
 		return err
 	}
-	return b.write(rows, into)
-}
-
-func (b Behaviour) write(rows []seen, into string) error {
 	predictions := make([]prediction, len(rows))
 	for i, row := range rows {
 		predictions[i] = prediction{ID: row.ID, Probability: b.believes(row.X)}
@@ -86,9 +82,15 @@ func (b Behaviour) write(rows []seen, into string) error {
 	return parquet.WriteFile(into, predictions)
 }
 
+// outOfFold is what the engine wants for a training row.
+type outOfFold struct {
+	ID         string  `parquet:"id"`
+	Prediction float64 `parquet:"prediction"`
+}
+
 // Learn makes a behaviour of the training rows, and writes their out-of-fold
 // predictions: those of each half of the rows, of what the other half teaches.
-func Learn(dataDir, outOfFold string) (Behaviour, error) {
+func Learn(dataDir, into string) (Behaviour, error) {
 	rows, err := read(dataDir, "train")
 	if err != nil {
 		return Behaviour{}, err
@@ -97,14 +99,14 @@ func Learn(dataDir, outOfFold string) (Behaviour, error) {
 	for i, row := range rows {
 		halves[i%2] = append(halves[i%2], row)
 	}
-	predictions := []prediction{}
+	predictions := []outOfFold{}
 	for i, rows := range halves {
 		other := learn(halves[1-i])
 		for _, row := range rows {
-			predictions = append(predictions, prediction{ID: row.ID, Probability: other.believes(row.X)})
+			predictions = append(predictions, outOfFold{ID: row.ID, Prediction: other.believes(row.X)})
 		}
 	}
-	return learn(rows), parquet.WriteFile(outOfFold, predictions)
+	return learn(rows), parquet.WriteFile(into, predictions)
 }
 
 // learn counts, as if it had seen one of each outcome before.

@@ -1,7 +1,6 @@
 package monitors
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/parquet-go/parquet-go"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
@@ -54,13 +52,14 @@ func (g *Gateway) Serve(ctx context.Context, until time.Time) error {
 	}
 	g.waiting = later
 	g.writes++
+	name := fmt.Sprintf("world-%04d.parquet", g.writes)
 	group, writing := errgroup.WithContext(ctx)
 	group.SetLimit(writesAtOnce)
 	for _, prefix := range slices.Sorted(maps.Keys(answers)) {
-		group.Go(func() error { return put(writing, g, prefix, answers[prefix]) })
+		group.Go(func() error { return putRows(writing, g.Store, prefix+name, answers[prefix]) })
 	}
 	for _, prefix := range slices.Sorted(maps.Keys(labels)) {
-		group.Go(func() error { return put(writing, g, prefix, labels[prefix]) })
+		group.Go(func() error { return putRows(writing, g.Store, prefix+name, labels[prefix]) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
@@ -79,14 +78,5 @@ func (g *Gateway) promise(ctx context.Context, until time.Time) error {
 	if err == nil {
 		g.served = until
 	}
-	return err
-}
-
-func put[T any](ctx context.Context, g *Gateway, prefix string, rows []T) error {
-	var file bytes.Buffer
-	if err := parquet.Write(&file, rows); err != nil {
-		return fmt.Errorf("%s: %w", prefix, err)
-	}
-	_, err := artifact.PutBytes(ctx, g.Store, fmt.Sprintf("%sworld-%04d.parquet", prefix, g.writes), file.Bytes(), artifact.PutOptions{})
 	return err
 }

@@ -19,6 +19,8 @@ type Story struct {
 	World World
 	Spec  models.MonitorSpec
 	Acts  []Act
+	// Trainings are those of the versions 1 and 2.
+	Trainings []Training
 }
 
 // The days of Decay at which something changes.
@@ -52,28 +54,7 @@ func Decay(endpoint string) Story {
 	return Story{World: w, Spec: spec, Acts: []Act{
 		{Until: 13}, {Until: 20}, {Until: refusedDay, Answer: models.RetrainNotHelping}, {Until: contraryDay},
 		{Until: promotedDay, Answer: models.RetrainPromoted}, {Until: lastDay},
-	}}
-}
-
-// watch is what the steward says of a champion.
-func (s Story) watch(version string) models.WatchRequest {
-	return models.WatchRequest{
-		RequestID: "watch/" + version, Model: s.World.Endpoint, Version: version, Spec: s.Spec, Prediction: "probability",
-		Data:     models.DataSpec{Task: models.TaskBinary, Features: []string{"x", "kind"}},
-		Promised: models.Estimate{Value: 0.42, Low: 0.38, High: 0.46}, Reference: s.reference(),
-	}
-}
-
-// reference are the losses of forty days before the story, as evaluation finds
-// them: those of a world in which nothing has changed.
-func (s Story) reference() (losses []float64) {
-	before := s.World
-	before.Endpoint, before.Phases = before.Endpoint+"-before", before.Phases[:1]
-	const first, days = 100, 40 // days of every world, none of them special
-	for day := first; day < first+days; day++ {
-		losses = append(losses, before.loss(day))
-	}
-	return losses
+	}, Trainings: []Training{{AsOf: 0, Window: 41, Holdout: 14}, {AsOf: promotedDay, Window: 14, Holdout: 6}}}
 }
 
 // settled is what the steward says became of a retraining.

@@ -100,7 +100,11 @@ func (t *Trial) begin(ctx context.Context) error {
 	}, deskWorkflow); err != nil {
 		return err
 	}
-	_, err := t.Slot.Temporal.SignalWithStartWorkflow(ctx, models.MonitorID(endpoint), models.SignalWatch, t.Story.watch("1"),
+	watch, err := t.champion(ctx, 1)
+	if err != nil {
+		return err
+	}
+	_, err = t.Slot.Temporal.SignalWithStartWorkflow(ctx, models.MonitorID(endpoint), models.SignalWatch, watch,
 		client.StartWorkflowOptions{ID: models.MonitorID(endpoint), TaskQueue: models.TaskQueue, WorkflowTaskTimeout: 2 * time.Second},
 		models.MonitorWorkflow, models.MonitorState{Endpoint: endpoint})
 	return err
@@ -183,10 +187,15 @@ func (t *Trial) answer(ctx context.Context, act Act) error {
 		return err
 	}
 	if status.Pending == "" {
-		return fmt.Errorf("no alarm waits for the steward's %q on day %d", act.Answer, act.Until)
+		text, _ := json.Marshal(status) // it marshalled before
+		return fmt.Errorf("no alarm waits for the steward's %q on day %d: %s", act.Answer, act.Until, text)
 	}
 	if act.Answer == models.RetrainPromoted {
-		if err := t.signal(ctx, models.SignalWatch, t.Story.watch("2")); err != nil {
+		watch, err := t.champion(ctx, 2)
+		if err != nil {
+			return err
+		}
+		if err := t.signal(ctx, models.SignalWatch, watch); err != nil {
 			return err
 		}
 	}

@@ -137,27 +137,26 @@ type Row struct {
 	At        time.Time `parquet:"at,timestamp(microsecond)"`
 	LabelTime time.Time `parquet:"label_time,timestamp(microsecond)"`
 	X         float64   `parquet:"x"`
+	Kind      string    `parquet:"kind"`
 	Y         int64     `parquet:"y"`
 }
 
-// Rows are what a day's requests teach: all of them, and how they turned out.
+// Rows are what a day's requests teach: all of them, and how they turned out, in
+// order of time.
 func (w World) Rows(day int) (rows []Row) {
 	requests, _ := w.requests(day)
 	for _, r := range requests {
-		rows = append(rows, Row{ID: r.id, At: r.at, LabelTime: w.Moment(day + 1).Add(w.Maturity / 2), X: r.x, Y: int64(r.y)})
+		rows = append(rows, Row{ID: r.id, At: r.at, LabelTime: w.Moment(day + 1).Add(w.Maturity / 2), X: r.x, Kind: kind(r.x), Y: int64(r.y)})
 	}
+	slices.SortFunc(rows, func(a, b Row) int { return a.At.Compare(b.At) })
 	return rows
 }
 
 func (w World) answer(p Phase, r request) models.InferenceRow {
-	kind := "short"
-	if r.x >= 0.5 {
-		kind = "long"
-	}
 	return models.InferenceRow{
 		ID: r.id, EventTime: r.at.UnixMicro(), Time: wallClock(r.at), Endpoint: w.Endpoint, Version: p.Version, Drawn: p.Version,
 		Role: string(models.RoleChampion), Generation: 1, ArmShare: 1, LogShare: 1, Status: 200, LatencyUS: 900,
-		Inputs:  fmt.Sprintf(`{"kind":[%q],"x":[%.6f]}`, kind, r.x),
+		Inputs:  fmt.Sprintf(`{"kind":[%q],"x":[%.6f]}`, kind(r.x), r.x),
 		Outputs: fmt.Sprintf(`{"probability":[%.6f]}`, p.Answer(r.x)),
 	}
 }
@@ -190,13 +189,10 @@ func (w World) labels(day int, r request, chance float64) []happening {
 	}
 }
 
-// loss is the mean log-loss of a day's requests when every label is right.
-func (w World) loss(day int) float64 {
-	requests, _ := w.requests(day)
-	sum := 0.0
-	for _, r := range requests {
-		p := w.phase(day).Answer(r.x)
-		sum -= math.Log(r.y*p + (1-r.y)*(1-p))
+// kind is one of two, by x: the halves of Rising and Falling.
+func kind(x float64) string {
+	if x < 0.5 {
+		return "short"
 	}
-	return sum / float64(len(requests))
+	return "long"
 }
