@@ -26,6 +26,7 @@ type adapters struct {
 	registry    *activities.Registry
 	routing     *activities.Routing
 	blocks      *activities.Blocks
+	drift       *activities.Drift
 	losses      *activities.Losses
 	entities    *activities.Entities
 	audit       *activities.Audit
@@ -62,6 +63,7 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 		},
 		routing:  &activities.Routing{Store: store},
 		blocks:   &activities.Blocks{Store: store},
+		drift:    &activities.Drift{Store: store},
 		losses:   &activities.Losses{Store: store},
 		entities: &activities.Entities{Temporal: c, AsksAtOnce: asks},
 		audit:    &activities.Audit{Store: store},

@@ -10,12 +10,17 @@ import (
 type Axis struct {
 	From, To   float64
 	Begin, End float64
+	Log        bool // to base 10; what is not above 0 is drawn at From
 }
 
 // At is the position of a value; what lies outside is drawn at the edge.
 func (a Axis) At(v float64) float64 {
 	if a.To <= a.From {
 		return (a.Begin + a.End) / 2
+	}
+	if a.Log {
+		v = math.Log10(max(v, a.From))
+		a.From, a.To = math.Log10(a.From), math.Log10(a.To)
 	}
 	share := min(max((v-a.From)/(a.To-a.From), 0), 1)
 	return a.Begin + share*(a.End-a.Begin)
@@ -29,6 +34,9 @@ type Tick struct {
 
 // Ticks are round numbers, about n of them.
 func (a Axis) Ticks(n int) []Tick {
+	if a.Log {
+		return a.powers(n)
+	}
 	span := a.To - a.From
 	if !(span > 1e-300) { // a point, or too near to one to be divided
 		return []Tick{{a.From, strconv.FormatFloat(a.From, 'g', 4, 64)}}
@@ -65,14 +73,45 @@ func tickLabel(v float64, digits int) string {
 	}
 }
 
-// Dates are at most n ticks at midnight, of an axis of Unix seconds.
+// powers are at most n powers of ten.
+func (a Axis) powers(n int) []Tick {
+	first, last := int(math.Ceil(math.Log10(a.From)-1e-9)), int(math.Floor(math.Log10(a.To)+1e-9))
+	every := max(1, (last-first+n)/n)
+	var ticks []Tick
+	for k := first; k <= last; k += every {
+		v := math.Pow(10, float64(k))
+		label := strconv.FormatFloat(v, 'g', 4, 64)
+		if k >= 0 && k < 7 {
+			label = Grouped(int64(math.Round(v)))
+		}
+		ticks = append(ticks, Tick{v, label})
+	}
+	return ticks
+}
+
+// Dates are at most n ticks at midnight, of an axis of Unix seconds; of less than
+// three days, at full hours.
 func (a Axis) Dates(n int) []Tick {
 	const day = 24 * 60 * 60
+	if a.To-a.From < 3*day {
+		return a.hours(n)
+	}
 	days := int((a.To-a.From)/day) + 1
 	every := float64(day * ((days + n - 1) / n))
 	var ticks []Tick
 	for v := math.Ceil(a.From/day) * day; v <= a.To; v += every {
 		ticks = append(ticks, Tick{v, time.Unix(int64(v), 0).UTC().Format("2 Jan")})
+	}
+	return ticks
+}
+
+func (a Axis) hours(n int) []Tick {
+	const hour = 60 * 60
+	hours := int((a.To-a.From)/hour) + 1
+	every := float64(hour * ((hours + n - 1) / n))
+	var ticks []Tick
+	for v := math.Ceil(a.From/hour) * hour; v <= a.To; v += every {
+		ticks = append(ticks, Tick{v, time.Unix(int64(v), 0).UTC().Format("2 Jan 15:04")})
 	}
 	return ticks
 }

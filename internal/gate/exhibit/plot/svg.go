@@ -17,12 +17,13 @@ svg{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial
 .end{text-anchor:end}.middle{text-anchor:middle}
 .rule,line.limit{stroke-dasharray:5 4;fill:none}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}
-.interval{stroke-width:2.5}.strict{stroke-width:1}.mark{stroke-width:1.2}
+.fill{stroke:none}.thin{stroke-width:1.3;stroke-dasharray:2 3}.interval{stroke-width:2.5}.strict{stroke-width:1}.mark{stroke-width:1.2}
 `
 	light = "#ffffff #d8dee6 #1b2430 #596676 #e9edf2 #1d5fd1 #c2620a #1a7f4b #c62f2f #96690b #c9d9f4"
 	dark  = "#151b23 #333d4a #e8edf3 #a3b0bf #27303b #6aa7ff #f5a44a #4cc38a #ff7b72 #e3b341 #2c4468"
 	inks  = `
 .card{fill:CARD;stroke:EDGE}text{fill:INK}text.soft{fill:SOFT}text.limit{fill:FAIL}
+.band{fill:BAR;fill-opacity:.45}.fill.candidate{fill:CANDIDATE}.fill.champion{fill:CHAMPION}.mark.open{fill:CARD;stroke:SOFT}
 .grid{stroke:GRID}.axis,.rule{stroke:SOFT}line.limit{stroke:FAIL}.bar{fill:BAR}
 .candidate{stroke:CANDIDATE}.champion{stroke:CHAMPION}.pass{stroke:PASS}.fail{stroke:FAIL}.unsure{stroke:UNSURE}
 .mark.candidate{fill:CANDIDATE;stroke:CARD}.mark.champion{fill:CHAMPION;stroke:CARD}
