@@ -19,6 +19,8 @@ type Drift struct {
 	Store artifact.Store
 }
 
+var _ models.DriftExplanation = (*Drift)(nil)
+
 // maxReferenceObject bounds a reference object; twenty features take some
 // hundred kB.
 const maxReferenceObject = 64 << 20

@@ -26,8 +26,8 @@ type adapters struct {
 	registry    *activities.Registry
 	routing     *activities.Routing
 	blocks      *activities.Blocks
-	losses      *activities.Losses
 	drift       *activities.Drift
+	losses      *activities.Losses
 	entities    *activities.Entities
 	audit       *activities.Audit
 	signing     *activities.Signing
@@ -63,8 +63,8 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 		},
 		routing:  &activities.Routing{Store: store},
 		blocks:   &activities.Blocks{Store: store},
-		losses:   &activities.Losses{Store: store},
 		drift:    &activities.Drift{Store: store},
+		losses:   &activities.Losses{Store: store},
 		entities: &activities.Entities{Temporal: c, AsksAtOnce: asks},
 		audit:    &activities.Audit{Store: store},
 		signing:  &activities.Signing{Store: store, Key: signingKey(ctx, os.Getenv), Version: ownVersion()},
