@@ -10,9 +10,6 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// maxReferenceObject bounds the object that blocks are held against.
-const maxReferenceObject = 64 << 20
-
 // readReference reads the bins, the slices and the calibration, if there are
 // any.
 func (s *blockScorer) readReference(ctx context.Context) error {
