@@ -70,18 +70,11 @@ func (s Schedule) Plan(open, next []models.OpenBlock) (tasks []Task, more bool) 
 	slices.SortStableFunc(due, func(a, b score) int {
 		return cmp.Or(a.due.Compare(b.due), a.rank()-b.rank(), a.block.Start.Compare(b.block.Start))
 	})
+	taken, more := s.take(due)
 	at := map[int64]int{} // by start
-	firsts := 0
-	for _, d := range due {
+	for _, d := range taken {
 		i, known := at[d.block.Start.UnixMicro()]
-		if !d.last && firsts == s.Limit || !known && len(tasks) > 0 && !s.Fits(d.block) {
-			more = true
-			break
-		}
 		if !known {
-			if len(tasks) == 0 {
-				s.Fits(d.block) // counts it
-			}
 			i = len(tasks)
 			at[d.block.Start.UnixMicro()] = i
 			tasks = append(tasks, Task{OpenBlock: d.block})
@@ -89,12 +82,35 @@ func (s Schedule) Plan(open, next []models.OpenBlock) (tasks []Task, more bool) 
 		if d.last {
 			tasks[i].Last = true
 		} else {
-			firsts++
 			tasks[i].First, tasks[i].Last = true, tasks[i].Last || s.Corrections == 0
 		}
 	}
 	slices.SortFunc(tasks, func(a, b Task) int { return a.Start.Compare(b.Start) })
 	return tasks, more
+}
+
+// take takes as many of the scores as may be. A piece that leaves something out
+// ends with a first score, if it has one: by it can be told up to which moment
+// the piece is whole.
+func (s Schedule) take(due []score) (taken []score, more bool) {
+	counted := map[int64]bool{} // by start
+	firsts := 0
+	for i, d := range due {
+		start := d.block.Start.UnixMicro()
+		fits := counted[start] || s.Fits(d.block) || i == 0
+		if !fits || !d.last && firsts == s.Limit {
+			for firsts > 0 && taken[len(taken)-1].last {
+				taken = taken[:len(taken)-1]
+			}
+			return taken, true
+		}
+		counted[start] = true
+		taken = append(taken, d)
+		if !d.last {
+			firsts++
+		}
+	}
+	return taken, false
 }
 
 // rank breaks ties: last scores come first.

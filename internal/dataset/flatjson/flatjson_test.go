@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"strconv"
 	"testing"
 )
 
@@ -133,6 +135,32 @@ func FuzzNumbers(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestNumbersAgainstStrconv tries digits of every length, and those that lie
+// half way between two float64s, where an operation too few shows.
+func TestNumbersAgainstStrconv(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	slow := 0
+	for i := range 300_000 {
+		digits := random.Uint64() >> random.IntN(40)
+		exponent := -random.IntN(24)
+		if i%3 == 0 { // half way: the mantissa and one bit more
+			digits = (random.Uint64()>>11|1<<52)<<1 | 1
+		}
+		text := fmt.Sprintf("%de%d", digits, exponent)
+		want, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := scaled(digits, exponent)
+		if !ok {
+			slow++
+		} else if len(strconv.FormatUint(digits, 10)) <= 19 && got != want {
+			t.Fatalf("%s: %v, want %v", text, got, want)
+		}
+	}
+	t.Logf("%d of 300000 are left to strconv", slow)
 }
 
 func BenchmarkRead(b *testing.B) {
