@@ -39,8 +39,8 @@ func corrections(spec models.MonitorSpec) time.Duration {
 	return spec.Corrections.Std()
 }
 
-// inOrder sorts what a scoring call found by when it was due; at the same
-// moment last looks come before first ones. A call that stopped short leaves out
+// inOrder sorts what a scoring call found by when it was due. At the same moment
+// the older block comes first, whose look is a last one. A call that stopped short leaves out
 // looks that were due before others that it returns. Therefore everything after
 // the moment up to which it is complete is left out here, to be read again: so
 // the order of looks does not depend on how much is read at a time.
@@ -67,23 +67,12 @@ func inOrder(spec models.MonitorSpec, scored models.ScoredBlocks, sent []models.
 		}
 	}
 	slices.SortStableFunc(looks, func(a, b look) int {
-		return cmp.Or(a.due.Compare(b.due), lastFirst(a, b), a.block.Start.Compare(b.block.Start))
+		return cmp.Or(a.due.Compare(b.due), a.block.Start.Compare(b.block.Start))
 	})
 	if until.IsZero() {
 		return looks, true
 	}
 	return slices.DeleteFunc(looks, func(l look) bool { return l.due.After(until) }), false
-}
-
-func lastFirst(a, b look) int {
-	switch {
-	case a.last == b.last:
-		return 0
-	case a.last:
-		return -1
-	default:
-		return 1
-	}
 }
 
 func hasFinal(scored models.ScoredBlocks, start time.Time) bool {
