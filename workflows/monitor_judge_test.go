@@ -131,8 +131,8 @@ func TestPiecesOutagesAndNewRunsChangeNothing(t *testing.T) {
 	alarms := 0
 	for seed := range uint64(25) {
 		maturity := models.Day * models.Duration(1+seed%3)
-		corrections := models.Duration(time.Hour) * models.Duration([]int{24, 0, 30, 240, 48}[seed%5])
-		end := origin.AddDate(0, 0, 230)
+		corrections := models.Duration(time.Hour) * models.Duration([]int{24, 0, 30, 240, 70 * 24}[seed%5])
+		end := origin.AddDate(0, 0, 280)
 
 		calm := tell(seed, maturity, corrections)
 		undisturbed := calm.judge()
