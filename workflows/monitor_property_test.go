@@ -65,7 +65,9 @@ func endure(t *testing.T, seed uint64, d disturbance) (models.MonitorState, []mo
 		w.SetStartTime(clock)
 		w.scoreErr, w.deaf = d.failed, d.deaf
 		if state.Watch == nil {
-			w.at(time.Second, models.SignalWatch, watch("w1", "1"))
+			request, corrections := watch("w1", "1"), models.Duration(60*time.Hour)
+			request.Spec.Corrections = &corrections
+			w.at(time.Second, models.SignalWatch, request)
 		}
 		lasts := lasting - clock.Sub(march)
 		if run < len(d.runs) {
@@ -108,7 +110,7 @@ func TestDisturbancesChangeNothing(t *testing.T) {
 			minutes := func(from, to int) time.Duration { return time.Duration(from+random.IntN(to-from)) * time.Minute }
 			start := minutes(60, 600)
 			got, again := endure(t, seed, disturbance{
-				runs:   []time.Duration{minutes(10, 300), minutes(10, 200), minutes(10, 200)},
+				runs:   []time.Duration{minutes(200, 300), minutes(10, 200), minutes(10, 200)},
 				outage: [2]time.Duration{start, start + minutes(20, 120)}, // of 2 to 12 days
 				pieces: func() int { return 1 + random.IntN(4) },
 				failed: func(int) error {
