@@ -108,6 +108,8 @@ func (m *monitor) settle(settled models.RetrainSettled) {
 		m.settleAlarm(alarm, settled)
 	case own != nil && own.RequestID == settled.RequestID:
 		m.settleRequest(settled)
+	case strings.HasPrefix(settled.RequestID, models.MonitorID(m.state.Endpoint)+"/arrival/"):
+		m.state.ArrivalRetryAt = settled.RetryAt // what it was refused for is over
 	default:
 		m.note(eventOf(settled, ""))
 	}

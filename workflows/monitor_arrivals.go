@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -18,10 +19,7 @@ func (m *monitor) watchArrivals(ctx workflow.Context) {
 		return m.state.Watch.Spec.Retrain.Arrival
 	}
 	for workflow.Await(ctx, func() bool { return arrivals() != nil }) == nil {
-		watch, known := m.state.Watch, 0
-		if m.state.Arrival != nil {
-			known = m.state.Arrival.New
-		}
+		watch, known := m.state.Watch, m.arrived()
 		found, err := call(inTime(heavy(ctx, "List "+watch.Data.Source), listedWithin), models.Retrainings.FindArrivals,
 			models.ArrivalRequest{Data: watch.Data, State: m.state.Arrival})
 		switch {
@@ -33,10 +31,9 @@ func (m *monitor) watchArrivals(ctx workflow.Context) {
 			m.unlisted = clip(reason(err), longestReason)
 		default:
 			m.unlisted = ""
-			if m.state.Arrival != nil {
-				found.New = max(0, found.New-(known-m.state.Arrival.New)) // asked for meanwhile
+			if m.arrived() == known { // else some were trained on meanwhile, and the listing does not know it
+				m.state.Arrival = &found
 			}
-			m.state.Arrival = &found
 			m.look = m.look || m.worthRetraining()
 		}
 		if _, err := workflow.AwaitWithTimeout(ctx, watch.Spec.Retrain.Arrival.Poll.Std(), func() bool { return m.state.Watch != watch }); err != nil {
@@ -45,12 +42,20 @@ func (m *monitor) watchArrivals(ctx workflow.Context) {
 	}
 }
 
+// arrived is the number of partitions that no retraining was asked for yet.
+func (m *monitor) arrived() int {
+	if m.state.Arrival == nil {
+		return 0
+	}
+	return m.state.Arrival.New
+}
+
 // worthRetraining: enough has arrived, and nothing more for a while.
 func (m *monitor) worthRetraining() bool {
 	policy, found := m.state.Watch.Spec.Retrain.Arrival, m.state.Arrival
 	return policy != nil && found != nil && found.New > 0 && found.New >= policy.Partitions &&
 		m.now().Sub(found.Changed) >= policy.Quiet.Std() &&
-		!latest(m.state.Watermark, found.Newest).Before(m.state.ArrivalRetryAt)
+		!found.Newest.Before(m.state.ArrivalRetryAt)
 }
 
 // askForArrivals asks the steward to retrain on what has arrived, unless the
@@ -75,23 +80,26 @@ func (m *monitor) askForArrivals() {
 // for. What arrived counts as asked for once a retraining runs.
 func (m *monitor) settleRequest(settled models.RetrainSettled) {
 	request, policy := m.state.Request, m.state.Watch.Spec.Retrain
-	event := eventOf(settled, "")
-	retryAt := settled.RetryAt
+	event, retryAt, newest := eventOf(settled, ""), settled.RetryAt, time.Time{}
+	if m.state.Arrival != nil {
+		newest = m.state.Arrival.Newest
+	}
 	switch settled.Outcome {
 	case models.RetrainStarted:
 		request.Lifecycle = settled.Lifecycle
-		if m.state.Arrival != nil {
-			m.state.Arrival.New = max(0, m.state.Arrival.New-request.Arrived)
+		if request.Arrived > 0 && m.arrived() == request.Arrived { // more that arrived meanwhile keep it from being known
+			known := *m.state.Arrival
+			known.New = 0
+			m.state.Arrival = &known
 		}
-		request.Arrived = 0
 		m.note(event)
 		return
 	case models.RetrainInFlight, models.RetrainCooling, models.RetrainUnpaid:
 		if retryAt.IsZero() {
-			retryAt = m.state.Watermark.Add(askAgainAfter)
+			retryAt = newest.Add(askAgainAfter)
 		}
 	case models.RetrainAsksPerson, models.RetrainImpossible: // a person may order one; until then it is not asked at every look
-		retryAt = latest(retryAt, m.state.Watermark.Add(policy.Cooldown.Std()))
+		retryAt = latest(retryAt, newest.Add(policy.Cooldown.Std()))
 	case models.RetrainPromoted, models.RetrainNotHelping, models.RetrainFailed:
 	}
 	if request.Kind == models.TriggerArrival {
@@ -106,8 +114,10 @@ func (m *monitor) settleRequest(settled models.RetrainSettled) {
 func (m *monitor) newData(before *models.WatchRequest) {
 	watch, found := m.state.Watch, m.state.Arrival
 	if before != nil && before.Data.Source != watch.Data.Source {
-		m.state.Arrival, m.state.ArrivalRetryAt = nil, models.MonitorState{}.ArrivalRetryAt
+		m.state.Arrival, m.state.ArrivalRetryAt = nil, time.Time{}
 	} else if found != nil && !watch.Data.AsOf.Before(found.Newest) {
-		m.state.Arrival.New = 0
+		known := *found
+		known.New = 0
+		m.state.Arrival = &known
 	}
 }

@@ -39,8 +39,23 @@ func corrections(spec models.MonitorSpec) time.Duration {
 	return spec.Corrections.Std()
 }
 
-// inOrder sorts what a scoring call found by when it was due; at the same
-// moment last looks come before first ones. A call that stopped short leaves out
+// stopped is the moment up to which a call that stopped short is complete: its
+// last first look, or if it has none its last last look. Zero: it did not stop.
+func stopped(spec models.MonitorSpec, scored models.ScoredBlocks) time.Time {
+	switch {
+	case !scored.More:
+		return time.Time{}
+	case len(scored.Blocks) > 0:
+		return firstDue(spec, scored.Blocks[len(scored.Blocks)-1].End)
+	case len(scored.Final) > 0:
+		return lastDue(spec, scored.Final[len(scored.Final)-1].End)
+	default:
+		return time.Time{} // it makes no progress: the next poll tries again
+	}
+}
+
+// inOrder sorts what a scoring call found by when it was due. At the same moment
+// the older block comes first, whose look is a last one. A call that stopped short leaves out
 // looks that were due before others that it returns. Therefore everything after
 // the moment up to which it is complete is left out here, to be read again: so
 // the order of looks does not depend on how much is read at a time.
@@ -48,10 +63,7 @@ func corrections(spec models.MonitorSpec) time.Duration {
 // Sent are the open blocks that the call was asked for, open is how many there
 // are. Whole says that nothing was left out.
 func inOrder(spec models.MonitorSpec, scored models.ScoredBlocks, sent []models.OpenBlock, open int) (looks []look, whole bool) {
-	var until time.Time // zero: complete
-	if scored.More && len(scored.Blocks) > 0 {
-		until = firstDue(spec, scored.Blocks[len(scored.Blocks)-1].End)
-	}
+	until := stopped(spec, scored)
 	if n := len(sent); n > 0 && n < open && hasFinal(scored, sent[n-1].Start) {
 		// The open blocks that were not asked for may be due as well.
 		if due := lastDue(spec, sent[n-1].End); until.IsZero() || due.Before(until) {
@@ -67,23 +79,12 @@ func inOrder(spec models.MonitorSpec, scored models.ScoredBlocks, sent []models.
 		}
 	}
 	slices.SortStableFunc(looks, func(a, b look) int {
-		return cmp.Or(a.due.Compare(b.due), lastFirst(a, b), a.block.Start.Compare(b.block.Start))
+		return cmp.Or(a.due.Compare(b.due), a.block.Start.Compare(b.block.Start))
 	})
 	if until.IsZero() {
 		return looks, true
 	}
 	return slices.DeleteFunc(looks, func(l look) bool { return l.due.After(until) }), false
-}
-
-func lastFirst(a, b look) int {
-	switch {
-	case a.last == b.last:
-		return 0
-	case a.last:
-		return -1
-	default:
-		return 1
-	}
 }
 
 func hasFinal(scored models.ScoredBlocks, start time.Time) bool {
