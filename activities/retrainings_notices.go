@@ -59,7 +59,7 @@ func (r *Retrainings) SendNotice(ctx context.Context, request models.NotifyReque
 		return noticeFailure(models.KindUnavailable, unanswered(err))
 	}
 	defer response.Body.Close()
-	return answered(response)
+	return accepted(response)
 }
 
 // receiver resolves a reference to the address of a receiver. Another worker may
@@ -104,7 +104,7 @@ func (r *Retrainings) poster() *http.Client {
 // the address.
 var word = regexp.MustCompile(`^[a-z_]{1,40}$`)
 
-func answered(response *http.Response) error {
+func accepted(response *http.Response) error {
 	if response.StatusCode/100 == 2 {
 		return nil
 	}
