@@ -46,7 +46,7 @@ type Scene struct {
 }
 
 // settleWithin bounds the time for an act, deaths included.
-const settleWithin = 4 * time.Minute
+const settleWithin = 40 * time.Second
 
 // Live lives through the story.
 func (t *Trial) Live(ctx context.Context) (account Account, err error) {
