@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The known answers are of river 0.26.1, scipy 1.16 and numpy 2 on the numbers
+// The known answers are of river 0.26.1, scipy 1.17 and numpy 2 on the numbers
 // of uniforms; NannyML's and evidently's are scipy's, called as those programs
 // call it.
 
