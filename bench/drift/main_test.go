@@ -134,7 +134,7 @@ func TestWorldIsWhatItSays(t *testing.T) {
 	rows := 0.0
 	for year := range uint64(60) {
 		s := w.simulate(rand.New(rand.NewPCG(1, year)))
-		blocks := s.blocks()
+		blocks := s.blocks(1)
 		for day := range referenceDays + change - 1 {
 			all, next = append(all, blocks[day].Loss), append(next, blocks[day+1].Loss)
 		}

@@ -31,6 +31,13 @@ const (
 // budgets are the false alarms a year of the two monitors that are compared.
 func budgets() []float64 { return []float64{0.1, 0.01} }
 
+// setting is what a world's monitors are told, beside their budget.
+type setting struct {
+	season models.Season
+	days   int  // of a block; 0: one
+	claims bool // whether they promise anything there
+}
+
 // monitorSpec has the default detectors, the conformal one by season.
 func monitorSpec(budget float64, season models.Season) models.MonitorSpec {
 	spec := models.MonitorSpec{FalseAlarmsPerYear: budget}.WithDefaults()
@@ -38,18 +45,31 @@ func monitorSpec(budget float64, season models.Season) models.MonitorSpec {
 	return spec
 }
 
-// monitor is the product's.
-func monitor(budget float64, season models.Season, claims bool) contender {
-	spec := monitorSpec(budget, season)
-	c := contender{name: fmt.Sprintf("Mainspring, %.3g a year", budget), sees: seesBlocks}
-	if season != models.SeasonNone {
-		c.name += ", " + string(season)
+// monitors are the product's, at each budget.
+func monitors(set setting) (rules []contender) {
+	days := max(set.days, 1)
+	for _, budget := range budgets() {
+		spec := monitorSpec(budget, set.season)
+		c := contender{name: fmt.Sprintf("Mainspring, %.3g a year", budget), sees: seesBlocks}
+		if set.season != models.SeasonNone {
+			c.name += ", season: " + string(set.season)
+		}
+		if days > 1 {
+			c.name += fmt.Sprintf(", block: %dd", days)
+		}
+		if set.claims {
+			c.budget = budget
+		}
+		c.alarms = func(s *stream) []int {
+			alarms := watch(spec, s.blocks(days), referenceDays/days)
+			for i, block := range alarms {
+				alarms[i] = block*days + days - 1 // the block's last day
+			}
+			return alarms
+		}
+		rules = append(rules, c)
 	}
-	if claims {
-		c.budget = budget
-	}
-	c.alarms = func(s *stream) []int { return watch(spec, s.blocks(), referenceDays) }
-	return c
+	return rules
 }
 
 // watch lets the detectors judge the blocks after the first known ones. After
@@ -133,12 +153,30 @@ func onLosses() (rules []contender) {
 				return along(rule.open(), s.losses.values, s.ends, referenceDays)
 			}},
 			contender{name: rule.name, sees: seesBlocks, alarms: func(s *stream) []int {
-				means, ends := daily(s.blocks())
+				means, ends := daily(s.blocks(1))
 				return along(rule.open(), means, ends, referenceDays)
 			}})
 	}
-	return rules
+	return append(rules, told())
 }
+
+// told is a CUSUM that somebody told the true mean and deviation of daily
+// losses, and that alarms in a tenth of the years if they are independent and
+// normal. It looks for rises by half a deviation.
+func told() contender {
+	return contender{name: "CUSUM told mean and σ", sees: seesBlocks, alarms: func(s *stream) []int {
+		rule := &rivals.CUSUM{
+			Mean: meanLoss + s.world.Season*weekdayMean(), Deviation: s.world.sigma(),
+			Allowance: 0.25, Threshold: toldThreshold,
+		}
+		means, ends := daily(s.blocks(1)[referenceDays:])
+		return along(rule, means, ends, 0)
+	}}
+}
+
+// toldThreshold is the 90 % point of the highest sum of 365 independent standard
+// normal values, by 200,000 simulations.
+const toldThreshold = 10.9
 
 // streamRule opens a stream rule.
 type streamRule struct {

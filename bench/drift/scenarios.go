@@ -8,33 +8,32 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// both are the product's monitors at both budgets.
-func both(season models.Season, claims bool) (rules []contender) {
-	for _, budget := range budgets() {
-		rules = append(rules, monitor(budget, season, claims))
-	}
-	return rules
-}
-
 // quiet are worlds in which nothing drifts. The product promises nothing where
-// days are not exchangeable.
+// blocks are not exchangeable.
 func (o options) quiet() []scenario {
-	rules := func(claims bool) []contender { return append(both(models.SeasonNone, claims), onLosses()...) }
-	seasonal := append(both(models.SeasonDayOfWeek, true), rules(false)...)
+	rules := func(sets ...setting) (all []contender) {
+		for _, set := range sets {
+			all = append(all, monitors(set)...)
+		}
+		return append(all, onLosses()...)
+	}
+	plain := rules(setting{season: models.SeasonNone, claims: true})
+	seasonal := rules(setting{season: models.SeasonNone}, setting{season: models.SeasonDayOfWeek, claims: true})
+	long := rules(setting{season: models.SeasonNone}, setting{season: models.SeasonNone, days: 7})
 	return []scenario{
-		{"independent rows, normal", world{Normal: true}, rules(true), o.runs},
-		{"days like the flights'", world{Day: perDay}, rules(true), o.runs},
-		{"few very bad days", world{Day: perDay, Skewed: true}, rules(true), o.runs},
-		{"20 to 1000 rows a day", world{Day: perDay, Varying: true}, rules(true), o.runs},
+		{"independent rows, normal", world{Normal: true}, plain, o.runs},
+		{"days like the flights'", world{Day: perDay}, plain, o.runs},
+		{"few very bad days", world{Day: perDay, Skewed: true}, plain, o.runs},
+		{"20 to 1000 rows a day", world{Day: perDay, Varying: true}, plain, o.runs},
 		{"day of the week, 3 × the flights'", world{Day: perDay, Season: 3}, seasonal, o.runs},
-		{"days remember, correlation 0.25", world{Day: perDay, Memory: 0.25}, rules(false), o.runs},
-		{"days remember, correlation 0.7", world{Day: perDay, Memory: 0.7}, rules(false), o.runs},
+		{"days remember, correlation 0.25", world{Day: perDay, Memory: 0.25}, long, o.runs},
+		{"days remember, correlation 0.7", world{Day: perDay, Memory: 0.7}, long, o.runs},
 	}
 }
 
 // changing are worlds in which the loss rises on day 120.
 func (o options) changing() (all []scenario) {
-	rules := append(both(models.SeasonNone, true), onLosses()...)
+	rules := slices.Concat(monitors(setting{season: models.SeasonNone, claims: true}), monitors(setting{season: models.SeasonNone, days: 7, claims: true}), onLosses())
 	for _, shift := range []float64{0.2, 0.5, 1, 2} {
 		all = append(all, scenario{fmt.Sprintf("+%.3gσ", shift), world{Day: perDay, Shift: shift}, rules, o.runs})
 	}
@@ -44,7 +43,7 @@ func (o options) changing() (all []scenario) {
 // inputs are worlds in which some rules look at the inputs instead. They cost
 // more, and get a quarter of the years.
 func (o options) inputs() []scenario {
-	rules := append(both(models.SeasonNone, true), onInputs()...)
+	rules := append(monitors(setting{season: models.SeasonNone, claims: true}), onInputs()...)
 	runs := max(o.runs/4, 1)
 	return []scenario{
 		{"nothing changes, independent rows", world{Normal: true, Inputs: true}, rules, runs},

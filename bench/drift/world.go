@@ -53,6 +53,7 @@ func weekday() [7]float64 { return [7]float64{0.02, 0, 0.015, 0.037, 0.025, -0.0
 
 // stream is a year of rows in the order of time, with the reference before it.
 type stream struct {
+	world  world
 	ends   []int // end of each day in the columns
 	losses column
 	inputs []column
@@ -68,10 +69,27 @@ type column struct {
 }
 
 // sigma is the deviation of daily means that the shifts are measured in.
-func (w world) sigma() float64 { return math.Hypot(w.Day, perRow/math.Sqrt(rowsPerDay)) }
+func (w world) sigma() float64 {
+	inverse := 1.0 / rowsPerDay
+	if w.Varying { // the mean of 1/n for n = 20·50^u
+		inverse = (1.0/20 - 1.0/1000) / math.Log(50)
+	}
+	season := 0.0
+	for _, effect := range weekday() {
+		season += (effect - weekdayMean()) * (effect - weekdayMean()) / 7
+	}
+	return math.Sqrt(w.Day*w.Day + perRow*perRow*inverse + w.Season*w.Season*season)
+}
+
+func weekdayMean() (mean float64) {
+	for _, effect := range weekday() {
+		mean += effect / 7
+	}
+	return mean
+}
 
 func (w world) simulate(r *rand.Rand) *stream {
-	s := &stream{inputs: make([]column, 0, inputColumns)}
+	s := &stream{world: w, inputs: make([]column, 0, inputColumns)}
 	effect := r.NormFloat64()
 	for day := range referenceDays + watchedDays {
 		if day > 0 {
@@ -156,16 +174,16 @@ func (c *column) sample(ends []int) {
 	c.reference = rivals.NewSample(c.values[:ends[referenceDays-1]])
 }
 
-// blocks are the daily mean losses, as a monitor scores them.
-func (s *stream) blocks() []models.BlockLoss {
-	blocks := make([]models.BlockLoss, len(s.ends))
+// blocks are the mean losses of so many days each, as a monitor scores them. The
+// last days, if too few, are left out.
+func (s *stream) blocks(days int) (blocks []models.BlockLoss) {
 	start, begin := time.Date(2025, 1, 6, 0, 0, 0, 0, time.UTC), 0 // a Monday
-	for day, end := range s.ends {
-		total := 0.0
+	for day := 0; day+days <= len(s.ends); day += days {
+		end, total := s.ends[day+days-1], 0.0
 		for _, loss := range s.losses.values[begin:end] {
 			total += loss
 		}
-		blocks[day] = models.BlockLoss{Start: start.AddDate(0, 0, day), Labelled: int64(end - begin), Loss: total / float64(end-begin)}
+		blocks = append(blocks, models.BlockLoss{Start: start.AddDate(0, 0, day), Labelled: int64(end - begin), Loss: total / float64(end-begin)})
 		begin = end
 	}
 	return blocks

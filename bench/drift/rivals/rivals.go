@@ -9,7 +9,7 @@
 //   - A reference is the sample that later ones are compared with.
 //   - A window rule (KS, PSI, Evidently, NannyML) compares the sample of a
 //     window with the reference, anew for each window: it remembers nothing.
-//   - A stream rule (ADWIN, PageHinkley) sees one value after the other, and
+//   - A stream rule (ADWIN, PageHinkley, CUSUM) sees one value after the other, and
 //     starts anew after it has called drift.
 package rivals
 

@@ -122,6 +122,18 @@ func TestDistances(t *testing.T) {
 	}
 }
 
+// TestCUSUM by hand: sums 0, 1.5, 0.5, 3, and anew.
+func TestCUSUM(t *testing.T) {
+	c := CUSUM{Mean: 10, Deviation: 2, Allowance: 0.5, Threshold: 3}
+	var got []bool
+	for _, v := range []float64{7, 14, 9, 16, 16} {
+		got = append(got, c.Update(v))
+	}
+	if !slices.Equal(got, []bool{false, false, false, true, false}) || c.sum != 2.5 {
+		t.Errorf("%v, sum %v", got, c.sum)
+	}
+}
+
 func TestExactKS(t *testing.T) {
 	values, moved := squared(11, 3000, 0)[:59], squared(12, 500, 0.05)
 	small := NewSample(values)
