@@ -96,7 +96,7 @@ func TestDistances(t *testing.T) {
 	for i := 0; i < len(values); i += 500 {
 		chunks = append(chunks, NewSample(values[i:i+500]))
 	}
-	deciles, doane := Deciles(reference, 10), Doane(reference)
+	psi, nannyML := NewPSI(reference, 0.1), NewNannyML(reference, chunks)
 	for _, test := range []struct {
 		name      string
 		got, want float64
@@ -105,12 +105,12 @@ func TestDistances(t *testing.T) {
 		{"KS distance, moved", rare, 0.22833333333333333},
 		{"W1", Wasserstein(reference, moved), 0.05477902748012437},
 		{"deviation", reference.Deviation, 0.29785299836789986},
-		{"PSI, same", deciles.PSI(same), 0.026539574266163747},
-		{"PSI, moved", deciles.PSI(moved), 1.0157617183618781},
-		{"Doane's bins", float64(len(doane.counts)), 17},
-		{"JS, same", doane.JensenShannon(same), 0.08191265448380304},
-		{"JS, moved", doane.JensenShannon(moved), 0.2506322437623746},
-		{"NannyML's limit", NewNannyML(reference, chunks).limit, 0.11916004932754029},
+		{"PSI, same", psi.Index(same), 0.026539574266163747},
+		{"PSI, moved", psi.Index(moved), 1.0157617183618781},
+		{"Doane's bins", float64(len(nannyML.shares)), 17},
+		{"JS, same", nannyML.Distance(same), 0.08191265448380304},
+		{"JS, moved", nannyML.Distance(moved), 0.2506322437623746},
+		{"NannyML's limit", nannyML.limit, 0.11916004932754029},
 	} {
 		if !near(test.got, test.want) {
 			t.Errorf("%s: %v, want %v", test.name, test.got, test.want)
