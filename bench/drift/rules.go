@@ -50,6 +50,7 @@ func monitors(set setting) (rules []contender) {
 	days := max(set.days, 1)
 	for _, budget := range budgets() {
 		spec := monitorSpec(budget, set.season)
+		spec.Block = models.Duration(days) * models.Day
 		c := contender{name: fmt.Sprintf("Mainspring, %.3g a year", budget), sees: seesBlocks}
 		if set.season != models.SeasonNone {
 			c.name += ", season: " + string(set.season)
