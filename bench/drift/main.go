@@ -103,7 +103,7 @@ const command = "go run ./bench/drift -write docs/drift.md"
 func parse(arguments []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("drift", flag.ContinueOnError)
-	flags.IntVar(&o.runs, "runs", 1000, "years of each world; a quarter where there are inputs, and half as many permutations of the flights")
+	flags.IntVar(&o.runs, "runs", 1000, "years of each world without drift; half where the loss changes, a quarter where there are inputs, and half as many permutations of the flights")
 	flags.Uint64Var(&o.seed, "seed", 1, "seed of the years")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	flags.StringVar(&o.write, "write", "", "document to write the tables into")

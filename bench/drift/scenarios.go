@@ -31,13 +31,15 @@ func (o options) quiet() []scenario {
 	}
 }
 
-// changing are worlds in which the loss rises on day 120.
+// changing are worlds in which the loss rises on day 120. Half of the years tell
+// enough of the delays.
 func (o options) changing() (all []scenario) {
 	rules := slices.Concat(monitors(setting{season: models.SeasonNone, claims: true}), monitors(setting{season: models.SeasonNone, days: 7, claims: true}), onLosses())
+	runs := max(o.runs/2, 1)
 	for _, shift := range []float64{0.2, 0.5, 1, 2} {
-		all = append(all, scenario{fmt.Sprintf("+%.3gσ", shift), world{Day: perDay, Shift: shift}, rules, o.runs})
+		all = append(all, scenario{fmt.Sprintf("+%.3gσ", shift), world{Day: perDay, Shift: shift}, rules, runs})
 	}
-	return append(all, scenario{"+1σ over 90 days", world{Day: perDay, Shift: 1, Ramp: 90}, rules, o.runs})
+	return append(all, scenario{"+1σ over 90 days", world{Day: perDay, Shift: 1, Ramp: 90}, rules, runs})
 }
 
 // inputs are worlds in which some rules look at the inputs instead. They cost

@@ -9,7 +9,7 @@ import (
 
 // writeReport writes Markdown, which reads well in a terminal too.
 func writeReport(out io.Writer, r Report) {
-	fmt.Fprintf(out, "%d years a world, seed %d: %d known days, then %d watched ones. In brackets: the 95 %% interval (Clopper\n", r.Runs, r.Seed, r.Reference, r.Days)
+	fmt.Fprintf(out, "%d years of each world, seed %d: %d known days, then %d watched ones. In brackets: the 95 %% interval (Clopper\n", r.Runs, r.Seed, r.Reference, r.Days)
 	fmt.Fprintf(out, "and Pearson). A promise is broken when all of its interval is above the budget.\n")
 	writeCalibration(out, r)
 	writeOthers(out, r)
@@ -56,7 +56,7 @@ func writeOthers(out io.Writer, r Report) {
 
 // writeDelays has a line for each rule and a column for each shift.
 func writeDelays(out io.Writer, r Report) {
-	fmt.Fprintf(out, "\n**The mean loss rises on day %d: found within the year, days until then in the median and in nine of ten years.** Days stray\nlike the flights', σ is the deviation of their means. “–” is not within the year. The second column is how many years had an alarm before the rise.\n\n", r.Change)
+	fmt.Fprintf(out, "\n**The mean loss rises on day %d: found within the year, days until then in the median and in nine of ten years.** Days stray\nlike the flights', σ is the deviation of their means. “–” is not within the year. The second column is how many of the %d years had an alarm before the rise.\n\n", r.Change, r.Changing[0].Runs)
 	fmt.Fprintf(out, "| rule, on what | alarm before |")
 	for _, p := range r.Changing {
 		fmt.Fprintf(out, " %s |", p.Case)

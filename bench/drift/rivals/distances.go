@@ -2,43 +2,28 @@ package rivals
 
 import "math"
 
-// merge walks through both samples in order and calls step between each two
-// neighbouring values, with the samples' distribution functions there and the
-// gap up to the next value.
-func merge(a, b Sample, step func(below, other, gap float64)) {
-	n, m := float64(len(a.sorted)), float64(len(b.sorted))
-	for i, j := 0, 0; i < len(a.sorted) || j < len(b.sorted); {
-		var here float64
-		switch {
-		case j == len(b.sorted) || i < len(a.sorted) && a.sorted[i] <= b.sorted[j]:
-			here = a.sorted[i]
-		default:
-			here = b.sorted[j]
-		}
-		for i < len(a.sorted) && a.sorted[i] == here {
-			i++
-		}
-		for j < len(b.sorted) && b.sorted[j] == here {
-			j++
-		}
-		gap := 0.0
-		switch {
-		case i < len(a.sorted) && j < len(b.sorted):
-			gap = min(a.sorted[i], b.sorted[j]) - here
-		case i < len(a.sorted):
-			gap = a.sorted[i] - here
-		case j < len(b.sorted):
-			gap = b.sorted[j] - here
-		}
-		step(float64(i)/n, float64(j)/m, gap)
-	}
-}
-
 // Wasserstein is the first Wasserstein distance: the area between the two
 // distribution functions.
 func Wasserstein(reference, current Sample) float64 {
-	area := 0.0
-	merge(reference, current, func(a, b, gap float64) { area += math.Abs(a-b) * gap })
+	a, b := reference.sorted, current.sorted
+	last, area := min(a[0], b[0]), 0.0
+	for i, j := 0, 0; i < len(a) || j < len(b); {
+		var next float64
+		switch {
+		case j == len(b) || i < len(a) && a[i] <= b[j]:
+			next = a[i]
+		default:
+			next = b[j]
+		}
+		area += math.Abs(float64(i)/float64(len(a))-float64(j)/float64(len(b))) * (next - last)
+		last = next
+		for i < len(a) && a[i] == next {
+			i++
+		}
+		for j < len(b) && b[j] == next {
+			j++
+		}
+	}
 	return area
 }
 
@@ -46,7 +31,17 @@ func Wasserstein(reference, current Sample) float64 {
 // and its two-sided p-value: exact for small samples, else asymptotic with
 // Stephens' correction.
 func KolmogorovSmirnov(reference, current Sample) (distance, p float64) {
-	merge(reference, current, func(a, b, _ float64) { distance = max(distance, math.Abs(a-b)) })
+	a, b := reference.sorted, current.sorted
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		next := min(a[i], b[j])
+		for i < len(a) && a[i] == next {
+			i++
+		}
+		for j < len(b) && b[j] == next {
+			j++
+		}
+		distance = max(distance, math.Abs(float64(i)/float64(len(a))-float64(j)/float64(len(b))))
+	}
 	n, m := len(reference.sorted), len(current.sorted)
 	if n*m <= exactCells {
 		return distance, exact(n, m, distance)
