@@ -165,8 +165,8 @@ func (f monitorFrame) alarms() []string {
 		} else if a.State == models.AlarmPerson {
 			colour = f.paint.Red
 		}
-		lines = append(lines, f.row(label, monitorview.Moment(a.Block)+"  "+colour(monitorview.StateWords(a.State))+"  "+terminal.Plain(monitorview.AlarmFigures(a))))
-		for _, text := range []string{a.Action, explained(a)} {
+		lines = append(lines, f.row(label, monitorview.Moment(a.Block)+"  "+colour(monitorview.StateWords(a.State))+f.paint.Dim("  version "+terminal.Plain(a.Version))))
+		for _, text := range []string{monitorview.AlarmFigures(a), a.Action, explained(a)} {
 			if text != "" {
 				lines = append(lines, f.rows("", terminal.Plain(text), f.paint.Dim)...)
 			}

@@ -23,7 +23,7 @@ func (f monitorFrame) table() []string {
 	if len(shown)+len(ahead) == 0 {
 		return nil
 	}
-	head := fmt.Sprintf(" %-16s %9s %9s %9s %9s %9s  %s", "block", "requests", "labelled", "loss", "estimated", "evidence", "score")
+	head := fmt.Sprintf(" %-16s %9s %9s %9s %9s %9s  %s", "block (UTC)", "requests", "labelled", "loss", "estimated", "evidence", "score")
 	lines := []string{f.paint.Dim(head)}
 	for _, b := range shown {
 		lines = append(lines, f.blockLine(b))

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/mainspring-ml/mainspring/internal/plot"
 	"github.com/mainspring-ml/mainspring/internal/terminal"
@@ -63,7 +65,7 @@ func Render(p Page) ([]byte, error) {
 	parsed, err := template.New("monitor").Funcs(template.FuncMap{
 		"head": func(v shown) template.HTML { return plot.Head("monitor of " + v.Endpoint) }, "foot": plot.Foot,
 		"grouped": terminal.Grouped, "figure": terminal.Figure, "percent": Percent, "moment": Moment, "signed": signed,
-		"score": ScoreWords, "clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+		"score": ScoreWords, "sentence": sentence, "clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 	}).Parse(pageTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("template: %w", err)
@@ -105,6 +107,12 @@ func Render(p Page) ([]byte, error) {
 		return nil, fmt.Errorf("template: %w", err)
 	}
 	return b.Bytes(), nil
+}
+
+// sentence makes one of words that stand elsewhere in the middle of a line.
+func sentence(words string) string {
+	first, size := utf8.DecodeRuneInString(words)
+	return string(unicode.ToUpper(first)) + strings.TrimSuffix(words[size:], ".") + "."
 }
 
 // historyOf has the reference of the present champion only: the monitor forgets
@@ -155,8 +163,15 @@ func summary(s models.MonitorStatus) []string {
 	if s.Paused != "" {
 		lines = append(lines, "Alarms start nothing: "+strings.TrimSuffix(s.Paused, ".")+".")
 	}
+	log := ""
+	if !s.Watermark.IsZero() {
+		log = fmt.Sprintf("The inference log is complete up to %s. ", Moment(s.Watermark))
+	}
 	if s.Waiting != "" {
-		lines = append(lines, "It waits for "+strings.TrimSuffix(s.Waiting, ".")+".")
+		log += "The monitor waits for " + strings.TrimSuffix(s.Waiting, ".") + "."
+	}
+	if log != "" {
+		lines = append(lines, log)
 	}
 	return lines
 }
@@ -191,8 +206,5 @@ func figures(s models.MonitorStatus) []figure {
 		}
 	}
 	all = append(all, figure{fmt.Sprintf("%d / %d", len(s.Blocks)-few, few), "blocks judged / with too few labels"})
-	if !s.Watermark.IsZero() {
-		all = append(all, figure{Moment(s.Watermark), "the log is complete up to here"})
-	}
 	return all
 }
