@@ -54,12 +54,12 @@ var (
 	watermark          = watched("watermark_timestamp_seconds", "Event time up to which the inference log is complete.")
 	lastBlock          = watched("last_block_timestamp_seconds", "End of the newest judged block.")
 
-	alarms       = watched("alarms", "Alarms that the monitor remembers, at most 20, by what came of them.", "state")
-	alarmOpen    = watched("alarm_open", "1 while an alarm is in this state and not settled.", "state")
-	lastAlarm    = watched("last_alarm_timestamp_seconds", "Start of the block that raised the newest alarm.")
-	lastAction   = watched("last_action_timestamp_seconds", "Wall clock of the newest action of a kind: alarm, retraining, promoted, not_helping, failed, refused, person.", "kind")
-	noticeFailed = watched("last_notice_failure_timestamp_seconds", "Wall clock of the newest notice that reached nobody.")
-	paused       = watched("paused", "1 while a person has said that alarms start nothing.")
+	alarms      = watched("alarms", "Alarms that the monitor remembers, at most 20, by what came of them.", "state")
+	alarmOpen   = watched("alarm_open", "1 while an alarm is in this state and not settled.", "state")
+	lastAlarm   = watched("last_alarm_timestamp_seconds", "Start of the block that raised the newest alarm.")
+	lastAction  = watched("last_action_timestamp_seconds", "Wall clock of the newest action of a kind: alarm, retraining, promoted, not_helping, failed, refused, person.", "kind")
+	lastFailure = watched("last_failure_timestamp_seconds", "Wall clock of the newest action that failed, such as a notice that reached nobody.")
+	paused      = watched("paused", "1 while a person has said that alarms start nothing.")
 
 	movedFeatures = watched("moved_features", "Inputs whose distribution is not that of the reference; they explain and start nothing.")
 	movedSlices   = watched("moved_slices", "Slices whose loss rose.")
@@ -70,7 +70,7 @@ func gauges() []gauge {
 	return []gauge{
 		scrapeSuccess, scrapeTimestamp, up, loss, referenceLoss, estimatedLoss, martingale, threshold,
 		blocks, inconclusiveBlocks, inconclusiveRatio, blockSeconds, maturitySeconds, watermark, lastBlock,
-		alarms, alarmOpen, lastAlarm, lastAction, noticeFailed, paused, movedFeatures, movedSlices,
+		alarms, alarmOpen, lastAlarm, lastAction, lastFailure, paused, movedFeatures, movedSlices,
 	}
 }
 

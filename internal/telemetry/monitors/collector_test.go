@@ -169,7 +169,7 @@ func TestMonitorsAreShown(t *testing.T) {
 		`alarm_open{endpoint="flights",model="delay",state="person",version="3"} 0`,
 		`last_alarm_timestamp_seconds{endpoint="flights",model="delay",version="3"} 1.772496e+09`,
 		`last_action_timestamp_seconds{endpoint="flights",kind="alarm",model="delay",version="3"} 1.7731008e+09`,
-		`last_notice_failure_timestamp_seconds{endpoint="flights",model="delay",version="3"} 1.7730144e+09`,
+		`last_failure_timestamp_seconds{endpoint="flights",model="delay",version="3"} 1.7730144e+09`,
 		`paused{endpoint="flights",model="delay",version="3"} 1`,
 		`moved_features{endpoint="flights",model="delay",version="3"} 1`,
 		`moved_slices{endpoint="flights",model="delay",version="3"} 0`,

@@ -122,7 +122,7 @@ var (
 		models.AlarmAsked, models.AlarmWaiting, models.AlarmPerson, models.AlarmPromoted, models.AlarmNotHelping,
 		models.AlarmFailed, models.AlarmAccepted, models.AlarmRecorded,
 	}
-	openStates = []models.AlarmState{models.AlarmAsked, models.AlarmWaiting, models.AlarmPerson, models.AlarmRecorded}
+	openStates = []models.AlarmState{models.AlarmAsked, models.AlarmWaiting, models.AlarmFailed, models.AlarmPerson, models.AlarmRecorded}
 )
 
 func (m monitorScrape) alarmed() {
@@ -158,7 +158,7 @@ func (m monitorScrape) acted() {
 	for _, kind := range models.NoticeKinds() {
 		m.time(lastAction, last[kind], string(kind))
 	}
-	m.time(noticeFailed, failed)
+	m.time(lastFailure, failed)
 	off := 0.0
 	if m.status.Paused != "" {
 		off = 1
