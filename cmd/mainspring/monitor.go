@@ -24,6 +24,7 @@ type monitorFlags struct {
 	follow bool
 	blocks int
 	report string
+	alarm  string // whose page is meant
 }
 
 func newMonitorCommand() *cobra.Command {
@@ -43,7 +44,8 @@ Orders of a person:
 		Example: "  mainspring monitor\n" +
 			"  mainspring monitor flights --follow\n" +
 			"  mainspring monitor flights --report monitor.html\n" +
-			"  mainspring monitor flights accept --reason 'the label was redefined in May'",
+			"  mainspring monitor flights --alarm last --report alarm.html\n" +
+		"  mainspring monitor flights accept --reason 'the label was redefined in May'",
 		Args: cobra.MaximumNArgs(2),
 		RunE: func(command *cobra.Command, args []string) error {
 			use, err := f.job(args, command.OutOrStdout())
@@ -58,6 +60,7 @@ Orders of a person:
 	flags.BoolVarP(&f.follow, "follow", "f", false, "go on: redraw on a terminal, a line for all that is new elsewhere")
 	flags.IntVar(&f.blocks, "blocks", 10, "show so many of the newest blocks")
 	flags.StringVar(&f.report, "report", "", "write a page with plots to this file; -: to standard output")
+	flags.StringVar(&f.alarm, "alarm", "", "with --report: write the page about the alarm of this block instead, such as 2013-08-03; last: the newest")
 	return command
 }
 
@@ -72,6 +75,8 @@ func (f *monitorFlags) job(args []string, out io.Writer) (func(context.Context, 
 		return nil, &usageError{errors.New("--blocks can't be negative")}
 	case f.report != "" && (f.follow || f.json || len(args) != 1):
 		return nil, &usageError{errors.New("--report goes with one ENDPOINT, and with neither --follow nor --json nor an order")}
+	case f.alarm != "" && f.report == "":
+		return nil, &usageError{errors.New("say with --report where to write the alarm's page; -: to standard output")}
 	case f.follow && (f.json || len(args) != 1):
 		return nil, &usageError{errors.New("--follow goes with one ENDPOINT, and with neither --json nor an order")}
 	case len(args) == 0:
@@ -143,7 +148,7 @@ func (f *monitorFlags) show(ctx context.Context, c *client.Client, endpoint stri
 	case f.json:
 		return writeJSON(out, found)
 	case f.report != "":
-		return f.write(found, out)
+		return f.write(ctx, found, out)
 	case !f.follow:
 		return printLines(out, monitorFrame{plainLayoutOf(out), found, f.blocks}.lines())
 	}
@@ -176,8 +181,14 @@ func plainLayoutOf(out io.Writer) layout {
 }
 
 // write makes the report.
-func (f *monitorFlags) write(found client.Monitor, out io.Writer) error {
-	page, err := monitorview.Render(monitorview.Page{Status: found.Status, Link: found.Page, At: time.Now()})
+func (f *monitorFlags) write(ctx context.Context, found client.Monitor, out io.Writer) error {
+	var page []byte
+	var err error
+	if f.alarm != "" {
+		page, err = f.alarmPage(ctx, found)
+	} else {
+		page, err = monitorview.Render(monitorview.Page{Status: found.Status, Link: found.Page, At: time.Now()})
+	}
 	if err != nil {
 		return err
 	}

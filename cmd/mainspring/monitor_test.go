@@ -165,6 +165,7 @@ func TestMonitorUsage(t *testing.T) {
 		"monitor flights pause":                   "say why with --reason: it is kept on the monitor's record",
 		"monitor flights pause --reason x --by ,": "no Temporal server answers",
 		"monitor --report x.html":                 "--report goes with one ENDPOINT, and with neither --follow nor --json nor an order",
+		"monitor flights --alarm last":            "say with --report where to write the alarm's page",
 		"monitor --follow":                        "--follow goes with one ENDPOINT, and with neither --json nor an order",
 		"monitor flights --blocks -1":             "--blocks can't be negative",
 	} {
@@ -177,14 +178,31 @@ func TestMonitorUsage(t *testing.T) {
 func TestTheReportIsAFile(t *testing.T) {
 	f := monitorFlags{report: t.TempDir() + "/monitor.html"}
 	var out strings.Builder
-	require.NoError(t, f.write(monitored(t), &out))
+	require.NoError(t, f.write(t.Context(), monitored(t), &out))
 	require.Equal(t, "flights: the report is in "+f.report+"\n", out.String())
 	page, err := os.ReadFile(f.report)
 	require.NoError(t, err)
 	require.Contains(t, string(page), "flights: is the model still good?")
 	f.report = "-"
-	require.NoError(t, f.write(monitored(t), &out))
+	require.NoError(t, f.write(t.Context(), monitored(t), &out))
 	require.Contains(t, out.String(), "<!DOCTYPE html>")
 	f.report = t.TempDir() + "/no/such/directory.html"
-	require.ErrorContains(t, f.write(monitored(t), &out), "write the report (--report): ")
+	require.ErrorContains(t, f.write(t.Context(), monitored(t), &out), "write the report (--report): ")
+}
+
+func TestAnAlarmIsNamedByItsBlock(t *testing.T) {
+	m := monitored(t)
+	for _, name := range []string{"2013-06-14", "last"} {
+		alarm, err := alarmNamed(m, name)
+		require.NoError(t, err)
+		require.Equal(t, m.Status.Alarms[0].RequestID, alarm.RequestID)
+	}
+	_, err := alarmNamed(m, "2013-06-15")
+	require.EqualError(t, err, "flights: there is no alarm of 2013-06-15; there are those of 2013-06-14")
+	m.Status.Alarms[0].Explanation.Report = nil
+	_, err = (&monitorFlags{alarm: "last"}).alarmPage(t.Context(), m)
+	require.ErrorContains(t, err, "the alarm of 2013-06-14 has no page (yet)")
+	m.Status.Alarms = nil
+	_, err = alarmNamed(m, "last")
+	require.EqualError(t, err, "flights: no alarm was raised")
 }
