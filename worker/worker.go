@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/mainspring-ml/mainspring/internal/telemetry"
+	"github.com/mainspring-ml/mainspring/internal/telemetry/monitors"
 	"github.com/mainspring-ml/mainspring/models"
 	"github.com/mainspring-ml/mainspring/workflows"
 )
@@ -44,6 +45,7 @@ func Run(ctx context.Context, config Config) error {
 		return err
 	}
 	defer c.Close()
+	outlets.Registry.MustRegister(monitors.New(c))
 	adapters, err := newAdapters(ctx, c)
 	if err != nil {
 		return err

@@ -96,7 +96,7 @@ func (l *lifecycle) run(ctx workflow.Context) (models.LifecycleResult, error) {
 		}
 		if approval.Verdict != models.VerdictPass {
 			result.Reason = notApproved(approval)
-			if approval.Verdict == models.VerdictFail {
+			if approval.Verdict == models.VerdictFail && approval.By != "" {
 				result.RefusedBy = models.RefusedByPerson
 			}
 			return result, nil

@@ -21,6 +21,9 @@ func (s *steward) retrain(ctx workflow.Context, request models.RetrainRequest) {
 		s.tellWorkflow(ctx, request.ReplyTo, s.told(s.state.Retrainings[i]))
 		return
 	}
+	if request.AsOf.IsZero() {
+		request.AsOf = workflow.Now(ctx).UTC() // as a lifecycle takes it
+	}
 	champion := s.state.Champion // by the time that the lifecycle has started it may be another
 	if why := s.refusal(request); why != nil {
 		s.refuseRetraining(ctx, request, *why)

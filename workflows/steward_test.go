@@ -88,12 +88,13 @@ func requireChained(t *testing.T, records []models.Record) {
 func TestStewardRollsBackToTheChampion(t *testing.T) {
 	h := newHouse(t)
 	h.route = models.Route{Generation: 6}
-	h.judging(models.RolloutResult{Verdict: models.VerdictFail, Reason: "errors", Generation: 6})
+	h.judging(models.RolloutResult{Verdict: models.VerdictFail, Reason: "errors", Generation: 6, RefusedBy: models.RefusedByCanary})
 	state := models.StewardState{Model: "m", Champion: "1", Challenger: "2", Versions: []models.ModelVersion{version("1"), version("2")}}
 	h.at(time.Second, models.SignalRollOut, models.RollOutRequest{RequestID: "r", ReplyTo: "l", Version: "2"})
 	h.runSteward(h.holding(state), time.Minute)
 
 	require.Equal(t, "1", status[models.StewardStatus](t, h).Champion)
+	require.Equal(t, models.RefusedByCanary, replies[models.RollOutReply](h, models.SignalRolledOut)[0].RefusedBy)
 	require.Equal(t, "1", h.route.Arms[0].Version)
 	require.Equal(t, int64(7), h.route.Generation)
 	require.Equal(t, "1", h.aliases[models.AliasChampion])
