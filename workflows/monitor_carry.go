@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	explainedCarried = 2 // alarms that keep all of their explanation
-	shiftsCarried    = 5 // features and slices of the comparison; it is made anew after the next block
+	explainedCarried = 1 // alarms that keep all of their explanation
+	shiftsCarried    = 3 // features and slices of the comparison; it is made anew after the next block
 	evidenceBlocks   = 400
 	runsKept         = 60
 )
@@ -28,14 +28,9 @@ func carried(state models.MonitorState) models.MonitorState {
 	for i := range max(0, len(next.Alarms)-explainedCarried) {
 		if e := next.Alarms[i].Explanation; e != nil {
 			short := *e
-			short.Slices, short.Features = nil, nil
+			short.Slices, short.Features, short.Data = nil, nil, nil // its page has them
 			next.Alarms[i].Explanation = &short
 		}
-	}
-	if state.Reference != nil {
-		reference := *state.Reference
-		reference.Blocks = nil // the detectors have them
-		next.Reference = &reference
 	}
 	if state.Inputs != nil {
 		inputs := *state.Inputs
