@@ -16,7 +16,7 @@ const (
 	// an alarm says is computed from blocksCarried at most, so that it does not
 	// depend on when the last run began.
 	blocksShown, blocksCarried = 400, 60
-	recentBlocks               = 7
+	recentBlocks               = 7 // what counts as "now" on the page and in comparisons
 )
 
 // judge is the monitor's arithmetic: what a look at a block does to the state.
@@ -263,17 +263,9 @@ func (j *judge) changed(cried models.Block) (time.Time, float64) {
 	since := slices.DeleteFunc(j.recent(blocksCarried), func(b models.Block) bool {
 		return b.Start.Before(j.state.Judged) || b.Start.After(cried.Start)
 	})
-	change := changePoint(lossesOf(since))
+	change := drift.ChangePoint(j.state.Reference.Blocks, lossesOf(since))
 	rise := slices.DeleteFunc(since, func(b models.Block) bool { return b.Start.Before(change) })
 	return change, meanLoss(rise)
-}
-
-// changePoint is the start of the first of the last recentBlocks.
-func changePoint(blocks []models.BlockLoss) time.Time {
-	if len(blocks) == 0 {
-		return time.Time{}
-	}
-	return lastOf(blocks, recentBlocks)[0].Start
 }
 
 // sameEvidence reports whether two scores of a block are the same to detectors.

@@ -111,6 +111,7 @@ func (s *story) judge() *judge {
 		losses[i].Loss = loss
 	}
 	j.restart(losses)
+	j.state.Reference.Blocks = brief(losses)
 	return &j
 }
 
