@@ -371,8 +371,10 @@ func (w *watched) refused(ctx context.Context, t *testing.T, why string) {
 	t.Helper()
 	eventually(t, patience, func() (bool, any) {
 		records := w.steward(ctx, t).Records
+		var monitor models.MonitorStatus
+		err := w.l.query(ctx, models.MonitorID(w.model()), &monitor)
 		return slices.ContainsFunc(records, func(r models.Record) bool {
 			return r.Action == models.ActionRetrainRefused && bytes.Contains([]byte(r.Reason), []byte(why))
-		}), fmt.Sprintf("%+v", records)
+		}), fmt.Sprintf("%+v %+v %+v %v", monitor.Arrival, monitor.Request, monitor.Actions, err)
 	})
 }
