@@ -94,7 +94,7 @@ func watch(l *laptop, store artifact.Store, model string, start time.Time) *watc
 		Monitor: &models.MonitorSpec{
 			Corrections: &corrections, Poll: models.Duration(time.Second), ReferenceBlocks: 10,
 			Slices:  []models.SliceSpec{{Column: "x", Quantiles: 2}},
-			Retrain: models.RetrainSpec{Window: day(12), Holdout: day(4), Cooldown: day(2), MaxFailures: 1},
+			Retrain: models.RetrainSpec{Window: day(14), Holdout: day(7), Cooldown: day(2), MaxFailures: 1},
 		},
 	}
 	return &watched{l: l, store: store, spec: spec, gateway: monitors.Gateway{Store: store, World: world, Next: trainedDay}}
