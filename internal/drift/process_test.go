@@ -92,7 +92,7 @@ func TestOddsAreFair(t *testing.T) {
 			for i := range n {
 				x := (float64(i) + 0.5) / n
 				p := x * x * x
-				o := odds(place{p, p + 1e-6*x}, shift, diluted)
+				o := odds(placed(p, p+1e-6*x), shift, diluted)
 				mean += o * 3 * x * x / n
 				if o > last+1e-5 {
 					t.Fatalf("shift %d, diluted %v: odds rise to %v at p = %v", shift, diluted, o, p)
