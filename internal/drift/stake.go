@@ -13,9 +13,10 @@ import (
 func bettors() [2]int { return [2]int{perSigma / 2, perSigma} }
 
 func newStake(since int64, money float64) models.Stake {
-	s := models.Stake{Since: since, Capitals: make([]float64, len(bettors()))}
-	for i := range s.Capitals {
-		s.Capitals[i] = money / float64(len(s.Capitals))
+	s := models.Stake{Since: since}
+	shifts := bettors()
+	for range shifts {
+		s.Capitals = append(s.Capitals, money/float64(len(shifts)))
 	}
 	return s
 }
