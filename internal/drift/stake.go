@@ -10,7 +10,7 @@ import (
 // bettors are the rises that are betted on, in sixteenths of a deviation: half
 // a deviation and one. Between a third of a deviation and two they lose little
 // to a bettor who knew the rise (chosen by simulated delays, not on the flights).
-func bettors() [2]int { return [2]int{perSigma / 2, perSigma} }
+func bettors() []int { return []int{perSigma / 2, perSigma} }
 
 func newStake(since int64, money float64) models.Stake {
 	s := models.Stake{Since: since}
