@@ -104,7 +104,7 @@ func (s *sampler) blockLength() int64 {
 func (s *sampler) log(ctx context.Context) (shift.Sample, error) {
 	now := s.compared.result.Now
 	log := servedLog{store: s.drift.Store}
-	files, err := log.answerFiles(ctx, s.request.Endpoint, logSpan{from: now.Start, to: now.End})
+	files, err := log.answerFiles(ctx, s.request.Endpoint, []models.OpenBlock{{Start: now.Start, End: now.End}})
 	if err != nil {
 		return shift.Sample{}, err
 	}

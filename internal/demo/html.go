@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/plot"
 	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -54,7 +55,7 @@ func renderHTML(story *Story) ([]byte, error) {
 		"grouped": terminal.Grouped, "figure": terminal.Figure, "percent": percent, "date": date, "short": shortDigest,
 		"stopwatch": func(s float64) string { return stopwatch(time.Duration(s * float64(time.Second))) },
 		"clock":     func(t time.Time) string { return t.UTC().Format("15:04:05") },
-		"word":      metricWord, "main": mainMetrics, "estimate": estimate, "bytes": readableBytes,
+		"head":      pageHead, "foot": plot.Foot, "word": metricWord, "main": mainMetrics, "estimate": estimate, "bytes": readableBytes,
 	}).Parse(reportTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("template: %w", err)
@@ -77,6 +78,14 @@ func renderHTML(story *Story) ([]byte, error) {
 		return nil, fmt.Errorf("template: %w", err)
 	}
 	return b.Bytes(), nil
+}
+
+func pageHead(p page) template.HTML {
+	title := "Mainspring report"
+	if p.Model != "" {
+		title = p.Model + " – " + title
+	}
+	return plot.Head(title)
 }
 
 func newLifecyclePage(l LifecycleStory) lifecyclePage {

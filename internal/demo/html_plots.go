@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/drift"
+	"github.com/mainspring-ml/mainspring/internal/plot"
 	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -44,22 +45,22 @@ func blockLength(s *Story) time.Duration {
 }
 
 // marks are the alarms, promotions and refusals as vertical rules.
-func marks(s *Story) []rule {
-	var rules []rule
+func marks(s *Story) []plot.Rule {
+	var rules []plot.Rule
 	for _, a := range s.Alarms {
-		rules = append(rules, rule{at: unix(a.Block), vertical: true, class: "alarm", label: "alarm " + a.Block.UTC().Format("2 Jan")})
+		rules = append(rules, plot.Rule{At: plot.Time(a.Block), Vertical: true, Class: "alarm", Label: "alarm " + a.Block.UTC().Format("2 Jan")})
 	}
 	for _, r := range s.Retrains {
-		mark := rule{at: unix(r.AsOf), vertical: true, class: "refused", label: "not promoted"}
+		mark := plot.Rule{At: plot.Time(r.AsOf), Vertical: true, Class: "refused", Label: "not promoted"}
 		if r.Promoted {
-			mark.class, mark.label = "promoted", "promoted: version "+r.Version
+			mark.Class, mark.Label = "promoted", "promoted: version "+r.Version
 			if reign := reignOf(s, r.Version); reign != nil {
-				mark.at = unix(reign.from)
+				mark.At = plot.Time(reign.from)
 			}
 		}
 		rules = append(rules, mark)
 	}
-	slices.SortStableFunc(rules, func(a, b rule) int { return int(a.at - b.at) })
+	slices.SortStableFunc(rules, func(a, b plot.Rule) int { return int(a.At - b.At) })
 	return rules
 }
 
@@ -72,10 +73,10 @@ func reignOf(s *Story, version string) *reign {
 	return nil
 }
 
-func eventAxis(s *Story) axis {
-	a := axis{label: "event time (UTC)", dates: true}
+func eventAxis(s *Story) plot.Axis {
+	a := plot.Axis{Label: "event time (UTC)", Dates: true}
 	if n := len(s.Blocks); n > 0 {
-		a.from, a.to = unix(s.Blocks[0].Start), unix(s.Blocks[n-1].Start)
+		a.From, a.To = plot.Time(s.Blocks[0].Start), plot.Time(s.Blocks[n-1].Start)
 	}
 	return a
 }
@@ -83,13 +84,13 @@ func eventAxis(s *Story) axis {
 // lossPlot has one point a day, the mean of seven, and the mean of the losses
 // that each champion came with.
 func lossPlot(s *Story) template.HTML {
-	p := plot{title: "Champion's log-loss by day", width: 960, height: 340, x: eventAxis(s), rules: marks(s)}
+	p := plot.Plot{Title: "Champion's log-loss by day", Width: 960, Height: 340, X: eventAxis(s), Rules: marks(s)}
 	var values []float64
 	for _, r := range reigns(s) {
-		days := series{name: "version " + r.version + ", by day", class: r.class, dots: true}
-		week := series{name: "7-day mean", class: r.class, line: true}
-		if len(p.series) > 0 {
-			week.name = ""
+		days := plot.Series{Name: "version " + r.version + ", by day", Class: r.class, Dots: true}
+		week := plot.Series{Name: "7-day mean", Class: r.class, Line: true}
+		if len(p.Series) > 0 {
+			week.Name = ""
 		}
 		var last []float64
 		for _, b := range s.Blocks {
@@ -97,23 +98,23 @@ func lossPlot(s *Story) template.HTML {
 				continue
 			}
 			values = append(values, b.Loss)
-			days.points = append(days.points, point{x: unix(b.Start), y: b.Loss, note: fmt.Sprintf("%s: log-loss %.3f on %s labels, version %s",
+			days.Points = append(days.Points, plot.Point{X: plot.Time(b.Start), Y: b.Loss, Note: fmt.Sprintf("%s: log-loss %.3f on %s labels, version %s",
 				date(b.Start), b.Loss, terminal.Grouped(b.Labelled), b.Version)})
 			last = append(last, b.Loss)
 			last = last[max(0, len(last)-7):]
 			if len(last) == 7 {
-				week.points = append(week.points, point{x: unix(b.Start), y: mean(last)})
+				week.Points = append(week.Points, plot.Point{X: plot.Time(b.Start), Y: mean(last)})
 			}
 		}
-		p.series = append(p.series, days, week)
+		p.Series = append(p.Series, days, week)
 		if reference := referenceOf(s, r.version); len(reference) > 0 {
 			level := mean(reference)
 			values = append(values, level)
-			p.rules = append(p.rules, rule{at: level, class: "reference", label: fmt.Sprintf("reference of version %s: %.3f", r.version, level), span: [2]float64{unix(r.from), unix(r.to)}})
+			p.Rules = append(p.Rules, plot.Rule{At: level, Class: "reference", Label: fmt.Sprintf("reference of version %s: %.3f", r.version, level), Span: [2]float64{plot.Time(r.from), plot.Time(r.to)}})
 		}
 	}
-	p.y = around("mean log-loss", values)
-	return p.render()
+	p.Y = plot.Around("mean log-loss", values)
+	return p.Render()
 }
 
 // referenceOf are the out-of-sample losses that a version came with.
@@ -135,18 +136,18 @@ func mean(values []float64) float64 {
 }
 
 func martingalePlot(s *Story) template.HTML {
-	p := plot{title: "Martingale by day against its threshold", width: 960, height: 260, x: eventAxis(s), rules: marks(s)}
+	p := plot.Plot{Title: "Martingale by day against its threshold", Width: 960, Height: 260, X: eventAxis(s), Rules: marks(s)}
 	var values []float64
 	for _, r := range reigns(s) {
-		line := series{name: "version " + r.version, class: r.class, line: true, dots: true}
+		line := plot.Series{Name: "version " + r.version, Class: r.class, Line: true, Dots: true}
 		for _, b := range s.Blocks {
 			if b.Version == r.version && b.Conclusive && !b.Start.Before(r.from) && b.Start.Before(r.to) {
 				values = append(values, b.Martingale)
-				line.points = append(line.points, point{x: unix(b.Start), y: b.Martingale,
-					note: fmt.Sprintf("%s: martingale %s, p %s", date(b.Start), terminal.Figure(b.Martingale), terminal.Figure(b.P))})
+				line.Points = append(line.Points, plot.Point{X: plot.Time(b.Start), Y: b.Martingale,
+					Note: fmt.Sprintf("%s: martingale %s, p %s", date(b.Start), terminal.Figure(b.Martingale), terminal.Figure(b.P))})
 			}
 		}
-		p.series = append(p.series, line)
+		p.Series = append(p.Series, line)
 	}
 	limit := 0.0
 	for _, a := range s.Alarms {
@@ -155,11 +156,11 @@ func martingalePlot(s *Story) template.HTML {
 	if limit == 0 && s.Spec.Monitor != nil && s.Spec.Monitor.FalseAlarmsPerYear > 0 {
 		limit = 1 / drift.Alpha(s.Spec.Monitor.FalseAlarmsPerYear)
 	}
-	p.y = evidenceAxis("martingale (log scale)", values, limit)
+	p.Y = plot.Evidence("martingale (log scale)", values, limit)
 	if limit > 0 {
-		p.rules = append(p.rules, rule{at: limit, class: "threshold", label: "threshold " + terminal.Figure(limit)})
+		p.Rules = append(p.Rules, plot.Rule{At: limit, Class: "threshold", Label: "threshold " + terminal.Figure(limit)})
 	}
-	return p.render()
+	return p.Render()
 }
 
 // curvePlot is the training's loss by step.
@@ -167,16 +168,16 @@ func curvePlot(l LifecycleStory) template.HTML {
 	if len(l.Curve) == 0 {
 		return ""
 	}
-	line := series{name: "training loss", class: "c0", line: true, dots: true}
+	line := plot.Series{Name: "training loss", Class: "c0", Line: true, Dots: true}
 	var steps []float64
 	for _, q := range l.Curve {
 		steps = append(steps, q[0])
-		line.points = append(line.points, point{x: q[0], y: q[1], note: fmt.Sprintf("step %.0f: %.4f", q[0], q[1])})
+		line.Points = append(line.Points, plot.Point{X: q[0], Y: q[1], Note: fmt.Sprintf("step %.0f: %.4f", q[0], q[1])})
 	}
 	low, high := terminal.Bounds(steps)
-	p := plot{title: "Training loss by step", width: 470, height: 240, series: []series{line}}
-	p.x, p.y = axis{label: "step", from: low, to: high}, around("loss", losses(l.Curve))
-	return p.render()
+	p := plot.Plot{Title: "Training loss by step", Width: 470, Height: 240, Series: []plot.Series{line}}
+	p.X, p.Y = plot.Axis{Label: "step", From: low, To: high}, plot.Around("loss", losses(l.Curve))
+	return p.Render()
 }
 
 // daysPlot holds candidate and champion against each other on every held-out
@@ -186,8 +187,8 @@ func daysPlot(l LifecycleStory) template.HTML {
 	if e == nil || len(e.Days) == 0 {
 		return ""
 	}
-	candidate := series{name: "candidate", class: "c1", line: true, dots: true}
-	champion := series{name: "champion", class: "c0", line: true, dots: true}
+	candidate := plot.Series{Name: "candidate", Class: "c1", Line: true, Dots: true}
+	champion := plot.Series{Name: "champion", Class: "c0", Line: true, Dots: true}
 	var values []float64
 	for _, d := range e.Days {
 		values = append(values, d.Candidate)
@@ -195,12 +196,12 @@ func daysPlot(l LifecycleStory) template.HTML {
 		if len(e.Champion) > 0 {
 			note += fmt.Sprintf(", champion %.3f", d.Champion)
 			values = append(values, d.Champion)
-			champion.points = append(champion.points, point{x: unix(d.Start), y: d.Champion, note: note})
+			champion.Points = append(champion.Points, plot.Point{X: plot.Time(d.Start), Y: d.Champion, Note: note})
 		}
-		candidate.points = append(candidate.points, point{x: unix(d.Start), y: d.Candidate, note: note})
+		candidate.Points = append(candidate.Points, plot.Point{X: plot.Time(d.Start), Y: d.Candidate, Note: note})
 	}
-	p := plot{title: "Loss by held-out day", width: 470, height: 240, series: []series{champion, candidate}}
-	p.x = axis{label: "held-out day (event time)", dates: true, from: unix(e.Days[0].Start), to: unix(e.Days[len(e.Days)-1].Start)}
-	p.y = around("mean loss", values)
-	return p.render()
+	p := plot.Plot{Title: "Loss by held-out day", Width: 470, Height: 240, Series: []plot.Series{champion, candidate}}
+	p.X = plot.Axis{Label: "held-out day (event time)", Dates: true, From: plot.Time(e.Days[0].Start), To: plot.Time(e.Days[len(e.Days)-1].Start)}
+	p.Y = plot.Around("mean loss", values)
+	return p.Render()
 }

@@ -6,12 +6,10 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
-	"math"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -165,39 +163,4 @@ func TestReportEscapes(t *testing.T) {
 	require.NotContains(t, page, "<script")
 	require.NotContains(t, page, `href="javascript:`)
 	require.Contains(t, page, "&lt;script&gt;")
-}
-
-func TestTicksKnowNoNegativeZero(t *testing.T) {
-	require.Equal(t, "0.0", axis{to: 1}.ticks(5)[0].label)
-}
-
-func TestTicks(t *testing.T) {
-	labels := func(a axis, n int) (all []string) {
-		for _, tick := range a.ticks(n) {
-			all = append(all, tick.label)
-		}
-		return all
-	}
-	day := func(s string) float64 {
-		at, err := time.Parse(time.DateOnly, s)
-		require.NoError(t, err)
-		return unix(at)
-	}
-	require.Equal(t, []string{"0.50", "0.55", "0.60", "0.65"}, labels(axis{from: 0.48, to: 0.67}, 5))
-	require.Equal(t, []string{"0", "500", "1,000"}, labels(axis{from: 0, to: 1100}, 4))
-	require.Equal(t, []string{"0.01", "0.1", "1", "10", "100"}, labels(axis{from: 0.01, to: 400, log: true}, 8))
-	require.Equal(t, []string{"Nov 2013", "Dec", "Jan 2014"}, labels(axis{from: day("2013-10-20"), to: day("2014-01-10"), dates: true}, 8))
-	require.Equal(t, []string{"1 Aug", "4 Aug", "7 Aug"}, labels(axis{from: day("2013-08-01"), to: day("2013-08-08"), dates: true}, 3))
-	require.NotEmpty(t, labels(axis{}, 3))
-}
-
-func TestPlotLeavesOutWhatHasNoPlace(t *testing.T) {
-	p := plot{width: 400, height: 200, y: axis{from: 1, to: 100, log: true}, x: axis{to: 1}, rules: []rule{{at: math.NaN(), label: "lost"}},
-		series: []series{{dots: true, points: []point{{x: 0, y: math.NaN()}, {x: math.Inf(1), y: 3}, {x: 0.5, y: 0}}}}}
-	drawn := string(p.render())
-	checkDrawings(t, []byte(drawn))
-	require.Equal(t, 1, strings.Count(drawn, "<circle"), "the zero is drawn at the bottom of the log axis, the others nowhere")
-	require.NotContains(t, drawn, "lost")
-	p.series[0].points = p.series[0].points[:2]
-	require.Contains(t, string(p.render()), "no data to draw")
 }

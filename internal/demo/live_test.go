@@ -22,11 +22,11 @@ func sceneOf(story *Story, share float64) Scene {
 	}
 	current := story.Lifecycles[min(int(share*3), 2)]
 	s.Current = &current
-	s.Monitor.Detector.Threshold = 11
+	s.Monitor.Detector.Detectors = []models.Detector{{Threshold: 11}}
 	if len(blocks) > 0 {
 		last := blocks[len(blocks)-1]
 		s.EventTime = last.Start
-		s.Monitor.Blocks, s.Monitor.Detector.Value = blocks, last.Martingale
+		s.Monitor.Blocks, s.Monitor.Detector.Detectors[0].Value = blocks, last.Martingale
 		s.Monitor.Watch = &models.WatchRequest{Version: last.Version}
 		for _, a := range story.Alarms {
 			if !a.Block.After(last.Start) {

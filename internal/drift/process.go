@@ -57,7 +57,7 @@ func Process(reference, live []float64, side Side, seed uint64) Evidence {
 	}
 	step := max(1, (len(live)+processWindows-1)/processWindows)
 	windows := (len(live) + step - 1) / step
-	stakes := make([][]stake, len(sides))
+	stakes := make([][]models.Stake, len(sides))
 	evidence := Evidence{Final: 1, Highest: 1}
 	handed, judged := 0, 0
 	for i, value := range live {
@@ -70,21 +70,20 @@ func Process(reference, live []float64, side Side, seed uint64) Evidence {
 		if math.IsNaN(value) {
 			continue
 		}
-		p := rank(&stratum, store(value), uniform(seed, uint64(i)))
+		at := rank(&stratum, store(value), uniform(seed, uint64(i)))
 		evidence.Final = 1 - float64(handed)/float64(windows)
 		evidence.Rose, evidence.Since = false, 0
 		most := 0.0
 		for k, up := range sides {
-			q := p
 			if !up {
-				q = 1 - p
+				at = place{1 - at.to, 1 - at.from}
 			}
 			for n := range stakes[k] {
 				s := &stakes[k][n]
-				s.bet(q, int64(judged), known+int64(judged))
-				evidence.Final += s.total()
-				if s.total() > most {
-					most, evidence.Rose, evidence.Since = s.total(), up, n*step
+				betOnRank(s, at, int64(judged), known+int64(judged))
+				evidence.Final += total(*s)
+				if total(*s) > most {
+					most, evidence.Rose, evidence.Since = total(*s), up, n*step
 				}
 			}
 		}
@@ -94,7 +93,7 @@ func Process(reference, live []float64, side Side, seed uint64) Evidence {
 	return evidence
 }
 
-const processWindows = 64
+const processWindows = 32
 
 // Lift turns the highest value of an e-process into an e-value at any stopping
 // time, also one that other series chose: an alarm stops all series at a moment
