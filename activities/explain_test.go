@@ -3,11 +3,13 @@ package activities_test
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/activities"
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -53,6 +55,39 @@ func TestCompareInputs(t *testing.T) {
 		if f.Moved {
 			t.Errorf("before the change: %+v", f)
 		}
+	}
+}
+
+// TestScoredBlocksCompare: what scoring writes down is what is compared. The
+// evidence of this world's own counting is replaced by that of the log.
+func TestScoredBlocksCompare(t *testing.T) {
+	c := newChampion(t)
+	reference := *c.reference().Object
+	blocks, _ := c.live(reference)
+	want, err := c.drift.CompareInputs(t.Context(), c.compare(reference, blocks))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.removeAll(models.BlockEvidencePrefix(endpoint, champion, reference.SHA256))
+	replay{t: t, store: c.store}.watermark("gw", models.Watermark{EventTime: changeDay().AddDate(0, 0, changed+9), Closed: true})
+	scored, err := (&activities.Blocks{Store: c.store}).ScoreBlocks(t.Context(), models.ScoreBlocksRequest{
+		Endpoint: endpoint, Version: champion, Data: c.watch.Data, Spec: c.watch.Spec, Prediction: c.watch.Prediction, Reference: &reference, From: blocks[0].Start, Max: len(blocks),
+	})
+	if err != nil || len(scored.Blocks) != len(blocks) || !scored.Blocks[7].Evidence {
+		t.Fatalf("%d blocks were scored: %v", len(scored.Blocks), err)
+	}
+	got, err := c.drift.CompareInputs(t.Context(), c.compare(reference, blocks))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got.Features, want.Features) || got.Rows != want.Rows || got.Note != "" {
+		t.Errorf("the log says\n%+v, counted was\n%+v; note %q", got.Features, want.Features, got.Note)
+	}
+	for i, s := range got.Slices {
+		if s.Slice != want.Slices[i].Slice || s.Rows != want.Slices[i].Rows || s.Moved != want.Slices[i].Moved {
+			t.Errorf("the log says %+v, counted was %+v", s, want.Slices[i])
+		}
+		near(t, "loss of "+s.Slice, s.Loss, want.Slices[i].Loss)
 	}
 }
 
