@@ -116,6 +116,25 @@ func TestBlocksWithoutEvidenceAreSkipped(t *testing.T) {
 	wantFailure(t, err, models.KindInvalidSpec, "the reference of live blocks can't be read")
 }
 
+// TestWhatIsNeverLoggedIsNotCompared: a sensitive column is null in the log, and
+// must not tell now from before.
+func TestWhatIsNeverLoggedIsNotCompared(t *testing.T) {
+	c := newChampion(t)
+	c.masked = true
+	reference := *c.reference().Object
+	blocks, shown := c.live(reference)
+	got, err := c.drift.CompareInputs(t.Context(), c.compare(reference, blocks[:quiet]))
+	if err != nil || len(got.Features) != 2 || !strings.Contains(got.Note, "no value of it: wind") {
+		t.Errorf("%d features, note %q, %v", len(got.Features), got.Note, err)
+	}
+	request := c.compare(reference, blocks[:quiet])
+	request.Recent = quiet
+	explained, err := c.drift.ExplainAlarm(t.Context(), models.ExplainRequest{Compare: request, Alarm: c.alarm(shown), Shown: shown})
+	if err != nil || explained.Classifier == nil || explained.Classifier.Low > 0.53 {
+		t.Errorf("before the change, rows are told apart by what is not logged: %+v, %v", explained.Classifier, err)
+	}
+}
+
 func (c *championWorld) alarm(shown []models.Block) models.Alarm {
 	last := shown[len(shown)-1]
 	return models.Alarm{

@@ -86,6 +86,8 @@ type championWorld struct {
 	watch models.WatchRequest
 	drift *activities.Drift
 	world *world
+	// masked says that the wind is sensitive, and never logged.
+	masked bool
 }
 
 func newChampion(t *testing.T) *championWorld {
@@ -195,6 +197,11 @@ func (c *championWorld) live(reference models.Ref) (blocks []models.OpenBlock, s
 		}
 		day := worldStart.AddDate(0, 0, trained+heldOut+i)
 		flights := c.world.day(day, perDay)
+		for k := range flights {
+			if c.masked {
+				flights[k].wind = math.NaN()
+			}
+		}
 		b := c.block(r, day, flights)
 		encoded, err := b.Encode()
 		if err != nil {
