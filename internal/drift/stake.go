@@ -40,18 +40,20 @@ func total(s models.Stake) float64 {
 	return sum
 }
 
-// roundDown shortens capitals, since the state travels in payloads. Lowering a
-// capital is always allowed: it can only prevent alarms.
+// roundDown shortens capitals to five digits, since the state travels in
+// payloads. Lowering a capital is always allowed: it can only prevent alarms.
 func roundDown(s *models.Stake) {
 	for i, capital := range s.Capitals {
-		rounded := short(min(capital, most), 5)
-		if rounded > capital {
-			rounded = short(capital*(1-1e-5), 5)
+		switch {
+		case capital < 1e-15:
+			s.Capitals[i] = 0
+		case capital < 1e5:
+			// An integer by an exact power of ten is the float nearest to the decimal.
+			unit := math.Pow10(4 - int(math.Floor(math.Log10(capital))))
+			s.Capitals[i] = min(math.Floor(capital*unit)/unit, capital)
+		default:
+			s.Capitals[i] = min(short(capital, 5), capital, most)
 		}
-		if rounded < 1e-15 {
-			rounded = 0
-		}
-		s.Capitals[i] = rounded
 	}
 }
 
