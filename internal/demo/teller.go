@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
+	"github.com/mainspring-ml/mainspring/internal/monitorview"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -255,8 +256,10 @@ func (t *teller) noteSteward() {
 
 func (t *teller) noteMonitor() {
 	for _, a := range t.monitor.Alarms {
-		t.note(a.RequestID, EventAlarm, "alarm on %s: log-loss %.3f against %.3f, martingale %.1f above %.1f",
-			models.DayKey(a.Block), a.Loss, a.Reference, a.Martingale, a.Threshold)
+		t.note(a.RequestID, EventAlarm, "alarm on %s: %s", models.DayKey(a.Block), monitorview.AlarmFigures(a))
+		if a.Explanation != nil {
+			t.note(a.RequestID+"/explained", EventAlarm, "why: %s", a.Explanation.Words)
+		}
 	}
 }
 
@@ -298,6 +301,12 @@ func (t *teller) tell(story *Story) {
 	defer t.mu.Unlock()
 	story.Model, story.Endpoint = t.model, t.endpoint
 	story.Alarms, story.Blocks, story.Records, story.Events = t.monitor.Alarms, t.monitor.Blocks, t.steward.Records, t.events
+	story.Ahead = t.monitor.Ahead
+	story.Detectors = nil
+	for _, d := range t.monitor.Detector.Detectors {
+		// The losses that it knows are in the blocks.
+		story.Detectors = append(story.Detectors, models.Detector{Spec: d.Spec, Alpha: d.Alpha, Threshold: d.Threshold, Observed: d.Observed, Value: d.Value})
+	}
 	story.ModelVersions = []Version{}
 	for _, v := range t.steward.Versions {
 		story.ModelVersions = append(story.ModelVersions, t.versionStory(v))
