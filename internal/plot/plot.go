@@ -184,6 +184,9 @@ func (p Plot) labelRules(d *Drawing) {
 	}
 }
 
+// crowd is how many dots are so close that they are drawn smaller.
+const crowd = 80
+
 func (p Plot) drawSeries(d *Drawing, series Series) {
 	if series.Line {
 		var path strings.Builder
@@ -199,12 +202,16 @@ func (p Plot) drawSeries(d *Drawing, series Series) {
 	if !series.Dots {
 		return
 	}
+	radius := 2.6
+	if len(series.Points) > crowd {
+		radius = 1.9
+	}
 	for _, q := range series.Points {
 		class := "dot " + series.Class
 		if q.Open {
 			class = "dot open " + series.Class
 		}
-		d.Dot(p.px(q.X), p.py(q.Y), 2.6, class, q.Note)
+		d.Dot(p.px(q.X), p.py(q.Y), radius, class, q.Note)
 	}
 }
 
