@@ -4,20 +4,18 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
-	"net/http"
 	"slices"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
-	"github.com/mainspring-ml/mainspring/internal/gate/metric"
+	"github.com/mainspring-ml/mainspring/internal/drift/shift"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
 // Blocks reads the inference log and the labels.
 type Blocks struct {
-	Store artifact.Store // where the gateways write
+	Store artifact.Store // where the gateways write, and evidence is written to
 	// Now is the wall clock that tells a gateway that is gone from one that is
 	// there; nil: time.Now.
 	Now func() time.Time
@@ -26,146 +24,176 @@ type Blocks struct {
 var _ models.BlockScoring = (*Blocks)(nil)
 
 const (
-	// blocksPerCall is the default of ScoreBlocksRequest.Max.
+	// blocksPerCall is the default of ScoreBlocksRequest.Max, and the most blocks
+	// that are told of ahead of their labels.
 	blocksPerCall = 31
+	// blocksBytes bounds the files with answers that one call reads, as far as
+	// one block allows, and so its time: some ten million rows.
+	blocksBytes = 1 << 30
+	// togetherBytes bounds the files whose rows are in memory together, as far
+	// as one block allows.
+	togetherBytes = 64 << 20
+	// shortestBlock is the shortest span of a block.
+	shortestBlock = time.Minute
 )
 
-// ScoreBlocks implements models.BlockScoring. Blocks may have any length: rows
-// are taken by their event time from the days that a block touches.
+// ScoreBlocks implements models.BlockScoring. The answers of a block are read
+// once, whatever has to be found out about it; a backlog is worked off in pieces
+// that fit into memory.
 func (b *Blocks) ScoreBlocks(ctx context.Context, request models.ScoreBlocksRequest) (models.ScoredBlocks, error) {
+	defer pulse(ctx, busy("scoring blocks of "+request.Endpoint))()
 	result := models.ScoredBlocks{Blocks: []models.Block{}}
-	joiner, err := b.joiner(request)
+	s, err := b.scorer(ctx, request)
 	if err != nil {
 		return result, err
 	}
-	if result.Watermark, err = b.log().watermark(ctx, request.Endpoint); err != nil {
+	if result.Watermark, err = s.watermark(ctx, request.Endpoint); err != nil {
 		return result, err
 	}
-	from := request.From
-	if from.IsZero() {
-		if from, err = b.log().firstHour(ctx, request.Endpoint, time.Time{}); err != nil || from.IsZero() {
+	tasks, more, err := s.plan(ctx, result.Watermark)
+	if err != nil {
+		return result, err
+	}
+	result.More = more
+	for len(tasks) > 0 {
+		n := fitting(spans(tasks), s.files, togetherBytes)
+		if err := s.score(ctx, tasks[:n], &result); err != nil {
 			return result, err
 		}
-		from = dataset.BlockStart(from.UnixMicro(), models.Day.Std()) // blocks begin with a day
-	}
-	starts := joiner.Plan(from, result.Watermark, cmp.Or(request.Max, blocksPerCall))
-	if len(starts) == 0 {
-		return result, nil
-	}
-	log, err := b.readLog(ctx, request, logSpan{
-		from: starts[0], to: starts[len(starts)-1].Add(joiner.Block), known: joiner.Deadline(starts[len(starts)-1]),
-	})
-	if err != nil {
-		return result, err
-	}
-	for _, start := range starts {
-		var answers []dataset.Answer
-		for _, day := range dataset.Days(start, start.Add(joiner.Block)) {
-			answers = append(answers, log.answers[models.DayKey(day)]...)
-		}
-		var outcomes []dataset.Outcome
-		for _, day := range dataset.Days(start, joiner.Deadline(start).Add(time.Microsecond)) {
-			outcomes = append(outcomes, log.outcomes[models.DayKey(day)]...)
-		}
-		result.Blocks = append(result.Blocks, joiner.Score(start, answers, outcomes))
+		tasks = tasks[n:]
 	}
 	return result, nil
 }
 
-func (b *Blocks) joiner(request models.ScoreBlocksRequest) (dataset.Joiner, error) {
-	joiner := dataset.Joiner{
-		Block:    cmp.Or(request.Spec.Block, models.Day).Std(),
-		Maturity: cmp.Or(request.Spec.Maturity, models.Day).Std(),
-		Loss:     logLoss, // as the monitor's reference
-	}
-	if joiner.Block < time.Minute || joiner.Maturity < 0 || request.Max < 0 {
-		return joiner, &models.Error{
-			Kind: models.KindInvalidSpec, Subject: "monitor",
-			Message: fmt.Sprintf("blocks of %s with a maturity of %s can't be judged", request.Spec.Block, request.Spec.Maturity),
-			Hint:    "set monitor.block to at least 1m and monitor.maturity to 0s or more",
-		}
-	}
-	return joiner, nil
+// blockScorer answers one request.
+type blockScorer struct {
+	servedLog
+	request   models.ScoreBlocksRequest
+	deadlines dataset.Deadlines
+	files     []logFile // with the answers of all that is scored
+	// reference and coder are nil where nothing is compared.
+	reference  *shift.Reference
+	coder      *shift.Coder
+	blankCodes []uint8 // of a row without any value
 }
 
-// logLoss is that of one answer: dataset.Joiner asks only for labels 0 and 1.
-func logLoss(p, label float64) float64 {
-	return metric.Loss(models.TaskBinary, []float64{p}, label)
-}
-
-// dayLog has the rows by day.
-type dayLog struct {
-	answers  map[string][]dataset.Answer
-	outcomes map[string][]dataset.Outcome
-}
-
-func (b *Blocks) log() servedLog { return servedLog{b.Store, b.Now} }
-
-func (b *Blocks) readLog(ctx context.Context, request models.ScoreBlocksRequest, span logSpan) (dayLog, error) {
-	log := dayLog{answers: map[string][]dataset.Answer{}, outcomes: map[string][]dataset.Outcome{}}
-	answerFiles, err := b.log().answerFiles(ctx, request.Endpoint, span)
-	if err != nil {
-		return log, err
+func (b *Blocks) scorer(ctx context.Context, request models.ScoreBlocksRequest) (*blockScorer, error) {
+	spec := request.Spec
+	if spec.BlockRows == 0 {
+		spec.Block = cmp.Or(spec.Block, models.Day)
 	}
-	labelFiles, err := b.log().labelFiles(ctx, request.Endpoint, span)
-	if err != nil {
-		return log, err
+	spec.Maturity = cmp.Or(spec.Maturity, models.Day)
+	corrections := spec.Maturity
+	if spec.Corrections != nil {
+		corrections = *spec.Corrections
 	}
-	answers, outcomes := make([][]dataset.Answer, len(answerFiles)), make([][]dataset.Outcome, len(labelFiles))
-	if err := eachFile(ctx, answerFiles, func(ctx context.Context, i int, f logFile) (err error) {
-		answers[i], err = b.readAnswers(ctx, request, f.uri)
-		return err
-	}); err != nil {
-		return log, err
-	}
-	if err := eachFile(ctx, labelFiles, func(ctx context.Context, i int, f logFile) (err error) {
-		outcomes[i], err = b.log().readOutcomes(ctx, f.uri)
-		return err
-	}); err != nil {
-		return log, err
-	}
-	for i, f := range answerFiles {
-		log.answers[f.day] = append(log.answers[f.day], answers[i]...)
-	}
-	for i, f := range labelFiles {
-		log.outcomes[f.day] = append(log.outcomes[f.day], outcomes[i]...)
-	}
-	return log, nil
-}
-
-// readAnswers reads the version's answered requests. Copies that it got as a
-// shadow answered nobody.
-func (b *Blocks) readAnswers(ctx context.Context, request models.ScoreBlocksRequest, uri string) ([]dataset.Answer, error) {
-	table, err := readColumns(ctx, b.Store, uri, []string{"id", "event_time", "time", "version", "role", "status", "log_share", "outputs"})
-	if err != nil {
-		return nil, err
-	}
-	roles, shares := table.Column("role"), table.Column("log_share")
-	ids, versions, statuses := table.Column("id"), table.Column("version"), table.Column("status")
-	events, times, outputs := table.Column("event_time"), table.Column("time"), table.Column("outputs")
-	var answers []dataset.Answer
-	without := -1
-	for row := range table.Rows() {
-		if versions.Strings[row] != request.Version || statuses.Ints[row] != http.StatusOK || roles.Strings[row] == string(models.RoleShadow) {
-			continue
-		}
-		p := math.NaN()
-		if values, ok := outputValues(outputs.Strings[row], request.Prediction, 1); ok {
-			p = values[0]
-		} else {
-			without = row
-		}
-		answers = append(answers, dataset.Answer{
-			ID: ids.Strings[row], EventTime: events.Ints[row], Time: times.Ints[row], Probability: p, Share: shares.Floats[row],
-		})
-	}
-	if without >= 0 && !slices.ContainsFunc(answers, func(a dataset.Answer) bool { return !math.IsNaN(a.Probability) }) {
+	if spec.BlockRows < 0 || spec.BlockRows == 0 && spec.Block.Std() < shortestBlock || spec.Maturity < 0 || corrections < 0 || request.Max < 0 {
 		return nil, &models.Error{
-			Kind: models.KindInvalidSpec, Subject: uri,
-			Message: fmt.Sprintf("no answer of version %s has the output %q as a number; one is %.200s",
-				request.Version, request.Prediction, outputs.Strings[without]),
-			Hint: "set evaluate.prediction to the model output that holds the probability of label 1",
+			Kind: models.KindInvalidSpec, Subject: "monitor",
+			Message: fmt.Sprintf("%s: blocks of %s (or %d rows) with a maturity of %s and corrections for %s can't be judged",
+				request.Endpoint, spec.Block, spec.BlockRows, spec.Maturity, corrections),
+			Hint: "set monitor.block to at least 1m or monitor.block_rows to a number of requests, and monitor.maturity and monitor.corrections to 0s or more",
 		}
 	}
-	return answers, nil
+	request.Spec, request.Max = spec, cmp.Or(request.Max, blocksPerCall)
+	request.Data.Task = taskOf(request.Data)
+	s := &blockScorer{
+		servedLog: servedLog{b.Store, b.Now}, request: request,
+		deadlines: dataset.Deadlines{Maturity: spec.Maturity.Std(), Corrections: corrections.Std()},
+	}
+	return s, s.readReference(ctx)
+}
+
+// plan lists what is to be found out, and the files that it takes.
+func (s *blockScorer) plan(ctx context.Context, mark time.Time) (tasks []dataset.Task, more bool, err error) {
+	from := s.request.From
+	if from.IsZero() {
+		first, err := s.firstHour(ctx, s.request.Endpoint, time.Time{})
+		if err != nil || first.IsZero() {
+			return nil, false, err
+		}
+		from = dataset.BlockStart(first.UnixMicro(), models.Day.Std()) // blocks begin with a day
+	}
+	ended, err := s.endedBlocks(ctx, from, mark)
+	if err != nil {
+		return nil, false, err
+	}
+	matured := slices.IndexFunc(ended, func(b models.OpenBlock) bool { return s.deadlines.First(b.End).After(mark) })
+	if matured < 0 {
+		matured = len(ended)
+	}
+	open := slices.DeleteFunc(slices.Clone(s.request.Open), func(b models.OpenBlock) bool { return s.deadlines.Last(b.End).After(mark) })
+	if s.files, err = s.answerFiles(ctx, s.request.Endpoint, slices.Concat(open, ended)); err != nil {
+		return nil, false, err
+	}
+	budget := byteBudget{files: s.files, left: blocksBytes, counted: make([]bool, len(s.files))}
+	schedule := dataset.Schedule{Deadlines: s.deadlines, Watermark: mark, Limit: s.request.Max, Fits: budget.take}
+	if tasks, more = schedule.Plan(open, ended[:matured]); more {
+		return tasks, true, nil
+	}
+	// The newest say most about now.
+	ahead := ended[matured:]
+	ahead = ahead[max(0, len(ahead)-blocksPerCall):]
+	n := len(tasks)
+	for i := len(ahead) - 1; i >= 0 && (len(tasks) == 0 || budget.take(ahead[i])); i-- {
+		tasks = append(tasks, dataset.Task{OpenBlock: ahead[i], Ahead: true})
+	}
+	slices.Reverse(tasks[n:])
+	return tasks, false, nil
+}
+
+// endedBlocks are the blocks from a time on that ended by the watermark, as far
+// as they matter: the matured ones, one more of them than may be scored, or else
+// also those that have not matured.
+func (s *blockScorer) endedBlocks(ctx context.Context, from, mark time.Time) ([]models.OpenBlock, error) {
+	if s.request.Spec.BlockRows > 0 {
+		return s.rowBlocks(ctx, from, mark)
+	}
+	block := s.request.Spec.Block.Std()
+	blocks := dataset.TimeBlocks(from, block, mark.Add(-s.deadlines.Maturity), s.request.Max+1)
+	if len(blocks) > s.request.Max {
+		return blocks, nil
+	}
+	from = from.Add(time.Duration(len(blocks)) * block)
+	if skipped := int64(mark.Sub(from)/block) - blocksPerCall; skipped > 0 {
+		from = from.Add(time.Duration(skipped) * block)
+	}
+	return append(blocks, dataset.TimeBlocks(from, block, mark, blocksPerCall)...), nil
+}
+
+func spans(tasks []dataset.Task) []models.OpenBlock {
+	blocks := make([]models.OpenBlock, len(tasks))
+	for i, t := range tasks {
+		blocks[i] = t.OpenBlock
+	}
+	return blocks
+}
+
+// byteBudget counts each file once.
+type byteBudget struct {
+	files   []logFile
+	counted []bool
+	left    int64
+}
+
+// take reports whether a block's files are still within the budget; those of
+// one that is not count as well.
+func (b *byteBudget) take(block models.OpenBlock) bool {
+	for i, f := range b.files {
+		if !b.counted[i] && f.touches(block) {
+			b.counted[i] = true
+			b.left -= f.size
+		}
+	}
+	return b.left >= 0
+}
+
+// fitting is how many of the first blocks can be read at once; one always can.
+func fitting(blocks []models.OpenBlock, files []logFile, bytes int64) int {
+	budget := byteBudget{files: files, left: bytes, counted: make([]bool, len(files))}
+	n := 0
+	for n < len(blocks) && (budget.take(blocks[n]) || n == 0) {
+		n++
+	}
+	return n
 }

@@ -87,7 +87,7 @@ func blocksRequest() models.ScoreBlocksRequest {
 
 // want is what day() logs, computed directly.
 func wantBlock(at time.Time, n int) models.Block {
-	b := models.Block{Start: at, Requests: int64(n), Labelled: int64(n)}
+	b := models.Block{Start: at, End: at.Add(24 * time.Hour), Requests: int64(n), Labelled: int64(n)}
 	for i := range n {
 		p := 1 / float64(i+2)
 		b.Predicted += p / float64(n)
@@ -131,7 +131,7 @@ func TestScoreBlocks(t *testing.T) {
 	if !got.Watermark.Equal(march(6)) {
 		t.Errorf("watermark %v", got.Watermark)
 	}
-	all := []models.Block{wantBlock(march(1), 40), wantBlock(march(2), 50), {Start: march(3)}, wantBlock(march(4), 60)}
+	all := []models.Block{wantBlock(march(1), 40), wantBlock(march(2), 50), {Start: march(3), End: march(4)}, wantBlock(march(4), 60)}
 	sameBlocks(t, got.Blocks, all)
 
 	request := blocksRequest()

@@ -123,19 +123,27 @@ func readSide(ctx context.Context, store artifact.Store, manifest models.Ref, wa
 // readVerified reads some columns of a Parquet file after its digest has been
 // compared with the reference.
 func readVerified(ctx context.Context, store artifact.Store, ref models.Ref, names []string) (dataset.Table, error) {
-	data, err := artifact.ReadRef(ctx, store, ref, maxParquet)
+	file, err := openVerified(ctx, store, ref)
 	if err != nil {
-		return dataset.Table{}, unavailable(ref.URI, "the file can't be read", err)
-	}
-	file, err := parquetio.Open(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		return dataset.Table{}, unreadable(ref.URI, err)
+		return dataset.Table{}, err
 	}
 	table, err := file.ReadAll(ctx, names)
 	if err != nil {
 		return dataset.Table{}, unreadable(ref.URI, err)
 	}
 	return table, nil
+}
+
+func openVerified(ctx context.Context, store artifact.Store, ref models.Ref) (*parquetio.File, error) {
+	data, err := artifact.ReadRef(ctx, store, ref, maxParquet)
+	if err != nil {
+		return nil, unavailable(ref.URI, "the file can't be read", err)
+	}
+	file, err := parquetio.Open(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, unreadable(ref.URI, err)
+	}
+	return file, nil
 }
 
 // writeTable stores a table under its digest.

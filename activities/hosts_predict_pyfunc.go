@@ -121,7 +121,7 @@ func appendColumn(text []byte, column *dataset.Series, from, to int) ([]byte, er
 			text = append(text, ',')
 		}
 		switch {
-		case absent(column, row):
+		case column.Absent(row):
 			text = append(text, "null"...)
 		case column.Type == dataset.TypeString:
 			if err := quote(column.Strings[row]); err != nil {

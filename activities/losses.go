@@ -68,18 +68,19 @@ func (l *Losses) ReadLosses(ctx context.Context, request models.ReadLossesReques
 	if aligned := dataset.BlockStart(reading.Next.UnixMicro(), quality.Block.Std()); aligned.Before(reading.Next) {
 		reading.Next = aligned.Add(quality.Block.Std())
 	}
-	r := lossReader{servedLog: log, request: request, joiner: dataset.Joiner{Block: quality.Block.Std(), Maturity: quality.Maturity.Std()}}
+	request.Task = cmp.Or(request.Task, models.TaskBinary)
+	r := lossReader{servedLog: log, request: request, deadlines: dataset.Deadlines{Maturity: quality.Maturity.Std()}}
 	// One more than is read tells whether there are more.
-	starts := r.joiner.Plan(reading.Next, mark, lossBlocks+1)
-	read, err := r.read(ctx, starts[:min(len(starts), lossBlocks)])
+	blocks := dataset.TimeBlocks(reading.Next, quality.Block.Std(), mark.Add(-quality.Maturity.Std()), lossBlocks+1)
+	read, err := r.read(ctx, blocks[:min(len(blocks), lossBlocks)])
 	if err != nil {
 		return reading, err
 	}
 	reading.Blocks = append(reading.Blocks, r.blocks...)
 	if read > 0 {
-		reading.Next = starts[read-1].Add(r.joiner.Block)
+		reading.Next = blocks[read-1].End
 	}
-	if reading.More = read < len(starts); !reading.More {
+	if reading.More = read < len(blocks); !reading.More {
 		reading.Waiting = r.waiting(reading.Next, mark)
 	}
 	return reading, nil
@@ -88,32 +89,30 @@ func (l *Losses) ReadLosses(ctx context.Context, request models.ReadLossesReques
 // lossReader reads some mature blocks.
 type lossReader struct {
 	servedLog
-	request models.ReadLossesRequest
-	joiner  dataset.Joiner
-	blocks  []models.LossBlock
+	request   models.ReadLossesRequest
+	deadlines dataset.Deadlines
+	blocks    []models.LossBlock
 	// unlabelled are the answers of the last block that had any and no label.
 	unlabelled int
 }
 
 // read reads the first blocks of a plan, as many as fit, and says how many.
-func (r *lossReader) read(ctx context.Context, starts []time.Time) (read int, err error) {
-	if len(starts) == 0 {
+func (r *lossReader) read(ctx context.Context, blocks []models.OpenBlock) (read int, err error) {
+	if len(blocks) == 0 {
 		return 0, nil
 	}
-	span := logSpan{from: starts[0], to: starts[len(starts)-1].Add(r.joiner.Block)}
-	files, err := r.answerFiles(ctx, r.request.Endpoint, span)
+	files, err := r.answerFiles(ctx, r.request.Endpoint, blocks)
 	if err != nil {
 		return 0, err
 	}
-	read = r.fitting(starts, files)
-	last := starts[read-1]
-	span.to, span.known = last.Add(r.joiner.Block), r.joiner.Deadline(last)
-	files = slices.DeleteFunc(files, func(f logFile) bool { return !f.from.Before(span.to) })
+	read = fitting(blocks, files, lossBytes)
+	span := models.OpenBlock{Start: blocks[0].Start, End: blocks[read-1].End}
+	files = slices.DeleteFunc(files, func(f logFile) bool { return !f.touches(span) })
 	answers, err := r.readArms(ctx, files, span)
 	if err != nil || len(answers) == 0 {
 		return read, err
 	}
-	outcomes, err := r.readLabels(ctx, answers, span)
+	outcomes, err := r.readLabels(ctx, answers, logSpan{from: span.Start, known: r.deadlines.First(span.End)})
 	if err != nil {
 		return 0, err
 	}
@@ -123,48 +122,30 @@ func (r *lossReader) read(ctx context.Context, starts []time.Time) (read int, er
 		for n < len(answers) && answers[n].block == start && answers[n].generation == answers[0].generation {
 			n++
 		}
-		if err := r.score(start, answers[:n], outcomes); err != nil {
-			return 0, err
-		}
+		r.score(start, answers[:n], outcomes)
 		answers = answers[n:]
 	}
 	return read, nil
 }
 
-// fitting is how many of the blocks can be read at once; one can always.
-func (r *lossReader) fitting(starts []time.Time, files []logFile) int {
-	n, size := 1, int64(0)
-	counted := make([]bool, len(files))
-	for i, start := range starts {
-		for k, f := range files {
-			if !counted[k] && f.from.Before(start.Add(r.joiner.Block)) && f.to.After(start) {
-				counted[k] = true
-				size += f.size
-			}
-		}
-		if size > lossBytes {
-			break
-		}
-		n = i + 1
-	}
-	return n
-}
-
 // score adds up the losses of one generation in one block. Whether a request is
 // logged depends on its ID alone and not on the arm, so both arms compare even
 // when a generation was logged with several probabilities.
-func (r *lossReader) score(start int64, answers []armAnswer, outcomes map[string][]dataset.Outcome) error {
+func (r *lossReader) score(start int64, answers []armAnswer, outcomes map[dataset.ID][]dataset.Outcome) {
 	block := models.LossBlock{Start: time.UnixMicro(start).UTC(), Generation: answers[0].generation}
-	deadline := r.joiner.Deadline(block.Start).UnixMicro()
+	deadline := r.deadlines.First(block.Start.Add(r.request.Quality.Block.Std())).UnixMicro()
 	champion, labelled := math.NaN(), false // of the request before, by ID
-	var championID string
+	var championID dataset.ID
 	for _, a := range answers { // by ID, the copy for a shadow last
-		label, ok := r.label(outcomes[a.id], deadline)
-		if !ok {
+		var known dataset.Known
+		for _, o := range outcomes[a.id] {
+			known.Hear(o, deadline)
+		}
+		if !known.Found() {
 			continue
 		}
 		labelled = true
-		loss := r.loss(a.prediction, label)
+		loss := r.loss(a.prediction, known.Label)
 		switch {
 		case math.IsNaN(loss):
 		case a.arm == armChampion:
@@ -183,7 +164,6 @@ func (r *lossReader) score(start int64, answers []armAnswer, outcomes map[string
 	if block.Champion.N > 0 || block.Canary.N > 0 || block.Pairs.N > 0 {
 		r.blocks = append(r.blocks, block)
 	}
-	return nil
 }
 
 func add(m *models.Moments, v float64) {
@@ -209,13 +189,13 @@ func (r *lossReader) loss(prediction []float64, label float64) float64 {
 		}
 		return (prediction[0] - label) * (prediction[0] - label)
 	default:
-		return metric.Loss(cmp.Or(r.request.Task, models.TaskBinary), prediction, label)
+		return metric.Loss(r.request.Task, prediction, label)
 	}
 }
 
 // waiting says what the next block waits for.
 func (r *lossReader) waiting(next, mark time.Time) string {
-	until := r.joiner.Deadline(next)
+	until := r.deadlines.First(next.Add(r.request.Quality.Block.Std()))
 	text := fmt.Sprintf("the block of %s matures when the inference log has passed %s; it is at %s",
 		next.Format(time.RFC3339), until.Format(time.RFC3339), mark.Format(time.RFC3339))
 	if mark.IsZero() {

@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"net/http"
 	"slices"
 	"sync"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/flatjson"
+	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -25,7 +26,7 @@ const (
 
 // armAnswer is one answer of the rollout.
 type armAnswer struct {
-	id         string
+	id         dataset.ID
 	block      int64 // start, in microseconds
 	generation int64
 	arm        lossArm
@@ -36,7 +37,7 @@ type armAnswer struct {
 // readArms reads the rollout's answers, by block, generation and request. A
 // request that is in the log twice counts once, as first answered, and a copy
 // as one besides it.
-func (r *lossReader) readArms(ctx context.Context, files []logFile, span logSpan) ([]armAnswer, error) {
+func (r *lossReader) readArms(ctx context.Context, files []logFile, span models.OpenBlock) ([]armAnswer, error) {
 	found, example := make([][]armAnswer, len(files)), make([]string, len(files))
 	if err := eachFile(ctx, files, func(ctx context.Context, i int, f logFile) (err error) {
 		found[i], example[i], err = r.readArmsOf(ctx, f, span)
@@ -54,7 +55,7 @@ func (r *lossReader) readArms(ctx context.Context, files []logFile, span logSpan
 		}
 	}
 	slices.SortFunc(answers, func(a, b armAnswer) int {
-		return cmp.Or(cmp.Compare(a.block, b.block), cmp.Compare(a.id, b.id), cmp.Compare(shadowed(a), shadowed(b)),
+		return cmp.Or(cmp.Compare(a.block, b.block), a.id.Compare(b.id), cmp.Compare(shadowed(a), shadowed(b)),
 			cmp.Compare(a.time, b.time), cmp.Compare(a.generation, b.generation), cmp.Compare(a.arm, b.arm), slices.Compare(a.prediction, b.prediction))
 	})
 	answers = slices.CompactFunc(answers, func(a, b armAnswer) bool {
@@ -73,36 +74,53 @@ func shadowed(a armAnswer) int {
 	return 0
 }
 
+// The columns that a rollout's answers are read from.
+const (
+	armID = iota
+	armEvent
+	armTime
+	armVersion
+	armRole
+	armDrawn
+	armGeneration
+	armStatus
+	armOutputs
+)
+
+func armColumns() []dataset.Field {
+	return []dataset.Field{
+		{Name: "id", Type: dataset.TypeString}, {Name: "event_time", Type: dataset.TypeTimestamp}, {Name: "time", Type: dataset.TypeTimestamp},
+		{Name: "version", Type: dataset.TypeString}, {Name: "role", Type: dataset.TypeString}, {Name: "drawn", Type: dataset.TypeString},
+		{Name: "generation", Type: dataset.TypeInt64}, {Name: "status", Type: dataset.TypeInt64}, {Name: "outputs", Type: dataset.TypeString},
+	}
+}
+
 // readArmsOf reads one file, with the outputs of an answer that lacks the
 // prediction.
-func (r *lossReader) readArmsOf(ctx context.Context, f logFile, span logSpan) (answers []armAnswer, example string, err error) {
-	table, err := readColumns(ctx, r.store, f.uri, []string{
-		"id", "event_time", "time", "version", "role", "drawn", "generation", "status", "outputs",
+func (r *lossReader) readArmsOf(ctx context.Context, f logFile, span models.OpenBlock) (answers []armAnswer, example string, err error) {
+	from, to := span.Start.UnixMicro(), span.End.UnixMicro()
+	outputs := flatjson.NewReader(flatjson.Want{Name: r.request.Prediction, Width: r.width()})
+	err = r.scan(ctx, f, armColumns(), func(b *parquetio.Batch) error {
+		for row := range b.Rows {
+			arm, ok := r.arm(string(b.Bytes(armVersion, row)), string(b.Bytes(armRole, row)), string(b.Bytes(armDrawn, row)))
+			event, generation := b.Int(armEvent, row), b.Int(armGeneration, row)
+			if !ok || b.Int(armStatus, row) != http.StatusOK || event < from || event >= to || !slices.Contains(r.request.Generations, generation) {
+				continue
+			}
+			text := b.Bytes(armOutputs, row)
+			outputs.Read(text)
+			prediction, ok := outputs.Numbers(0, nil)
+			if !ok {
+				example = string(text)
+			}
+			answers = append(answers, armAnswer{
+				id: dataset.NewID(b.Bytes(armID, row)), block: dataset.BlockStart(event, r.request.Quality.Block.Std()).UnixMicro(), generation: generation,
+				arm: arm, time: b.Int(armTime, row), prediction: prediction,
+			})
+		}
+		return nil
 	})
-	if err != nil {
-		return nil, "", err
-	}
-	text := func(column string) []string { return table.Column(column).Strings }
-	whole := func(column string) []int64 { return table.Column(column).Ints }
-	ids, versions, roles, drawn, outputs := text("id"), text("version"), text("role"), text("drawn"), text("outputs")
-	events, times, generations, statuses := whole("event_time"), whole("time"), whole("generation"), whole("status")
-	from, to := span.from.UnixMicro(), span.to.UnixMicro()
-	for row := range table.Rows() {
-		arm, ok := r.arm(versions[row], roles[row], drawn[row])
-		if !ok || statuses[row] != http.StatusOK || events[row] < from || events[row] >= to ||
-			!slices.Contains(r.request.Generations, generations[row]) {
-			continue
-		}
-		prediction, ok := outputValues(outputs[row], r.request.Prediction, r.width())
-		if !ok {
-			prediction, example = nil, outputs[row]
-		}
-		answers = append(answers, armAnswer{
-			id: ids[row], block: dataset.BlockStart(events[row], r.joiner.Block).UnixMicro(), generation: generations[row],
-			arm: arm, time: times[row], prediction: prediction,
-		})
-	}
-	return answers, example, nil
+	return answers, example, err
 }
 
 // arm is what a row is evidence about; none when its version was not drawn.
@@ -117,50 +135,29 @@ func (r *lossReader) arm(version, role, drawn string) (lossArm, bool) {
 	}
 }
 
-// width is how many numbers a prediction has; 0: as many as the output. Of a
-// request with several rows, the first counts: there is one label per ID.
-func (r *lossReader) width() int {
-	if r.request.Task == models.TaskMulticlass {
-		return len(r.request.Classes)
-	}
-	return 1
-}
+func (r *lossReader) width() int { return predictionWidth(r.request.Task, r.request.Classes) }
 
 // readLabels reads the outcomes of the answers' requests.
-func (r *lossReader) readLabels(ctx context.Context, answers []armAnswer, span logSpan) (map[string][]dataset.Outcome, error) {
-	files, err := r.labelFiles(ctx, r.request.Endpoint, span)
+func (r *lossReader) readLabels(ctx context.Context, answers []armAnswer, span logSpan) (map[dataset.ID][]dataset.Outcome, error) {
+	files, err := r.labelFiles(ctx, r.request.Endpoint, []logSpan{span})
 	if err != nil {
 		return nil, err
 	}
 	var mu sync.Mutex
-	labels := make(map[string][]dataset.Outcome, len(answers))
+	labels := make(map[dataset.ID][]dataset.Outcome, len(answers))
 	for _, a := range answers {
 		labels[a.id] = nil
 	}
+	task := labelTask{r.request.Task, len(r.request.Classes)}
 	return labels, eachFile(ctx, files, func(ctx context.Context, _ int, f logFile) error {
-		outcomes, err := r.readOutcomes(ctx, f.uri)
-		mu.Lock()
-		defer mu.Unlock()
-		for _, o := range outcomes {
-			if of, wanted := labels[o.ID]; wanted {
-				labels[o.ID] = append(of, o)
+		return r.scanOutcomes(ctx, f, task, func(outcomes []dataset.Outcome) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, o := range outcomes {
+				if of, wanted := labels[o.ID]; wanted {
+					labels[o.ID] = append(of, o)
+				}
 			}
-		}
-		return err
+		})
 	})
-}
-
-// label is the outcome that arrived last of those known by the deadline.
-func (r *lossReader) label(outcomes []dataset.Outcome, deadline int64) (float64, bool) {
-	var last dataset.Outcome
-	found := false
-	for _, o := range outcomes {
-		if o.LabelTime > deadline || math.IsNaN(o.Label) {
-			continue
-		}
-		if !found || cmp.Or(cmp.Compare(o.Time, last.Time), cmp.Compare(o.Label, last.Label)) > 0 {
-			last, found = o, true
-		}
-	}
-	return last.Label, found
 }

@@ -86,6 +86,23 @@ func TestLatencyIsOfRowsSpreadOverAll(t *testing.T) {
 	}
 }
 
+// byValue and byQuantile cut one column.
+func byValue(column *dataset.Series, limit int) (names []string, groups []int32) {
+	return cutOne(models.SliceSpec{Column: column.Name, Max: limit}, column)
+}
+
+func byQuantile(column *dataset.Series, parts int) (names []string, groups []int32) {
+	return cutOne(models.SliceSpec{Column: column.Name, Quantiles: parts}, column)
+}
+
+func cutOne(spec models.SliceSpec, column *dataset.Series) (names []string, groups []int32) {
+	slicings, err := cutSlices([]models.SliceSpec{spec}, dataset.Table{Series: []dataset.Series{*column}})
+	if err != nil {
+		panic(err)
+	}
+	return slicings[0].Names, slicings[0].Groups
+}
+
 func TestSlicesByValue(t *testing.T) {
 	words := dataset.Series{Name: "w", Type: dataset.TypeString,
 		Strings: []string{"b", "a", "b", "", "null", "other", "c", "a", "b", ""}, Nulls: make([]bool, 10)}
@@ -172,7 +189,7 @@ func TestSlicesOfManyColumnsShareTheLimit(t *testing.T) {
 			}
 		}
 	}
-	if total > maxSlices || slicings[0].MinRows != 200 || slicings[0].Names[3] != "other" {
+	if total > 200 || slicings[0].MinRows != 200 || slicings[0].Names[3] != "other" {
 		t.Errorf("%d slices, the first %+v", total, slicings[0].Names)
 	}
 	words := dataset.Series{Name: "w", Type: dataset.TypeString, Strings: []string{"x"}}

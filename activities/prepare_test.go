@@ -54,7 +54,7 @@ func month(year int, m time.Month) []shipment {
 	return rows
 }
 
-func encode[T any](t *testing.T, rows []T) []byte {
+func encode[T any](t testing.TB, rows []T) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := parquet.Write(&b, rows); err != nil {

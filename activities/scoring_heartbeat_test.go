@@ -75,6 +75,7 @@ func TestScoringHeartbeatsWhateverItDoes(t *testing.T) {
 	fast := &activities.Scoring{Store: store, Models: loaded{"good": even(0.5)}}
 	measure := measureRequest(t, fast, input)
 	predict := models.PredictRowsRequest{Who: "candidate", Artifact: input.Candidate, Data: input.Data, Snapshot: input.Snapshot.Manifest}
+	replay{t: t, store: store}.watermark("gw-1", models.Watermark{EventTime: march(6), Closed: true})
 	for name, run := range map[string]func(*testsuite.TestActivityEnvironment, *activities.Scoring) error{
 		"predict": func(env *testsuite.TestActivityEnvironment, s *activities.Scoring) error {
 			_, err := env.ExecuteActivity(s.PredictRows, predict)
@@ -82,6 +83,10 @@ func TestScoringHeartbeatsWhateverItDoes(t *testing.T) {
 		},
 		"measure": func(env *testsuite.TestActivityEnvironment, s *activities.Scoring) error {
 			_, err := env.ExecuteActivity(s.MeasurePredictions, measure)
+			return err
+		},
+		"blocks": func(env *testsuite.TestActivityEnvironment, s *activities.Scoring) error {
+			_, err := env.ExecuteActivity((&activities.Blocks{Store: s.Store}).ScoreBlocks, blocksRequest())
 			return err
 		},
 	} {
@@ -95,6 +100,7 @@ func TestScoringHeartbeatsWhateverItDoes(t *testing.T) {
 			env.SetTestTimeout(time.Minute)
 			env.RegisterActivity(s.PredictRows)
 			env.RegisterActivity(s.MeasurePredictions)
+			env.RegisterActivity((&activities.Blocks{Store: s.Store}).ScoreBlocks)
 			if err := run(env, s); err != nil {
 				t.Error(err)
 			}

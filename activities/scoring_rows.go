@@ -2,16 +2,12 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
-	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
 	"github.com/mainspring-ml/mainspring/internal/gate/metric"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -123,67 +119,26 @@ type trainLosses struct {
 	losses []float64
 }
 
-// outOfFold joins the program's out-of-fold predictions with the training
-// rows. Rows without one are no evidence; a file that fits none is an error.
+// outOfFold are the losses of the program's out-of-fold predictions.
 func (s *Scoring) outOfFold(ctx context.Context, rows heldOut) (trainLosses, error) {
 	var out trainLosses
-	data, ref := rows.input.Data, *rows.input.OutOfFold
-	f := form{task: taskOf(data), classes: rows.candidate.width}
-	names := f.columns(rows.candidate.width)
-	folds, err := readVerified(ctx, s.Store, ref, append([]string{data.Key}, names...))
-	if errors.Is(err, parquetio.ErrNoColumn) || errors.Is(err, parquetio.ErrNotParquet) {
-		quoted := make([]string, len(names))
-		for i, name := range names {
-			quoted[i] = strconv.Quote(name)
-		}
-		return out, rejectFolds(ref, fmt.Sprintf("the file must be Parquet with the columns %q and %s", data.Key, strings.Join(quoted, ", ")), err)
-	}
+	data := rows.input.Data
+	folds, err := readFolds(ctx, s.Store, foldRequest{
+		data: data, manifest: rows.input.Snapshot.Manifest, file: *rows.input.OutOfFold, width: rows.candidate.width,
+		columns: []string{data.Key, data.Time, data.Label},
+	})
 	if err != nil {
 		return out, err
 	}
-	train, err := readSide(ctx, s.Store, rows.input.Snapshot.Manifest, side{dataset.TrainDir, []string{data.Key, data.Time, data.Label}})
+	labels, err := labelNumbers(data, folds.table.Column(data.Label), rows.candidate.width)
 	if err != nil {
 		return out, err
 	}
-	rowOf := make(map[string]int, train.Rows())
-	for row := range train.Rows() {
-		rowOf[train.Column(data.Key).Text(row)] = row
+	for row := range labels {
+		out.losses = append(out.losses, metric.Loss(taskOf(data), folds.answers.row(row), labels[row]))
 	}
-	labels, err := labelNumbers(data, train.Column(data.Label), rows.candidate.width)
-	if err != nil {
-		return out, err
-	}
-	answer := make([]float64, len(names))
-	for i := range folds.Rows() {
-		key := folds.Series[0].Text(i)
-		row, known := rowOf[key]
-		if !known {
-			continue
-		}
-		for column := range answer {
-			v, ok := folds.Series[column+1].Number(i)
-			if !ok {
-				v = math.NaN()
-			}
-			answer[column] = v
-		}
-		if fault := f.fault(answer); fault != "" {
-			return out, rejectFolds(ref, fmt.Sprintf("the prediction for %q %s", key, strings.Replace(fault, " for a held-out row", "", 1)), nil)
-		}
-		out.times = append(out.times, train.Column(data.Time).Ints[row])
-		out.losses = append(out.losses, metric.Loss(f.task, answer, labels[row]))
-	}
-	if len(out.times) == 0 {
-		return out, rejectFolds(ref, fmt.Sprintf("none of the %d keys is a training row's", folds.Rows()), nil)
-	}
+	out.times = folds.table.Column(data.Time).Ints
 	return out, nil
-}
-
-func rejectFolds(ref models.Ref, message string, cause error) error {
-	return &models.Error{
-		Kind: models.KindModelRejected, Subject: ref.URI, Message: "out-of-fold predictions: " + message, Cause: cause,
-		Hint: "write Parquet with the key and the prediction of each training row, or write no file",
-	}
 }
 
 // numberBlocks numbers the blocks that have rows from 0, oldest first, and

@@ -3,16 +3,18 @@ package activities
 import (
 	"context"
 	"encoding/json"
-	"math"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -24,8 +26,10 @@ type servedLog struct {
 }
 
 const (
-	// logReads bounds the files in flight, and so the memory.
+	// logReads and logBytes bound the files in flight, and so the memory. A file
+	// that is larger is read alone.
 	logReads = 8
+	logBytes = 64 << 20
 	// maxWatermark bounds one watermark object.
 	maxWatermark = 64 << 10
 )
@@ -93,37 +97,51 @@ func folderOf(root, key string) (from, to time.Time, err error) {
 	return day, day.Add(models.Day.Std()), nil
 }
 
-// logSpan is which part of the log is read: answers in [from, to), outcomes in
-// [from, known].
-type logSpan struct{ from, to, known time.Time }
+// logSpan is a part of the log: what was answered from a moment on, and what of
+// it was known at another.
+type logSpan struct{ from, known time.Time }
 
 // logFile is one file of the log.
 type logFile struct {
 	uri  string
-	day  string
 	size int64
-	// The rows' event times are in [from, to).
+	// The rows' event times are in [from, to); of a file of labels, when they
+	// became known.
 	from, to time.Time
 }
 
-// answerFiles lists the files with answers of [from, to), by time.
-func (l servedLog) answerFiles(ctx context.Context, endpoint string, span logSpan) ([]logFile, error) {
-	return l.list(ctx, dataset.Days(span.from, span.to), func(day time.Time, object artifact.Info) (logFile, bool, error) {
+// touches reports whether a file with answers may hold some of a block.
+func (f logFile) touches(b models.OpenBlock) bool { return f.from.Before(b.End) && f.to.After(b.Start) }
+
+// answerFiles lists the files with answers of any of the blocks, by time.
+func (l servedLog) answerFiles(ctx context.Context, endpoint string, blocks []models.OpenBlock) ([]logFile, error) {
+	var days []time.Time
+	for _, b := range blocks {
+		days = append(days, dataset.Days(b.Start, b.End)...)
+	}
+	return l.list(ctx, days, func(day time.Time) string { return models.InferencePrefix(endpoint, day) }, func(_ time.Time, object artifact.Info) (logFile, bool, error) {
 		from, to, err := folderOf(models.InferenceRoot(endpoint), object.Key)
-		file := logFile{uri: artifact.URI(l.store, object.Key), day: models.DayKey(day), size: object.Size, from: from, to: to}
-		return file, from.Before(span.to) && to.After(span.from), err
-	}, func(day time.Time) string { return models.InferencePrefix(endpoint, day) })
+		file := logFile{uri: artifact.URI(l.store, object.Key), size: object.Size, from: from, to: to}
+		return file, slices.ContainsFunc(blocks, file.touches), err
+	})
 }
 
-// labelFiles lists the files with outcomes that became known in [from, known].
-func (l servedLog) labelFiles(ctx context.Context, endpoint string, span logSpan) ([]logFile, error) {
-	return l.list(ctx, dataset.Days(span.from, span.known.Add(time.Microsecond)), func(day time.Time, object artifact.Info) (logFile, bool, error) {
-		return logFile{uri: artifact.URI(l.store, object.Key), day: models.DayKey(day), size: object.Size}, true, nil
-	}, func(day time.Time) string { return models.LabelPrefix(endpoint, day) })
+// labelFiles lists the files with outcomes that became known in any of the
+// spans.
+func (l servedLog) labelFiles(ctx context.Context, endpoint string, spans []logSpan) ([]logFile, error) {
+	var days []time.Time
+	for _, span := range spans {
+		days = append(days, dataset.Days(span.from, span.known.Add(time.Microsecond))...)
+	}
+	return l.list(ctx, days, func(day time.Time) string { return models.LabelPrefix(endpoint, day) }, func(day time.Time, object artifact.Info) (logFile, bool, error) {
+		return logFile{uri: artifact.URI(l.store, object.Key), size: object.Size, from: day, to: day.Add(models.Day.Std())}, true, nil
+	})
 }
 
-// list lists days at once and keeps the files that want wants.
-func (l servedLog) list(ctx context.Context, days []time.Time, want func(time.Time, artifact.Info) (logFile, bool, error), prefix func(time.Time) string) ([]logFile, error) {
+// list lists the folders of days at once and keeps the files that want wants.
+func (l servedLog) list(ctx context.Context, days []time.Time, prefix func(time.Time) string, want func(time.Time, artifact.Info) (logFile, bool, error)) ([]logFile, error) {
+	slices.SortFunc(days, time.Time.Compare)
+	days = slices.CompactFunc(days, time.Time.Equal)
 	found := make([][]logFile, len(days))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(logReads)
@@ -156,55 +174,66 @@ func (l servedLog) list(ctx context.Context, days []time.Time, want func(time.Ti
 func eachFile(ctx context.Context, files []logFile, read func(ctx context.Context, i int, f logFile) error) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(logReads)
+	memory := semaphore.NewWeighted(logBytes)
 	for i, f := range files {
+		size := min(f.size, logBytes)
+		if memory.Acquire(groupCtx, size) != nil {
+			break // another file's error is the reason
+		}
 		group.Go(func() error {
+			defer memory.Release(size)
 			err := read(groupCtx, i, f)
 			recordProgress(ctx, f.uri)
 			return err
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
 }
 
-// outputValues are the first n values of an output as numbers; all of them for
-// n = 0. It is false where there are fewer, or one is no number: what is masked
-// is null.
-func outputValues(outputs, name string, n int) ([]float64, bool) {
-	var byName map[string]json.RawMessage
-	var values []*float64
-	if err := json.Unmarshal([]byte(outputs), &byName); err != nil {
-		return nil, false
-	}
-	if err := json.Unmarshal(byName[name], &values); err != nil || len(values) < max(n, 1) {
-		return nil, false
-	}
-	if n > 0 {
-		values = values[:n]
-	}
-	numbers := make([]float64, len(values))
-	for i, v := range values {
-		if v == nil {
-			return nil, false
+// scan gives the rows of a file to a function, batch by batch.
+func (l servedLog) scan(ctx context.Context, f logFile, columns []dataset.Field, each func(*parquetio.Batch) error) error {
+	file, done, err := openParquet(ctx, l.store, models.Partition{URI: f.uri})
+	if errors.Is(err, artifact.ErrNotFound) {
+		return &models.Error{
+			Kind: models.KindInvalidSpec, Subject: f.uri, Message: "the file was deleted while the log was read", Cause: err,
+			Hint: "restore it, and keep the log for as long as labels are waited for and corrected",
 		}
-		numbers[i] = *v
 	}
-	return numbers, true
-}
-
-func (l servedLog) readOutcomes(ctx context.Context, uri string) ([]dataset.Outcome, error) {
-	table, err := readColumns(ctx, l.store, uri, []string{"id", "label", "label_time", "time"})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	ids, labels := table.Column("id"), table.Column("label")
-	known, times := table.Column("label_time"), table.Column("time")
-	outcomes := make([]dataset.Outcome, table.Rows())
-	for row := range outcomes {
-		label, ok := labels.Number(row)
-		if !ok {
-			label = math.NaN()
+	defer done()
+	if err := file.Scan(ctx, columns, each); err != nil {
+		return unreadable(f.uri, err)
+	}
+	return nil
+}
+
+// labelTask says which labels there are; classes: 0, not known.
+type labelTask struct {
+	task    models.Task
+	classes int
+}
+
+// scanOutcomes gives the outcomes of a file to a function, some at once, and
+// leaves out what is none of the task's. The list is good until the function
+// returns.
+func (l servedLog) scanOutcomes(ctx context.Context, f logFile, labels labelTask, each func([]dataset.Outcome)) error {
+	var outcomes []dataset.Outcome
+	return l.scan(ctx, f, []dataset.Field{
+		{Name: "id", Type: dataset.TypeString}, {Name: "label", Type: dataset.TypeFloat64},
+		{Name: "label_time", Type: dataset.TypeTimestamp}, {Name: "time", Type: dataset.TypeTimestamp},
+	}, func(b *parquetio.Batch) error {
+		outcomes = outcomes[:0]
+		for row := range b.Rows {
+			if label, ok := b.Number(1, row); ok && dataset.KnowsLabel(labels.task, labels.classes, label) {
+				outcomes = append(outcomes, dataset.Outcome{ID: dataset.NewID(b.Bytes(0, row)), Label: label, LabelTime: b.Int(2, row), Time: b.Int(3, row)})
+			}
 		}
-		outcomes[row] = dataset.Outcome{ID: ids.Strings[row], Label: label, LabelTime: known.Ints[row], Time: times.Ints[row]}
-	}
-	return outcomes, nil
+		each(outcomes)
+		return nil
+	})
 }

@@ -25,6 +25,8 @@ import (
 type Config struct {
 	Pools       []string // device pools that must exist; default: models.DefaultPool
 	MetricsAddr string   // host:port for /metrics; empty: none
+	// Tune changes the options of the worker; nil: they are those of Options.
+	Tune func(*worker.Options)
 }
 
 // Run serves workflows and light activities until ctx ends, then lets what is
@@ -48,7 +50,11 @@ func Run(ctx context.Context, config Config) error {
 	if err != nil {
 		return err
 	}
-	w := worker.New(c, models.TaskQueue, Options())
+	options := Options()
+	if config.Tune != nil {
+		config.Tune(&options)
+	}
+	w := worker.New(c, models.TaskQueue, options)
 	workflows.Register(w)
 	RegisterActivities(w, adapters)
 	if err := w.Start(); err != nil {

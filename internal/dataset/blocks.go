@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -37,117 +36,6 @@ func Watermark(marks []models.Watermark, now time.Time) time.Time {
 	return open.UTC()
 }
 
-// Answer is one answered request of the log. Times are microseconds.
-type Answer struct {
-	ID          string
-	EventTime   int64
-	Time        int64   // wall clock
-	Probability float64 // of label 1
-	// Share is the probability with which the request was logged; 0: it was
-	// certain.
-	Share float64
-}
-
-// weight makes up for the requests that were left out of the log: where a
-// block's requests were not all as likely to be logged, its means are those of
-// the traffic, not of the log.
-func (a Answer) weight() float64 {
-	if a.Share > 0 && a.Share < 1 {
-		return 1 / a.Share
-	}
-	return 1
-}
-
-// Outcome is one label that became known. Times are microseconds.
-type Outcome struct {
-	ID        string
-	Label     float64 // 0 or 1; any other is no outcome
-	LabelTime int64   // event time
-	Time      int64   // wall clock of arrival
-}
-
-// Joiner scores blocks of event time. Loss is the loss of a probability for a
-// label; Maturity is how long after its end a block waits for labels.
-type Joiner struct {
-	Block    time.Duration
-	Maturity time.Duration
-	Loss     func(probability, label float64) float64
-}
-
-// Plan lists the starts of at most limit consecutive blocks from a time on
-// that are mature at the watermark.
-func (j Joiner) Plan(from, watermark time.Time, limit int) []time.Time {
-	var starts []time.Time
-	for len(starts) < limit && !from.Add(j.Block+j.Maturity).After(watermark) {
-		starts = append(starts, from.UTC())
-		from = from.Add(j.Block)
-	}
-	return starts
-}
-
-// Deadline is when the block's outcomes must be known: later ones are left
-// out, so that a block's score does not depend on when it is asked for.
-func (j Joiner) Deadline(start time.Time) time.Time { return start.Add(j.Block + j.Maturity) }
-
-// Score judges the block. Answers and outcomes may hold more than the block's
-// own. A request that is in the log twice counts once, as first answered; of
-// several outcomes the one that arrived last counts. An answer whose
-// probability is not a number from 0 to 1 counts as a request without a label.
-func (j Joiner) Score(start time.Time, answers []Answer, outcomes []Outcome) models.Block {
-	block := models.Block{Start: start.UTC()}
-	labels := j.labels(start, outcomes)
-	var loss, rate, predicted, weights float64
-	for _, a := range j.firstAnswers(start, answers) {
-		block.Requests++
-		o, known := labels[a.ID]
-		if !known || !(a.Probability >= 0 && a.Probability <= 1) {
-			continue
-		}
-		block.Labelled++
-		weight := a.weight()
-		loss += weight * j.Loss(a.Probability, o.Label)
-		rate += weight * o.Label
-		predicted += weight * a.Probability
-		weights += weight
-	}
-	if block.Labelled > 0 {
-		block.Loss, block.Rate, block.Predicted = loss/weights, rate/weights, predicted/weights
-	}
-	return block
-}
-
-// firstAnswers are the block's own, one per ID, in the order of IDs: sums of
-// floats depend on the order.
-func (j Joiner) firstAnswers(start time.Time, answers []Answer) []Answer {
-	from, to := start.UnixMicro(), start.Add(j.Block).UnixMicro()
-	var own []Answer
-	for _, a := range answers {
-		if a.EventTime >= from && a.EventTime < to {
-			own = append(own, a)
-		}
-	}
-	slices.SortFunc(own, func(a, b Answer) int {
-		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Time, b.Time),
-			cmp.Compare(a.EventTime, b.EventTime), cmp.Compare(a.Probability, b.Probability))
-	})
-	return slices.CompactFunc(own, func(a, b Answer) bool { return a.ID == b.ID })
-}
-
-func (j Joiner) labels(start time.Time, outcomes []Outcome) map[string]Outcome {
-	deadline := j.Deadline(start).UnixMicro()
-	labels := make(map[string]Outcome, len(outcomes))
-	for _, o := range outcomes {
-		if o.LabelTime > deadline || (o.Label != 0 && o.Label != 1) {
-			continue
-		}
-		before, ok := labels[o.ID]
-		if !ok || o.Time > before.Time || (o.Time == before.Time && o.Label > before.Label) {
-			labels[o.ID] = o
-		}
-	}
-	return labels
-}
-
 // Days are the event-time days that the span [from, to) touches.
 func Days(from, to time.Time) []time.Time {
 	var days []time.Time
@@ -166,6 +54,17 @@ func BlockStart(micros int64, block time.Duration) time.Time {
 		q--
 	}
 	return time.UnixMicro(q * length).UTC()
+}
+
+// TimeBlocks lists at most limit consecutive blocks from a time on, each of
+// which ended by another time.
+func TimeBlocks(from time.Time, block time.Duration, until time.Time, limit int) []models.OpenBlock {
+	var blocks []models.OpenBlock
+	for len(blocks) < limit && !from.Add(block).After(until) {
+		blocks = append(blocks, models.OpenBlock{Start: from.UTC(), End: from.Add(block).UTC()})
+		from = from.Add(block)
+	}
+	return blocks
 }
 
 // BlockMean is one block's mean loss.

@@ -1,7 +1,6 @@
 package dataset_test
 
 import (
-	"fmt"
 	"math"
 	"reflect"
 	"slices"
@@ -36,58 +35,19 @@ func TestWatermark(t *testing.T) {
 	}
 }
 
-func joiner() dataset.Joiner {
-	return dataset.Joiner{
-		Block: 24 * time.Hour, Maturity: 24 * time.Hour,
-		Loss: func(p, label float64) float64 { return math.Abs(p - label) },
-	}
-}
-
-func TestPlanWaitsForMaturity(t *testing.T) {
-	j := joiner()
-	for watermark, want := range map[time.Time][]time.Time{
-		day(3).Add(-time.Microsecond): nil,
-		day(3):                        {day(1)},
-		day(4).Add(time.Hour):         {day(1), day(2)},
-		day(30):                       {day(1), day(2), day(3)},
+func TestTimeBlocks(t *testing.T) {
+	for until, want := range map[time.Time]int{
+		day(2).Add(-time.Microsecond): 0, day(2): 1, day(3).Add(time.Hour): 2, day(30): 3,
 	} {
-		if got := j.Plan(day(1), watermark, 3); !slices.Equal(got, want) {
-			t.Errorf("at %v: %v, want %v", watermark, got, want)
+		blocks := dataset.TimeBlocks(day(1), 24*time.Hour, until, 3)
+		if len(blocks) != want {
+			t.Errorf("until %v: %v, want %d", until, blocks, want)
 		}
-	}
-}
-
-func TestScore(t *testing.T) {
-	at := func(d int, h time.Duration) int64 { return day(d).Add(h * time.Hour).UnixMicro() }
-	answers := []dataset.Answer{
-		{ID: "a", EventTime: at(1, 0), Time: 1, Probability: 0.25},
-		{ID: "a", EventTime: at(1, 0), Time: 2, Probability: 0.99}, // answered again: counts once, as first answered
-		{ID: "b", EventTime: at(1, 23), Time: 1, Probability: 0.75},
-		{ID: "unlabelled", EventTime: at(1, 5), Probability: 0.5},
-		{ID: "late", EventTime: at(1, 5), Probability: 0.5},
-		{ID: "no number", EventTime: at(1, 5), Probability: math.NaN()},
-		{ID: "next day", EventTime: at(2, 0), Probability: 0.5},
-	}
-	outcomes := []dataset.Outcome{
-		{ID: "a", Label: 0, LabelTime: at(1, 3), Time: 5},
-		{ID: "a", Label: 1, LabelTime: at(1, 2), Time: 7}, // corrected: the last to arrive counts
-		{ID: "a", Label: 0, LabelTime: at(1, 9), Time: 6},
-		{ID: "b", Label: 0, LabelTime: at(3, 0), Time: 1}, // at the last moment
-		{ID: "late", Label: 0, LabelTime: at(3, 0) + 1, Time: 1},
-		{ID: "no number", Label: 1, LabelTime: at(1, 9)},
-		{ID: "nobody", Label: 1, LabelTime: at(1, 9)},
-	}
-	want := models.Block{Start: day(1), Requests: 5, Labelled: 2, Loss: (0.75 + 0.75) / 2, Rate: 0.5, Predicted: 0.5}
-	if got := joiner().Score(day(1), answers, outcomes); !reflect.DeepEqual(got, want) {
-		t.Errorf("block %+v\nwant  %+v", got, want)
-	}
-	slices.Reverse(answers)
-	slices.Reverse(outcomes)
-	if got := joiner().Score(day(1), answers, outcomes); !reflect.DeepEqual(got, want) {
-		t.Errorf("reversed: block %+v\nwant %+v", got, want)
-	}
-	if got := joiner().Score(day(5), answers, outcomes); !reflect.DeepEqual(got, models.Block{Start: day(5)}) {
-		t.Errorf("a day without requests: %+v", got)
+		for i, b := range blocks {
+			if !b.Start.Equal(day(1+i)) || !b.End.Equal(day(2+i)) {
+				t.Errorf("block %d: %+v", i, b)
+			}
+		}
 	}
 }
 
@@ -107,26 +67,5 @@ func TestDays(t *testing.T) {
 	before := time.Date(1969, 12, 31, 5, 0, 0, 0, time.UTC)
 	if got := dataset.BlockStart(before.UnixMicro(), 24*time.Hour); got.Day() != 31 || got.Hour() != 0 {
 		t.Errorf("before the epoch: %v", got)
-	}
-}
-
-// TestMeansAreOfTheTraffic logs all requests of one kind and a quarter of the
-// other: the means must be those of the traffic, counts those of the log.
-func TestMeansAreOfTheTraffic(t *testing.T) {
-	j := dataset.Joiner{Block: time.Hour, Maturity: time.Hour, Loss: func(p, _ float64) float64 { return p }}
-	var answers []dataset.Answer
-	var outcomes []dataset.Outcome
-	add := func(n int, p, label, share float64) {
-		for range n {
-			id := fmt.Sprint(len(answers))
-			answers = append(answers, dataset.Answer{ID: id, Probability: p, Share: share})
-			outcomes = append(outcomes, dataset.Outcome{ID: id, Label: label})
-		}
-	}
-	add(100, 0.2, 0, 1)
-	add(25, 0.6, 1, 0.25)
-	got := j.Score(time.UnixMicro(0), answers, outcomes)
-	if got.Requests != 125 || got.Labelled != 125 || math.Abs(got.Loss-0.4) > 1e-12 || math.Abs(got.Rate-0.5) > 1e-12 || math.Abs(got.Predicted-0.4) > 1e-12 {
-		t.Errorf("%+v", got)
 	}
 }

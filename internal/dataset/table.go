@@ -43,6 +43,12 @@ func (s *Series) Len() int {
 // IsNull reports whether row i has no value.
 func (s *Series) IsNull(i int) bool { return s.Nulls != nil && s.Nulls[i] }
 
+// Absent reports whether row i has no value: a null, or NaN, which programs
+// that know no null write instead.
+func (s *Series) Absent(i int) bool {
+	return s.IsNull(i) || s.Type == TypeFloat64 && math.IsNaN(s.Floats[i])
+}
+
 // Number is row i as a number: times as Unix seconds. It is false for strings,
 // nulls and NaN, which programs that know no null write instead.
 func (s *Series) Number(i int) (float64, bool) {

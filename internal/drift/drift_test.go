@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -37,203 +38,161 @@ func TestSeed(t *testing.T) {
 }
 
 func TestNew(t *testing.T) {
-	got := New([]float64{0.61234567, math.NaN(), math.Inf(1), 0.5}, 0.1, 7)
-	want := models.DetectorState{
-		Threshold: 10, Reference: []float64{0.612346, 1e100, 0.5}, Capitals: []float64{0, 0, 0}, Seed: 7, Value: 1,
-	}
+	got := New(spec(0.1, conformal, level), blocksOf(0.61234567, math.NaN(), math.Inf(1), 0.5), models.Estimate{High: 0.7}, 7)
+	want := models.DetectorState{Seed: 7, Block: models.Day, Detectors: []models.Detector{
+		{Spec: conformal, Alpha: 0.8 / 11, Threshold: 13.75, Value: 1, Strata: []models.Stratum{{Losses: []float64{0.5, 0.612346, 1e100}}}},
+		{Spec: level, Alpha: 0.2 / 11, Threshold: 55, Value: 1},
+	}}
+	got.Detectors[0].Threshold, got.Detectors[0].Alpha = math.Round(got.Detectors[0].Threshold*1e9)/1e9, want.Detectors[0].Alpha
+	got.Detectors[1].Threshold, got.Detectors[1].Alpha = math.Round(got.Detectors[1].Threshold*1e9)/1e9, want.Detectors[1].Alpha
+	got.Detectors[1].Level, got.Detectors[1].Sums = 0, nil // see TestLevel
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	rows := spec(0.1, conformal)
+	rows.BlockRows = 1000
+	if state := New(rows, nil, models.Estimate{}, 7); state.Block != 0 {
+		t.Errorf("blocks of rows last %v", state.Block)
 	}
 }
 
+// TestUpdateByHand: the highest of four. One half of what is handed out with the
+// first block is on each bettor.
 func TestUpdateByHand(t *testing.T) {
-	// The highest of four: p = u/4. One half of the capital is in play, a
-	// third of it on each bettor.
-	u := uniform(7, 0)
-	p := u / 4
-	stake := 1.0 / 6
-	capitals := []float64{stake * (2 - 2*p), stake * (1 - 0.5*(2*p-1)), stake}
-	value := 0.5 + capitals[0] + capitals[1] + capitals[2]
-	got, step := Update(New([]float64{1, 2, 3}, 0.1, 7), 4)
-	want := models.DetectorState{
-		Threshold: 10, Reference: []float64{1, 2, 3, 4}, Capitals: capitals,
-		Injected: 0.5, Windows: 1, Seed: 7, Observed: 1, Value: value,
+	state := New(spec(0.1, conformal), blocksOf(1, 2, 3), models.Estimate{}, 7)
+	got, looks := Update(state, models.BlockLoss{Start: monday, Loss: 4})
+	d := got.Detectors[0]
+	money := 0.125 + 0.875/365
+	half, one := normalOdds(0.25, 0.5), normalOdds(0.25, 1)
+	if want := []float64{money / 2 * half, money / 2 * one}; !near(d.Stakes[0].Capitals[0], want[0], 1e-3) || !near(d.Stakes[0].Capitals[1], want[1], 1e-3) {
+		t.Errorf("capitals %v, want %v", d.Stakes[0].Capitals, want)
 	}
-	if !closeTo(got.Capitals, want.Capitals) || math.Abs(got.Value-want.Value) > 1e-15 {
-		t.Errorf("capitals %v, value %v; want %v, %v", got.Capitals, got.Value, want.Capitals, want.Value)
+	if want := 1 - money + money/2*(half+one); !near(d.Value, want, 1e-3) || looks[0].Value != d.Value || looks[0].Alarm {
+		t.Errorf("value %v, want %v; look %+v", d.Value, want, looks[0])
 	}
-	if wantStep := (Step{P: p, Value: got.Value}); step != wantStep {
-		t.Errorf("step %+v, want %+v", step, wantStep)
+	if want := uniform(7, 0) / 4; looks[0].P != want {
+		t.Errorf("p %v, want %v", looks[0].P, want)
 	}
-	got.Capitals, got.Value = want.Capitals, want.Value
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
+	if !slices.Equal(d.Strata[0].Losses, []float64{1, 2, 3, 4}) || d.Observed != 1 || d.Windows != 1 || !near(d.Injected, money, 1e-12) || !d.From.Equal(monday) || got.Observed != 1 {
+		t.Errorf("%+v", d)
 	}
+}
+
+// normalOdds are those of the uppermost share p for a shift in deviations.
+func normalOdds(p, shift float64) float64 {
+	low, high := -10.0, 10.0
+	for range 100 {
+		if middle := (low + high) / 2; math.Erfc(middle/math.Sqrt2)/2 > p {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return math.Erfc((low-shift)/math.Sqrt2) / 2 / p
 }
 
 func TestRank(t *testing.T) {
-	u := uniform(7, 0)
 	for _, test := range []struct {
-		reference []float64
-		loss      float64
-		want      float64
+		known    []float64
+		loss, u  float64
+		from, to float64
 	}{
-		{nil, 1, u},
-		{[]float64{1, 2, 3}, 4, u / 4},
-		{[]float64{1, 2, 3}, 0, (3 + u) / 4},
-		{[]float64{1, 2, 2, 3}, 2, (1 + 3*u) / 5},
-		{[]float64{1, 1, 1}, 1, u},
-		{[]float64{1, 2, 3}, math.Inf(1), u / 4},
+		{nil, 1, 0.5, 0, 1},
+		{[]float64{1, 2, 3}, 4, 0.5, 0, 0.25},
+		{[]float64{1, 2, 3}, 0, 0.5, 0.75, 1},
+		{[]float64{1, 2, 3}, math.Inf(1), 0.5, 0, 0.25},
+		{[]float64{1, 2, 2, 3}, 2, 0, 0.2, 0.4}, // above, between and below the twos
+		{[]float64{1, 2, 2, 3}, 2, 0.5, 0.4, 0.6},
+		{[]float64{1, 2, 2, 3}, 2, 0.99, 0.6, 0.8},
+		{[]float64{1, 1, 1}, 1, 0.99, 0.75, 1},
 	} {
-		if _, step := Update(New(test.reference, 0.1, 7), test.loss); math.Abs(step.P-test.want) > 1e-15 {
-			t.Errorf("%v against %v: p %v, want %v", test.loss, test.reference, step.P, test.want)
+		var s models.Stratum
+		for _, loss := range test.known {
+			rank(&s, loss, 0.5)
+		}
+		if got := rank(&s, test.loss, test.u); !near(got.from, test.from, 1e-12) || !near(got.to, test.to, 1e-12) || size(s) != int64(len(test.known)+1) {
+			t.Errorf("%v among %v: %+v, size %d", test.loss, test.known, got, size(s))
 		}
 	}
 }
 
 // TestAgainstDumbOracle recomputes the whole history from the first loss at
-// every step, with sorting and loops and nothing remembered.
+// every step, with sorting and loops, one stake for every day and nothing
+// rounded or forgotten.
 func TestAgainstDumbOracle(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 1))
-	for run := range 20 {
-		reference := draw(r, run, 0)
-		losses := draw(r, 100, 0.02*float64(run))
-		state := New(reference, 0.1, uint64(run))
-		for i, loss := range losses {
-			var step Step
-			state, step = Update(state, loss)
-			p, value := oracle(reference, losses[:i+1], uint64(run))
-			if math.Abs(step.P-p) > 1e-12 || math.Abs(step.Value-value) > 1e-9*value || step.Alarm != (step.Value >= 10) {
-				t.Fatalf("run %d, loss %d: %+v, want p %v and value %v", run, i, step, p, value)
+	for run := range 10 {
+		r := rand.New(rand.NewPCG(uint64(run), 1))
+		reference, live := gauss(r, 5*run, 0), gauss(r, 80, 0.1*float64(run))
+		state := New(spec(0.1, conformal), blocksOf(reference...), models.Estimate{}, 1)
+		for i, block := range blocksOf(live...) {
+			var looks []models.DetectorLook
+			state, looks = Update(state, block)
+			// What is merged and rounded away is not worth much.
+			if want := oracle(reference, live[:i+1]); !near(looks[0].Value, want, 0.01) || looks[0].Alarm != (looks[0].Value >= state.Detectors[0].Threshold) {
+				t.Fatalf("run %d, loss %d: %+v, want %v", run, i, looks[0], want)
 			}
 		}
 	}
 }
 
-func oracle(reference, losses []float64, seed uint64) (p, value float64) {
-	seen := slices.Clone(reference)
-	stake := map[float64]float64{-1: 0, -0.5: 0, 0: 0}
-	reserve := 1.0
-	for n, loss := range losses {
-		if n%30 == 0 {
-			k := float64(n/30 + 1)
-			for e := range stake {
-				stake[e] += 1 / (k * (k + 1)) / 3
-			}
-			reserve -= 1 / (k * (k + 1))
+func oracle(reference, live []float64) float64 {
+	value := 1.0
+	for since := range live {
+		money := 0.875 / 365
+		if since == 0 {
+			money += 0.125
 		}
-		seen = append(seen, loss)
-		ordered := slices.Sorted(slices.Values(seen))
-		low, _ := slices.BinarySearch(ordered, loss)
-		high, _ := slices.BinarySearch(ordered, math.Nextafter(loss, math.Inf(1)))
-		p = (float64(len(ordered)-high) + uniform(seed, uint64(n))*float64(high-low)) / float64(len(ordered))
-		total := stake[-1] + stake[-0.5] + stake[0]
-		for e, c := range stake {
-			stake[e] = (0.99*c + 0.01*total/3) * (1 + e*(2*p-1))
+		value -= money
+		for _, shift := range bettors() {
+			capital := money / 2
+			for i := since; i < len(live); i++ {
+				before := append(slices.Clone(reference), live[:i]...)
+				above := 0.0
+				for _, other := range before {
+					if other > live[i] {
+						above++
+					}
+				}
+				all := float64(len(before) + 1)
+				diluted := 0.0
+				if len(before) > 0 {
+					diluted = float64(i-since) / float64(len(before))
+				}
+				capital *= odds(place{above / all, (above + 1) / all}, shift, diluted)
+			}
+			value += capital
 		}
 	}
-	return p, reserve + stake[-1] + stake[-0.5] + stake[0]
+	return value
 }
 
-// TestFairGame: over a uniform p the martingale's next value averages to its
-// present one. The next value is linear in p, so p = 0 and p = 1 tell.
+// TestFairGame: over all places that the next loss can have, the value averages
+// to its present one, but for rounding down.
 func TestFairGame(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
-	state := New(draw(r, 20, 0), 0.1, 1)
-	for i := range 200 {
-		value := func(p float64) float64 {
-			next := state
-			capitals := bet(inject(&next), p)
-			sum := 1 - next.Injected
-			for _, c := range capitals {
-				sum += c
-			}
-			return sum
+	state := New(spec(0.1, conformal), blocksOf(gauss(r, 20, 0)...), models.Estimate{}, 1)
+	for i, block := range blocksOf(gauss(r, 150, 0.5)...) {
+		known := state.Detectors[0].Strata[0].Losses
+		mean := 0.0
+		for k := range len(known) + 1 {
+			all := slices.Concat([]float64{-100}, known, []float64{100})
+			_, looks := Update(state, models.BlockLoss{Start: block.Start, Loss: (all[k] + all[k+1]) / 2})
+			mean += looks[0].Value / float64(len(known)+1)
 		}
-		if mean := (value(0) + value(1)) / 2; math.Abs(mean-state.Value) > 1e-9*state.Value || value(0) < value(1) {
-			t.Fatalf("loss %d: %v becomes %v or %v", i, state.Value, value(0), value(1))
+		if value := state.Detectors[0].Value; mean > value*(1+1e-6) || mean < value*(1-1e-3) {
+			t.Fatalf("loss %d: %v becomes %v on average", i, value, mean)
 		}
-		state, _ = Update(state, r.NormFloat64()+float64(i)/100)
-	}
-}
-
-// TestFalseAlarms: exchangeable losses, heavy tails and ties included, raise an
-// alarm in at most the share α of the runs.
-func TestFalseAlarms(t *testing.T) {
-	const runs, alpha, horizon = 1000, 0.1, 200
-	for _, test := range []struct {
-		name   string
-		blocks int
-		loss   func(*rand.Rand) float64
-	}{
-		{"normal", 14, func(r *rand.Rand) float64 { return 0.6 + 0.02*r.NormFloat64() }},
-		{"log-normal", 0, func(r *rand.Rand) float64 { return math.Exp(2 * r.NormFloat64()) }},
-		{"few values", 14, func(r *rand.Rand) float64 { return float64(r.IntN(3)) }},
-	} {
-		alarms := 0
-		for run := range runs {
-			r := rand.New(rand.NewPCG(uint64(run), 3))
-			state := New(repeat(test.blocks, func() float64 { return test.loss(r) }), alpha, uint64(run))
-			if _, after := watch(state, horizon, func(int) float64 { return test.loss(r) }); after > 0 {
-				alarms++
-			}
-		}
-		share, noise := float64(alarms)/runs, 3*math.Sqrt(alpha*(1-alpha)/runs)
-		t.Logf("%s, %d reference blocks: %.3f false alarms within %d blocks", test.name, test.blocks, share, horizon)
-		if share > alpha+noise {
-			t.Errorf("%s: %.3f false alarms, α = %v", test.name, share, alpha)
-		}
-	}
-}
-
-// TestDetection: how long a rise of the daily loss lasts before the alarm.
-func TestDetection(t *testing.T) {
-	const runs = 200
-	for _, test := range []struct {
-		blocks, quiet int     // reference blocks; blocks without drift before the rise
-		sigmas        float64 // the rise, in deviations of the daily loss
-		found         float64 // at least, within 90 blocks
-		median        int     // blocks, at most
-	}{
-		{14, 0, 0.5, 0.25, 91}, {14, 0, 1, 0.7, 30}, {14, 0, 1.5, 0.97, 14},
-		{30, 0, 0.5, 0.45, 90}, {30, 0, 1, 0.95, 20}, {30, 0, 1.5, 0.99, 12},
-		{46, 0, 0.5, 0.55, 65}, {46, 0, 1, 0.97, 16}, {46, 0, 1.5, 0.99, 10},
-		{60, 0, 0.5, 0.65, 55}, {60, 0, 1, 0.99, 16}, {60, 0, 1.5, 0.99, 10},
-		{30, 120, 1, 0.9, 25}, {0, 90, 1, 0.9, 25},
-	} {
-		var delays []int
-		found := 0
-		for run := range runs {
-			r := rand.New(rand.NewPCG(uint64(run), 4))
-			state := New(draw(r, test.blocks, 0), 0.1, uint64(run))
-			state, after := watch(state, test.quiet, func(int) float64 { return r.NormFloat64() })
-			if after > 0 {
-				continue // a false alarm
-			}
-			_, after = watch(state, 90, func(int) float64 { return r.NormFloat64() + test.sigmas })
-			if after > 0 {
-				found++
-			} else {
-				after = 91
-			}
-			delays = append(delays, after)
-		}
-		slices.Sort(delays)
-		share, median := float64(found)/float64(len(delays)), delays[len(delays)/2]
-		t.Logf("%2d reference blocks, %3d quiet ones, rise of %.1fσ: %.0f %% found within 90 blocks, median %d, 90 %% point %d",
-			test.blocks, test.quiet, test.sigmas, 100*share, median, delays[len(delays)*9/10])
-		if share < test.found || median > test.median {
-			t.Errorf("found %.2f (want ≥ %v), median %d (want ≤ %d)", share, test.found, median, test.median)
-		}
+		state, _ = Update(state, block)
 	}
 }
 
 // TestFallingLossIsNoAlarm, however far it falls.
 func TestFallingLossIsNoAlarm(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
-	state, after := watch(New(draw(r, 60, 0), 0.1, 1), 300, func(int) float64 { return r.NormFloat64() - 5 })
-	if after > 0 || state.Value > 1 {
-		t.Errorf("alarm after %d blocks, value %v", after, state.Value)
+	state := New(spec(0.1, conformal, level), blocksOf(gauss(r, 60, 9)...), models.Estimate{}, 1)
+	state, looks := Fold(state, blocksOf(gauss(r, 300, 4)...))
+	if at := alarmIn(looks); at >= 0 || state.Detectors[0].Value > 1 || state.Detectors[1].Value > 1 {
+		t.Errorf("alarm after block %d, values %v, %v", at, state.Detectors[0].Value, state.Detectors[1].Value)
 	}
 }
 
@@ -241,23 +200,23 @@ func TestFallingLossIsNoAlarm(t *testing.T) {
 // updates of one state agree and leave it alone.
 func TestReplay(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 6))
-	direct := New(draw(r, 10, 0), 0.1, 99)
+	direct := New(spec(0.1, daily, level), blocksOf(gauss(r, 10, 5)...), models.Estimate{}, 99)
 	travelled := direct
-	for i := range 200 {
-		loss := r.NormFloat64() + float64(i)/50
+	blocks := blocksOf(gauss(r, 400, 5)...)
+	for i, block := range blocks {
 		frozen := encode(t, travelled)
-		_, first := Update(travelled, loss)
-		next, second := Update(travelled, loss)
-		if first != second || encode(t, travelled) != frozen {
+		_, first := Update(travelled, block)
+		next, second := Update(travelled, block)
+		if !slices.Equal(first, second) || encode(t, travelled) != frozen {
 			t.Fatalf("loss %d: %+v then %+v", i, first, second)
 		}
-		direct, _ = Update(direct, loss)
+		direct, _ = Update(direct, block)
 		travelled = models.DetectorState{}
 		if err := json.Unmarshal([]byte(encode(t, next)), &travelled); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if !reflect.DeepEqual(direct, travelled) {
+	if encode(t, direct) != encode(t, travelled) {
 		t.Errorf("direct    %+v\ntravelled %+v", direct, travelled)
 	}
 }
@@ -265,39 +224,50 @@ func TestReplay(t *testing.T) {
 // TestStateStaysSmall: three years of daily blocks fit a payload.
 func TestStateStaysSmall(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
-	state, _ := watch(New(draw(r, 100, 0), 1e-9, 1), 3*365, func(int) float64 { return 0.6 + 0.02*r.NormFloat64() })
-	if size := len(encode(t, state)); size > 16<<10 {
-		t.Errorf("%d bytes", size)
+	for _, d := range []models.DetectorSpec{conformal, daily} {
+		state := New(spec(1e-9, d, level), blocksOf(scaled(gauss(r, 100, 0))...), models.Estimate{}, 1)
+		for range 3 {
+			state, _ = Fold(state, blocksOf(scaled(gauss(r, 365, 0))...))
+			t.Logf("%s: %d bytes", d.Season, len(encode(t, state)))
+			if size := len(encode(t, state)); size > 12<<10 {
+				t.Errorf("%d bytes", size)
+			}
+		}
 	}
 }
 
 // TestBranches: two futures of one state do not write into each other.
 func TestBranches(t *testing.T) {
-	state, _ := watch(New(nil, 0.1, 1), 5, func(i int) float64 { return float64(i) })
-	one, _ := Update(state, 10)
-	two, _ := Update(state, 20)
-	if one.Reference[5] != 10 || two.Reference[5] != 20 || len(state.Reference) != 5 {
-		t.Errorf("references %v, %v and %v", one.Reference, two.Reference, state.Reference)
+	state, _ := Fold(New(spec(0.1, daily, level), blocksOf(1, 2, 3), models.Estimate{}, 1), blocksOf(4, 5, 6, 7, 8, 9, 10))
+	frozen := encode(t, state)
+	one, _ := Update(state, models.BlockLoss{Start: monday, Loss: 10})
+	again := encode(t, one)
+	two, _ := Update(state, models.BlockLoss{Start: monday, Loss: 20})
+	if encode(t, state) != frozen || encode(t, one) != again || encode(t, two) == again {
+		t.Errorf("states share memory")
 	}
 }
 
-// TestEndlessRise: a detector that nobody heeds stays finite.
+// TestEndlessRise: detectors that nobody heeds stay finite.
 func TestEndlessRise(t *testing.T) {
-	state := New(nil, 0.1, 1)
-	for i := range 1200 {
-		state, _ = Update(state, float64(i))
+	losses := make([]float64, 3000)
+	for i := range losses {
+		losses[i] = math.Pow(1.1, float64(i))
 	}
-	if state.Value < most || math.IsInf(state.Value, 0) {
-		t.Errorf("value %v", state.Value)
+	state, _ := Fold(New(spec(0.1, conformal, level), blocksOf(1, 2, 3), models.Estimate{}, 1), blocksOf(losses...))
+	for _, d := range state.Detectors {
+		if d.Value < 1e60 || d.Value > most {
+			t.Errorf("%s: value %v", d.Spec.Kind, d.Value)
+		}
 	}
 	encode(t, state)
 }
 
 func TestNotANumber(t *testing.T) {
-	state := New([]float64{1, 2}, 0.1, 1)
-	got, step := Update(state, math.NaN())
-	if !reflect.DeepEqual(got, state) || step != (Step{P: 1, Value: 1}) {
-		t.Errorf("got %+v, %+v", got, step)
+	state := New(spec(0.1, conformal, level), blocksOf(1, 2), models.Estimate{}, 1)
+	got, looks := Update(state, models.BlockLoss{Start: monday, Loss: math.NaN()})
+	if got.Observed = 0; !reflect.DeepEqual(got, state) || looks[0] != (models.DetectorLook{P: 1, Value: 1}) || looks[1] != looks[0] {
+		t.Errorf("got %+v, %+v", got, looks)
 	}
 }
 
@@ -326,12 +296,17 @@ func FuzzUpdate(f *testing.F) {
 	f.Add(1.0, math.Inf(1), -3.0, uint64(1))
 	f.Add(0.0, math.MaxFloat64, math.NaN(), uint64(2))
 	f.Fuzz(func(t *testing.T, a, b, c float64, seed uint64) {
-		state := New([]float64{a, b}, 0.1, seed)
-		for i := range 300 {
-			var step Step
-			state, step = Update(state, []float64{a, b, c, float64(i)}[i%4])
-			if !(step.P >= 0 && step.P <= 1) || !(step.Value >= 0) || math.IsInf(step.Value, 0) {
-				t.Fatalf("loss %d: %+v", i, step)
+		state := New(spec(0.1, daily, level), blocksOf(a, b), models.Estimate{}, seed)
+		losses := make([]float64, 300)
+		for i := range losses {
+			losses[i] = []float64{a, b, c, float64(i)}[i%4]
+		}
+		state, looks := Fold(state, blocksOf(losses...))
+		for i, two := range looks {
+			for _, look := range two {
+				if !(look.P >= 0 && look.P <= 1) || !(look.Value >= 0) || math.IsInf(look.Value, 0) {
+					t.Fatalf("loss %d: %+v", i, look)
+				}
 			}
 		}
 		encode(t, state)
@@ -340,39 +315,49 @@ func FuzzUpdate(f *testing.F) {
 
 func BenchmarkUpdate(b *testing.B) {
 	r := rand.New(rand.NewPCG(8, 8))
-	state := New(draw(r, 400, 0), 0.1, 1)
+	state, _ := Fold(New(spec(1e-9, daily, level), blocksOf(gauss(r, 60, 5)...), models.Estimate{}, 1), blocksOf(gauss(r, 365, 5)...))
 	for b.Loop() {
-		Update(state, 0.5)
+		Update(state, models.BlockLoss{Start: monday.AddDate(1, 0, 1), Loss: 5})
 	}
 }
 
-// watch feeds up to n losses and says after how many the alarm came; 0: never.
-func watch(state models.DetectorState, n int, loss func(int) float64) (models.DetectorState, int) {
-	for i := range n {
-		var step Step
-		if state, step = Update(state, loss(i)); step.Alarm {
-			return state, i + 1
-		}
-	}
-	return state, 0
+var (
+	conformal = models.DetectorSpec{Kind: models.DetectorConformal, Share: 4, Season: models.SeasonNone}
+	daily     = models.DetectorSpec{Kind: models.DetectorConformal, Share: 4, Season: models.SeasonDayOfWeek}
+	level     = models.DetectorSpec{Kind: models.DetectorLevel, Share: 1, Season: models.SeasonNone}
+
+	monday = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+func spec(budget float64, detectors ...models.DetectorSpec) models.MonitorSpec {
+	return models.MonitorSpec{Block: models.Day, FalseAlarmsPerYear: budget, Detectors: detectors}
 }
 
-func repeat(n int, loss func() float64) []float64 {
-	losses := make([]float64, n)
+// blocksOf are daily blocks from a Monday on.
+func blocksOf(losses ...float64) []models.BlockLoss {
+	blocks := make([]models.BlockLoss, len(losses))
+	for i, loss := range losses {
+		blocks[i] = models.BlockLoss{Start: monday.AddDate(0, 0, i), Labelled: 100, Loss: loss}
+	}
+	return blocks
+}
+
+// alarmIn is the index of the first block with an alarm; -1: none.
+func alarmIn(looks [][]models.DetectorLook) int {
+	return slices.IndexFunc(looks, func(all []models.DetectorLook) bool {
+		return slices.ContainsFunc(all, func(look models.DetectorLook) bool { return look.Alarm })
+	})
+}
+
+// scaled are losses as a classifier's daily means may be.
+func scaled(losses []float64) []float64 {
 	for i := range losses {
-		losses[i] = loss()
+		losses[i] = 0.6 + 0.02*losses[i]
 	}
 	return losses
 }
 
-// draw are n losses of deviation 1, rounded as the detector stores them.
-func draw(r *rand.Rand, n int, rise float64) []float64 {
-	return repeat(n, func() float64 { return store(rise + r.NormFloat64()) })
-}
-
-func closeTo(a, b []float64) bool {
-	return slices.EqualFunc(a, b, func(x, y float64) bool { return math.Abs(x-y) < 1e-15 })
-}
+func near(a, b, tolerance float64) bool { return math.Abs(a-b) <= tolerance*max(math.Abs(b), 1e-9) }
 
 func encode(t *testing.T, state models.DetectorState) string {
 	t.Helper()

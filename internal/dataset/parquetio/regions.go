@@ -1,6 +1,7 @@
 package parquetio
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -44,6 +45,9 @@ func (r *regions) ReadAt(p []byte, offset int64) (int, error) {
 
 // load fetches the spans that are not in memory yet, neighbours in one read.
 func (r *regions) load(spans []span) error {
+	if _, whole := r.source.(*bytes.Reader); whole {
+		return nil
+	}
 	spans = slices.DeleteFunc(slices.Clone(spans), r.has)
 	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.offset, b.offset) })
 	for len(spans) > 0 {

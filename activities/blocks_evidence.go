@@ -1,0 +1,95 @@
+package activities
+
+import (
+	"context"
+	"slices"
+
+	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/drift/shift"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// readReference reads the bins, the slices and the calibration, if there are
+// any.
+func (s *blockScorer) readReference(ctx context.Context) error {
+	ref := s.request.Reference
+	if ref == nil {
+		return nil
+	}
+	data, err := artifact.ReadRef(ctx, s.store, *ref, maxReferenceObject)
+	if err != nil {
+		return unavailable(ref.URI, "what the blocks of "+s.request.Endpoint+" are held against can't be read", err)
+	}
+	if s.reference, err = shift.DecodeReference(data); err != nil {
+		return &models.Error{
+			Kind: models.KindInvalidSpec, Subject: ref.URI, Message: "what the blocks of " + s.request.Endpoint + " are held against can't be used", Cause: err,
+			Hint: "have the monitor build its reference anew: mainspring monitor " + s.request.Endpoint + " accept",
+		}
+	}
+	s.coder = s.reference.Coder(s.request.Data.Time, s.request.Data.Label)
+	s.blankCodes = make([]uint8, s.coder.Width())
+	s.coder.Clear(s.blankCodes)
+	return nil
+}
+
+// report puts the scores of a block where they belong, and its evidence into the
+// store. The evidence of a last score takes the place of the first one's; where
+// both are due, only the last is written, so that nothing older follows.
+func (s *blockScorer) report(ctx context.Context, task dataset.Task, sums taskSums, result *models.ScoredBlocks) error {
+	if task.Ahead {
+		block := sums[byFirst].block(task.OpenBlock, s.request.Data.Task)
+		result.Ahead = append(result.Ahead, block)
+		return nil
+	}
+	newest := sums[byFirst]
+	if task.Last {
+		newest = sums[byLast]
+	}
+	if err := s.keepEvidence(ctx, task, newest.evidence); err != nil {
+		return err
+	}
+	for by, list := range [2]*[]models.Block{byFirst: &result.Blocks, byLast: &result.Final} {
+		if sums[by] == nil {
+			continue
+		}
+		block := sums[by].block(task.OpenBlock, s.request.Data.Task)
+		if sums[by].evidence != nil {
+			block.Slices, block.Evidence = s.watched(sums[by].evidence), true
+		}
+		*list = append(*list, block)
+	}
+	return nil
+}
+
+// keepEvidence writes what a block looked like: the same log and reference give
+// the same object.
+func (s *blockScorer) keepEvidence(ctx context.Context, task dataset.Task, evidence *shift.Block) error {
+	if evidence == nil {
+		return nil
+	}
+	evidence.Start, evidence.End, evidence.Final = task.Start.UTC(), task.End.UTC(), task.Last
+	key := models.BlockEvidenceKey(s.request.Endpoint, s.request.Version, s.request.Reference.SHA256, task.Start)
+	data, err := evidence.Encode()
+	if err == nil {
+		_, err = artifact.PutBytes(ctx, s.store, key, data, artifact.PutOptions{ContentType: "application/json"})
+	}
+	return unavailable(artifact.URI(s.store, key), "the evidence of a block can't be written", err)
+}
+
+// watched are the slices that a detector watches.
+func (s *blockScorer) watched(evidence *shift.Block) []models.SliceLoss {
+	var columns []string
+	for _, d := range s.request.Spec.Detectors {
+		if d.Column != "" {
+			columns = append(columns, d.Column)
+		}
+	}
+	if len(columns) == 0 {
+		return nil
+	}
+	losses := s.reference.SliceLosses(evidence, columns...)
+	return slices.DeleteFunc(losses, func(l models.SliceLoss) bool {
+		return !slices.ContainsFunc(s.request.Spec.Detectors, func(d models.DetectorSpec) bool { return d.Column == l.Column && d.Slice == l.Slice })
+	})
+}
