@@ -234,6 +234,9 @@ func (f monitorFrame) standing() []string {
 	if !f.monitor.Closed.IsZero() {
 		lines = append(lines, f.rows("ended", moment(f.monitor.Closed)+": nobody watches; the next promotion starts it anew", f.paint.Red)...)
 	}
+	if s.Trouble != "" {
+		lines = append(lines, f.rows("trouble", "blocks can't be scored: "+terminal.Plain(s.Trouble), f.paint.Red)...)
+	}
 	if s.Paused != "" {
 		lines = append(lines, f.rows("paused", "alarms start nothing: "+terminal.Plain(s.Paused), f.paint.Yellow)...)
 	}

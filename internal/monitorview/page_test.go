@@ -114,7 +114,9 @@ func TestAPageWithoutMuchToShow(t *testing.T) {
 	status = fixture(t)
 	status.Alarms[0].Settled, status.Alarms[0].State, status.Alarms[0].Action = false, models.AlarmPerson, ""
 	status.Alarms[0].Explanation = nil
+	status.Trouble = "S3 does not answer"
 	page = rendered(t, status)
+	require.Contains(t, page, "Blocks can&#39;t be scored: S3 does not answer.")
 	require.Contains(t, page, "The alarm of 2013-06-14 is open: a person must decide.")
 	require.Contains(t, page, "It is not explained yet.")
 }
