@@ -166,10 +166,8 @@ func (f monitorFrame) alarms() []string {
 			colour = f.paint.Red
 		}
 		lines = append(lines, f.row(label, monitorview.Moment(a.Block)+"  "+colour(monitorview.StateWords(a.State))+f.paint.Dim("  version "+terminal.Plain(a.Version))))
-		for _, text := range []string{monitorview.AlarmFigures(a), a.Action, explained(a)} {
-			if text != "" {
-				lines = append(lines, f.rows("", terminal.Plain(text), f.paint.Dim)...)
-			}
+		for _, text := range f.aboutAlarm(a) {
+			lines = append(lines, f.rows("", terminal.Plain(text), f.paint.Dim)...)
 		}
 	}
 	if more := len(all) - alarmsShown; more > 0 {
@@ -178,15 +176,18 @@ func (f monitorFrame) alarms() []string {
 	return lines
 }
 
-func explained(a models.Alarm) string {
-	if a.Explanation == nil {
-		return ""
+func (f monitorFrame) aboutAlarm(a models.Alarm) []string {
+	texts := []string{monitorview.AlarmFigures(a)}
+	if a.Action != "" {
+		texts = append(texts, a.Action)
 	}
-	text := a.Explanation.Words
-	if report := a.Explanation.Report; report != nil {
-		text += " Report: " + report.URI
+	if e := a.Explanation; e != nil {
+		texts = append(texts, e.Words)
+		if e.Report != nil {
+			texts = append(texts, fmt.Sprintf("its page: mainspring monitor %s --alarm '%s' --report alarm.html", f.monitor.Endpoint, monitorview.Moment(a.Block)))
+		}
 	}
-	return text
+	return texts
 }
 
 // inputs are those that moved, with the slices; they explain.

@@ -178,6 +178,8 @@ func (p Plot) labelRules(d *Drawing) {
 			}
 			d.Text(x, marginTop+11+14*float64(level%3), "mark "+r.Class+anchor, r.Label)
 			level++
+		case from+6+letterWidth*float64(len([]rune(r.Label))) > p.Width && from > p.Width/2:
+			d.Text(from-6, p.py(r.At)+4, "mark "+r.Class+" end", r.Label) // there is no room to the right
 		default:
 			d.Text(from+6, p.py(r.At)-5, "mark "+r.Class, r.Label)
 		}
