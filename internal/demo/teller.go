@@ -264,16 +264,14 @@ func (t *teller) noteMonitor() {
 }
 
 // holdReason says why the replay's clock must stand still; empty: it may run.
-// Event time runs while a canary needs traffic, and stands while a retraining
-// that takes minutes at real speed is being prepared.
+// Event time runs while a canary needs traffic, and while an alarm waits for a
+// cooldown or a person; it stands while a retraining that takes minutes at real
+// speed is being prepared.
 func (t *teller) holdReason() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.monitor.Pending == "" {
-		return ""
-	}
 	for _, r := range t.steward.Retrainings {
-		if r.RequestID != t.monitor.Pending || r.Ended {
+		if r.Ended {
 			continue
 		}
 		l := t.lifecycles[r.LifecycleID]
@@ -285,7 +283,12 @@ func (t *teller) holdReason() string {
 		}
 		return "a retraining is in stage " + string(l.Status.Stage)
 	}
-	return "an alarm is being answered"
+	for _, a := range t.monitor.Alarms {
+		if a.RequestID == t.monitor.Pending && a.State == models.AlarmAsked {
+			return "an alarm is being answered"
+		}
+	}
+	return ""
 }
 
 // nextBlock is the start of the block that the monitor judges next.
