@@ -160,10 +160,12 @@ func (f monitorFrame) alarms() []string {
 			label = "alarms"
 		}
 		colour := f.paint.Yellow
-		if a.State == models.AlarmPromoted || a.State == models.AlarmAccepted {
+		switch a.State {
+		case models.AlarmPromoted, models.AlarmAccepted:
 			colour = f.paint.Green
-		} else if a.State == models.AlarmPerson {
+		case models.AlarmPerson:
 			colour = f.paint.Red
+		default:
 		}
 		lines = append(lines, f.row(label, monitorview.Moment(a.Block)+"  "+colour(monitorview.StateWords(a.State))+f.paint.Dim("  version "+terminal.Plain(a.Version))))
 		for _, text := range f.aboutAlarm(a) {
