@@ -160,16 +160,16 @@ func (f monitorFrame) alarms() []string {
 			label = "alarms"
 		}
 		colour := f.paint.Yellow
-		if a.State == models.AlarmPromoted || a.State == models.AlarmAccepted {
+		switch a.State {
+		case models.AlarmPromoted, models.AlarmAccepted:
 			colour = f.paint.Green
-		} else if a.State == models.AlarmPerson {
+		case models.AlarmPerson:
 			colour = f.paint.Red
+		default:
 		}
 		lines = append(lines, f.row(label, monitorview.Moment(a.Block)+"  "+colour(monitorview.StateWords(a.State))+f.paint.Dim("  version "+terminal.Plain(a.Version))))
-		for _, text := range []string{monitorview.AlarmFigures(a), a.Action, explained(a)} {
-			if text != "" {
-				lines = append(lines, f.rows("", terminal.Plain(text), f.paint.Dim)...)
-			}
+		for _, text := range f.aboutAlarm(a) {
+			lines = append(lines, f.rows("", terminal.Plain(text), f.paint.Dim)...)
 		}
 	}
 	if more := len(all) - alarmsShown; more > 0 {
@@ -178,15 +178,18 @@ func (f monitorFrame) alarms() []string {
 	return lines
 }
 
-func explained(a models.Alarm) string {
-	if a.Explanation == nil {
-		return ""
+func (f monitorFrame) aboutAlarm(a models.Alarm) []string {
+	texts := []string{monitorview.AlarmFigures(a)}
+	if a.Action != "" {
+		texts = append(texts, a.Action)
 	}
-	text := a.Explanation.Words
-	if report := a.Explanation.Report; report != nil {
-		text += " Report: " + report.URI
+	if e := a.Explanation; e != nil {
+		texts = append(texts, e.Words)
+		if e.Report != nil {
+			texts = append(texts, fmt.Sprintf("its page: mainspring monitor %s --alarm '%s' --report alarm.html", f.monitor.Endpoint, monitorview.Moment(a.Block)))
+		}
 	}
-	return text
+	return texts
 }
 
 // inputs are those that moved, with the slices; they explain.
@@ -233,6 +236,9 @@ func (f monitorFrame) standing() []string {
 	s := f.monitor.Status
 	if !f.monitor.Closed.IsZero() {
 		lines = append(lines, f.rows("ended", moment(f.monitor.Closed)+": nobody watches; the next promotion starts it anew", f.paint.Red)...)
+	}
+	if s.Trouble != "" {
+		lines = append(lines, f.rows("trouble", "blocks can't be scored: "+terminal.Plain(s.Trouble), f.paint.Red)...)
 	}
 	if s.Paused != "" {
 		lines = append(lines, f.rows("paused", "alarms start nothing: "+terminal.Plain(s.Paused), f.paint.Yellow)...)

@@ -129,5 +129,8 @@ func monitorState(s models.MonitorStatus) string {
 	if s.Paused != "" {
 		state += "; paused"
 	}
+	if s.Trouble != "" {
+		state += "; blocks can't be scored: " + s.Trouble
+	}
 	return state
 }
