@@ -1,186 +1,138 @@
-package monitors
+package workflows
 
 import (
-	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/drift"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// monitor writes what one monitor knows. One without a champion knows nothing.
-func (s scrape) monitor(status models.MonitorStatus) {
-	watch := status.Watch
-	if watch == nil {
-		return
+// brief keeps of reference blocks what travels from run to run: losses of six
+// digits. Detectors have seen the rest.
+func brief(blocks []models.BlockLoss) []models.BlockLoss {
+	short := make([]models.BlockLoss, len(blocks))
+	for i, b := range blocks {
+		short[i].Loss = sixDigits(b.Loss)
 	}
-	m := monitorScrape{s, status, []string{status.Endpoint, watch.Model, watch.Version}}
-	m.judged()
-	m.detectors()
-	m.alarmed()
-	m.acted()
+	return short
 }
 
-// monitorScrape knows whose figures it writes.
-type monitorScrape struct {
-	scrape
-	status models.MonitorStatus
-	whose  []string // values of watchedLabels
+// sixDigits rounds a figure that travels in payloads, of which there are many.
+// Detectors tell no more apart.
+func sixDigits(v float64) float64 {
+	short, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 6, 64), 64)
+	return short
 }
 
-func (m monitorScrape) set(g gauge, value float64, more ...string) {
-	m.scrape.set(g, value, append(m.whose[:len(m.whose):len(m.whose)], more...)...)
+// mark sets what only the monitor knows of a block, and rounds the rest.
+func (j *judge) mark(block models.Block) models.Block {
+	if block.End.IsZero() {
+		block.End = block.Start.Add(j.state.Watch.Spec.Block.Std())
+	}
+	for _, figure := range []*float64{&block.Loss, &block.Rate, &block.Predicted, &block.Estimated} {
+		*figure = sixDigits(*figure)
+	}
+	block.Version = j.state.Watch.Version
+	block.Conclusive = block.Labelled >= int64(j.state.Watch.Spec.MinLabels)
+	return block
 }
 
-func (m monitorScrape) time(g gauge, at time.Time, more ...string) {
-	m.scrape.time(g, at, append(m.whose[:len(m.whose):len(m.whose)], more...)...)
-}
-
-func (m monitorScrape) judged() {
-	all, watch := m.status.Blocks, m.status.Watch
-	inconclusive := 0
-	var conclusive *models.Block
-	for i, b := range all {
-		switch {
-		case !b.Conclusive:
-			inconclusive++
-		case b.Version == watch.Version:
-			conclusive = &all[i]
+// open are the blocks that labels may still change, oldest first.
+func (j *judge) open() []models.OpenBlock {
+	open := []models.OpenBlock{}
+	for _, b := range j.state.Blocks[j.firstOpen():] {
+		if !b.Final {
+			open = append(open, models.OpenBlock{Start: b.Start, End: b.End})
 		}
 	}
-	m.set(blocks, float64(len(all)))
-	m.set(inconclusiveBlocks, float64(inconclusive))
-	m.set(maturitySeconds, watch.Spec.Maturity.Std().Seconds())
-	m.time(watermark, m.status.Watermark)
-	if conclusive != nil {
-		m.set(loss, conclusive.Loss)
-	}
-	if m.status.Reference != nil {
-		m.set(referenceLoss, m.status.Reference.Loss)
-	}
-	if n := len(all); n > 0 {
-		m.time(lastBlock, all[n-1].End)
-	}
-	if ratio, ok := recentlyInconclusive(all); ok {
-		m.set(inconclusiveRatio, ratio)
-	}
-	if length := blockLength(watch.Spec, all); length > 0 {
-		m.set(blockSeconds, length.Seconds())
-	}
-	// Blocks ahead are the newest: their labels have not matured.
-	for _, newest := range [][]models.Block{m.status.Ahead, all} {
-		if n := len(newest); n > 0 && newest[n-1].Estimated != 0 {
-			m.set(estimatedLoss, newest[n-1].Estimated)
-			break
-		}
-	}
+	return open
 }
 
-// recent is how many of the newest blocks tell whether labels come.
-const recent = 14
-
-// recentlyInconclusive leaves out blocks that nobody sent a request in; false:
-// there are no others.
-func recentlyInconclusive(all []models.Block) (ratio float64, ok bool) {
-	n, few := 0, 0
-	for i := len(all) - 1; i >= 0 && n < recent; i-- {
-		if all[i].Requests == 0 {
-			continue
-		}
-		n++
-		if !all[i].Conclusive {
-			few++
-		}
+// firstOpen is the index of the oldest open block; the number of blocks: there
+// is none.
+func (j *judge) firstOpen() int {
+	if i := slices.IndexFunc(j.state.Blocks, func(b models.Block) bool { return !b.Final }); i >= 0 {
+		return i
 	}
-	return float64(few) / float64(max(n, 1)), n > 0
+	return len(j.state.Blocks)
 }
 
-func blockLength(spec models.MonitorSpec, all []models.Block) time.Duration {
-	newest := all[max(0, len(all)-10):]
-	if spec.BlockRows == 0 || len(newest) == 0 {
-		return spec.Block.Std()
-	}
-	return newest[len(newest)-1].End.Sub(newest[0].Start) / time.Duration(len(newest))
-}
-
-// detectors of the same name are told apart by a number: the same labels twice
-// would fail the whole scrape.
-func (m monitorScrape) detectors() {
-	seen := map[string]int{}
-	for _, d := range m.status.Detector.Detectors {
-		name := models.DetectorName(d.Spec)
-		if seen[name]++; seen[name] > 1 {
-			name = fmt.Sprintf("%s #%d", name, seen[name])
-		}
-		m.set(martingale, d.Value, name)
-		m.set(threshold, d.Threshold, name)
-	}
-}
-
-// alarmStates are all of them; openStates those that wait for somebody.
-var (
-	alarmStates = []models.AlarmState{
-		models.AlarmAsked, models.AlarmWaiting, models.AlarmPerson, models.AlarmPromoted, models.AlarmNotHelping,
-		models.AlarmFailed, models.AlarmAccepted, models.AlarmRecorded, models.AlarmSuperseded,
-	}
-	openStates = []models.AlarmState{models.AlarmAsked, models.AlarmWaiting, models.AlarmFailed, models.AlarmPerson, models.AlarmRecorded}
-)
-
-func (m monitorScrape) alarmed() {
-	count, open := map[models.AlarmState]int{}, map[models.AlarmState]float64{}
-	for _, a := range m.status.Alarms {
-		count[a.State]++
-		if !a.Settled {
-			open[a.State] = 1
+// recent are the last n conclusive blocks of the champion, oldest first. If it
+// has been champion before, those of then are not among them.
+func (j *judge) recent(n int) []models.Block {
+	found := []models.Block{}
+	for _, b := range j.state.Blocks {
+		if b.Conclusive && !b.Start.Before(j.state.Watched) {
+			found = append(found, b)
 		}
 	}
-	for _, state := range alarmStates {
-		m.set(alarms, float64(count[state]), string(state))
-	}
-	for _, state := range openStates {
-		m.set(alarmOpen, open[state], string(state))
-	}
-	if n := len(m.status.Alarms); n > 0 {
-		m.time(lastAlarm, m.status.Alarms[n-1].Block)
-	}
+	return lastOf(found, n)
 }
 
-func (m monitorScrape) acted() {
-	last := map[models.NoticeKind]time.Time{}
-	var failed time.Time
-	for _, e := range m.status.Actions {
-		if e.At.After(last[e.Kind]) {
-			last[e.Kind] = e.At
+// changed estimates where the loss changed that made a block cry, and its mean
+// since.
+func (j *judge) changed(cried models.Block) (time.Time, float64) {
+	since := slices.DeleteFunc(j.recent(blocksCarried), func(b models.Block) bool {
+		return b.Start.Before(j.state.Judged) || b.Start.After(cried.Start)
+	})
+	change := drift.ChangePoint(j.state.Reference.Blocks, lossesOf(since))
+	rise := slices.DeleteFunc(since, func(b models.Block) bool { return b.Start.Before(change) })
+	return change, meanLoss(rise)
+}
+
+// sameEvidence reports whether two scores of a block are the same to detectors.
+func sameEvidence(a, b models.Block) bool {
+	left, right := lossOf(a), lossOf(b)
+	left.Start = right.Start
+	return a.Conclusive == b.Conclusive && reflect.DeepEqual(left, right)
+}
+
+func meanLoss(blocks []models.Block) float64 {
+	sum := 0.0
+	for _, b := range blocks {
+		sum += b.Loss
+	}
+	return sum / float64(max(len(blocks), 1))
+}
+
+// lossOf is what detectors see of a block.
+func lossOf(b models.Block) models.BlockLoss {
+	return models.BlockLoss{Start: b.Start, Labelled: b.Labelled, Loss: b.Loss, Estimated: b.Estimated, Slices: b.Slices}
+}
+
+func lossesOf(blocks []models.Block) []models.BlockLoss {
+	losses := make([]models.BlockLoss, len(blocks))
+	for i, b := range blocks {
+		losses[i] = lossOf(b)
+	}
+	return losses
+}
+
+// nearest is the index of the detector that is nearest to its threshold; -1:
+// there is none.
+func nearest(detectors []models.Detector) int {
+	found := -1
+	for i, d := range detectors {
+		if found < 0 || d.Value*detectors[found].Threshold > detectors[found].Value*d.Threshold {
+			found = i
 		}
-		if e.Failed != "" && e.At.After(failed) {
-			failed = e.At
-		}
 	}
-	for _, kind := range models.NoticeKinds() {
-		m.time(lastAction, last[kind], string(kind))
-	}
-	m.time(lastFailure, failed)
-	m.set(paused, oneIf(m.status.Paused != ""))
-	m.set(scoringFails, oneIf(m.status.Trouble != ""))
-	if m.status.Inputs != nil {
-		m.moved(*m.status.Inputs)
-	}
+	return found
 }
 
-func (m monitorScrape) moved(inputs models.InputReport) {
-	features, slices := 0.0, 0.0
-	for _, f := range inputs.Features {
-		features += oneIf(f.Moved)
-	}
-	for _, s := range inputs.Slices {
-		slices += oneIf(s.Moved)
-	}
-	m.set(movedFeatures, features)
-	m.set(movedSlices, slices)
+func valueOf(state models.DetectorState) float64 {
+	d, _ := state.Nearest()
+	return d.Value
 }
 
-func oneIf(yes bool) float64 {
-	if yes {
-		return 1
+// blockKey names a block by its start, as short as that allows.
+func blockKey(start time.Time) string {
+	start = start.UTC()
+	if start.Equal(start.Truncate(24 * time.Hour)) {
+		return models.DayKey(start)
 	}
-	return 0
+	return start.Format("2006-01-02T15:04:05.999999Z")
 }
