@@ -23,7 +23,7 @@ type MonitorSpec struct {
 type DetectorSpec struct {
 	Kind   DetectorKind `json:"kind" jsonschema_description:"conformal: the loss of blocks ranks higher than it should among all before. level: the mean loss is above what was promised. estimated: conformal on the loss that is estimated before labels come; it trusts the model's probabilities."`
 	Share  float64      `json:"share,omitempty" jsonschema_description:"Its part of the budget, relative to the other detectors'. Default: 1."`
-	Season Season       `json:"season,omitempty" jsonschema_description:"Compare a block only with those of the same hour of the week or day of the week. Kind conformal only. Default: none."`
+	Season Season       `json:"season,omitempty" jsonschema_description:"Compare a block only with those of the same hour of the week or day of the week. Not for kind level. Default: day_of_week for blocks of a day, hour_of_week for shorter ones, otherwise none."`
 	Level  *float64     `json:"level,omitempty" jsonschema_description:"The promised mean loss. Kind level only. Default: the upper end of the interval that evaluation found."`
 	Column string       `json:"column,omitempty" jsonschema_description:"Watch one part of the traffic only: a column of slices. Default: all of it."`
 	Slice  string       `json:"slice,omitempty" jsonschema_description:"The part's name among the column's slices, such as EWR or '(12, 40]'."`
@@ -42,7 +42,7 @@ const (
 // Season groups blocks that are comparable.
 type Season string
 
-// The seasons. An empty one is SeasonNone.
+// The seasons.
 const (
 	SeasonNone       Season = "none"
 	SeasonDayOfWeek  Season = "day_of_week"
