@@ -64,7 +64,7 @@ type RetrainSpec struct {
 	MinWindow   Duration       `json:"min_window,omitempty" jsonschema_description:"The shortest window with from: change. Default: three times the holdout."`
 	Holdout     Duration       `json:"holdout,omitempty" jsonschema_description:"Held-out part of it. Default: the spec's own."`
 	Cooldown    Duration       `json:"cooldown,omitempty" jsonschema_description:"Least event time between two retrainings. Default: 14d."`
-	MaxFailures int            `json:"max_failures,omitempty" jsonschema_description:"After this many retrainings in a row that promoted nothing, ask a person. Default: 3."`
+	MaxFailures int            `json:"max_failures,omitempty" jsonschema_description:"After this many retrainings in a row that promoted nothing, ask a person; 1 to 100. Default: 3."`
 	Budget      *RetrainBudget `json:"budget,omitempty" jsonschema_description:"What retrainings may cost. Default: no limit."`
 	Schedule    *ScheduleSpec  `json:"schedule,omitempty" jsonschema_description:"Retrain at fixed times as well. Default: never."`
 	Arrival     *ArrivalSpec   `json:"arrival,omitempty" jsonschema_description:"Retrain when new partitions appear at data.source as well. Default: never."`
@@ -84,7 +84,7 @@ const (
 // of event time.
 type RetrainBudget struct {
 	Per      Duration `json:"per,omitempty" jsonschema_description:"Length of the span. Default: 30d."`
-	Runs     int      `json:"runs,omitempty" jsonschema_description:"Most retrainings in it. 0: no limit."`
+	Runs     int      `json:"runs,omitempty" jsonschema_description:"Most retrainings in it, up to 200. 0: no limit."`
 	GPUHours float64  `json:"gpu_hours,omitempty" jsonschema_description:"Most GPU-hours that they may have leased before another one starts. 0: no limit."`
 }
 
