@@ -27,32 +27,40 @@ const parquetSuffix = ".parquet"
 // ListPartitions implements models.DataPreparation. Names that begin with '_'
 // or '.' are what other engines leave while they write.
 func (p *Prepare) ListPartitions(ctx context.Context, spec models.DataSpec) (models.PartitionList, error) {
-	all, err := artifact.ListURI(ctx, p.Store, spec.Source)
-	switch {
-	case errors.Is(err, artifact.ErrInvalid):
-		return models.PartitionList{}, &models.Error{
-			Kind: models.KindInvalidSpec, Subject: "data.source", Message: fmt.Sprintf("%q can't be listed", spec.Source), Cause: err,
-			Hint: "a relative path is uploaded by the mainspring client, which puts the s3:// URI in its place",
-		}
-	case err != nil && !errors.Is(err, artifact.ErrNotFound):
-		return models.PartitionList{}, unavailable(spec.Source, "the source can't be listed", err)
-	}
-	root := strings.TrimSuffix(spec.Source, "/")
-	list := models.PartitionList{Partitions: []models.Partition{}}
-	for _, found := range all {
-		if isPartition(strings.TrimPrefix(found.URI, root)) {
-			list.Partitions = append(list.Partitions, models.Partition{URI: found.URI, ETag: found.ETag, Size: found.Size})
-		}
-	}
-	if len(list.Partitions) == 0 {
-		return models.PartitionList{}, &models.Error{
+	partitions, others, absent, err := partitionsAt(ctx, p.Store, spec.Source)
+	if err == nil && len(partitions) == 0 {
+		err = &models.Error{
 			Kind: models.KindInvalidSpec, Subject: "data.source",
-			Message: fmt.Sprintf("%s holds no *%s files (%d other files)", spec.Source, parquetSuffix, len(all)), Cause: err,
+			Message: fmt.Sprintf("%s holds no *%s files (%d other files)", spec.Source, parquetSuffix, others), Cause: absent,
 			Hint: "name the directory or prefix that the partitions lie in, or upload them",
 		}
 	}
-	slices.SortFunc(list.Partitions, func(a, b models.Partition) int { return strings.Compare(a.URI, b.URI) })
-	return list, nil
+	return models.PartitionList{Partitions: partitions}, err
+}
+
+// partitionsAt lists a source's partitions by URI and counts its other files. A
+// source that does not exist (yet) has none, and absent says so.
+func partitionsAt(ctx context.Context, store artifact.Store, source string) (partitions []models.Partition, others int, absent, err error) {
+	all, err := artifact.ListURI(ctx, store, source)
+	switch {
+	case errors.Is(err, artifact.ErrNotFound):
+		return nil, 0, err, nil
+	case errors.Is(err, artifact.ErrInvalid):
+		return nil, 0, nil, &models.Error{
+			Kind: models.KindInvalidSpec, Subject: "data.source", Message: fmt.Sprintf("%q can't be listed", source), Cause: err,
+			Hint: "a relative path is uploaded by the mainspring client, which puts the s3:// URI in its place",
+		}
+	case err != nil:
+		return nil, 0, nil, unavailable(source, "the source can't be listed", err)
+	}
+	root := strings.TrimSuffix(source, "/")
+	for _, found := range all {
+		if isPartition(strings.TrimPrefix(found.URI, root)) {
+			partitions = append(partitions, models.Partition{URI: found.URI, ETag: found.ETag, Size: found.Size})
+		}
+	}
+	slices.SortFunc(partitions, func(a, b models.Partition) int { return strings.Compare(a.URI, b.URI) })
+	return partitions, len(all) - len(partitions), nil, nil
 }
 
 // isPartition judges a name below the source.

@@ -19,6 +19,8 @@ type Drift struct {
 	Store artifact.Store
 }
 
+var _ models.DriftExplanation = (*Drift)(nil)
+
 // maxReferenceObject bounds a reference object; twenty features take some
 // hundred kB.
 const maxReferenceObject = 64 << 20
@@ -32,7 +34,7 @@ func (d *Drift) BuildReference(ctx context.Context, request models.ReferenceRequ
 		return lossesOnly(watch, "the champion was registered without its snapshot or its predictions"), nil
 	}
 	rows, plan, err := d.referenceRows(ctx, watch)
-	if errors.Is(err, artifact.ErrNotFound) {
+	if gone(err) {
 		return lossesOnly(watch, "the champion's snapshot or predictions are not stored any more"), nil
 	}
 	if err != nil {
@@ -42,6 +44,7 @@ func (d *Drift) BuildReference(ctx context.Context, request models.ReferenceRequ
 	if err != nil {
 		return models.MonitorReference{}, badReference(watch, err)
 	}
+	reference.Snapshot = watch.Snapshot
 	data, err := reference.Encode()
 	if err != nil {
 		return models.MonitorReference{}, badReference(watch, err)

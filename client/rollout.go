@@ -95,15 +95,21 @@ func (c *Client) newestRollout(ctx context.Context, endpoint string) (*workflow.
 
 // rollouts are at most the newest hundred.
 func (c *Client) rollouts(ctx context.Context, condition string) ([]*workflow.WorkflowExecutionInfo, error) {
-	asking, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	listed, err := c.temporal.ListWorkflow(asking, &workflowservice.ListWorkflowExecutionsRequest{
-		Namespace: c.namespace, PageSize: 100, Query: fmt.Sprintf("WorkflowType = '%s'", models.RolloutWorkflow) + condition,
-	})
+	listed, err := c.list(ctx, fmt.Sprintf("WorkflowType = '%s'", models.RolloutWorkflow)+condition)
 	if err != nil {
 		return nil, fmt.Errorf("list rollouts at %s: %w", c.address, err)
 	}
-	return listed.GetExecutions(), nil
+	return listed, nil
+}
+
+// list finds workflows, at most the newest hundred.
+func (c *Client) list(ctx context.Context, query string) ([]*workflow.WorkflowExecutionInfo, error) {
+	asking, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	listed, err := c.temporal.ListWorkflow(asking, &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: c.namespace, PageSize: 100, Query: query,
+	})
+	return listed.GetExecutions(), err
 }
 
 // noRollout names what there is instead.
@@ -145,27 +151,42 @@ func (c *Client) OrderRollout(ctx context.Context, endpoint string, order models
 	if current.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		return status, fmt.Errorf("no rollout is under way on endpoint %s: the last one, %s, ended at %s", endpoint, id, moment(current.GetCloseTime().AsTime()))
 	}
+	err = c.instruct(ctx, instruction{
+		id: id, update: models.UpdateRollout, action: string(order.Action), argument: order, look: "mainspring rollout " + endpoint,
+	}, &status)
+	return status, err
+}
+
+// instruction is what a person tells a workflow through an update.
+type instruction struct {
+	id, update, action string
+	argument           any
+	look               string // the command that shows what became of it
+}
+
+// instruct gives an order, and reads the answer into status.
+func (c *Client) instruct(ctx context.Context, o instruction, status any) error {
 	asking, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	handle, err := c.temporal.UpdateWorkflow(asking, sdk.UpdateWorkflowOptions{
-		WorkflowID: id, UpdateName: models.UpdateRollout, Args: []any{order}, WaitForStage: sdk.WorkflowUpdateStageCompleted,
+		WorkflowID: o.id, UpdateName: o.update, Args: []any{o.argument}, WaitForStage: sdk.WorkflowUpdateStageCompleted,
 	})
 	if err == nil {
-		err = handle.Get(asking, &status)
+		err = handle.Get(asking, status)
 	}
 	var refused *temporal.ApplicationError
 	var gone *serviceerror.NotFound
 	switch {
 	case err == nil:
-		return status, nil
+		return nil
 	case errors.As(err, &refused):
-		return status, errors.New(refused.Message())
+		return errors.New(refused.Message())
 	case errors.As(err, &gone):
-		return status, fmt.Errorf("%s has just ended; `mainspring rollout %s` shows how", id, endpoint)
+		return fmt.Errorf("%s has just ended; `%s` shows how", o.id, o.look)
 	case ctx.Err() == nil && (noAnswer(err) || asking.Err() != nil):
-		return status, fmt.Errorf("no worker answers for %s: is `mainspring worker` running? The order may still arrive when one is; `mainspring rollout %s` tells: %w", id, endpoint, err)
+		return fmt.Errorf("no worker answers for %s: is `mainspring worker` running? The order may still arrive when one is; `%s` tells: %w", o.id, o.look, err)
 	default:
-		return status, fmt.Errorf("%s %s: %w", order.Action, id, err)
+		return fmt.Errorf("%s %s: %w", o.action, o.id, err)
 	}
 }
 

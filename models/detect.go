@@ -20,6 +20,8 @@ type DetectorState struct {
 	Detectors []Detector `json:"detectors"`
 	Seed      uint64     `json:"seed"`
 	Observed  int64      `json:"observed"` // blocks
+	// Block is the length of a block; zero: blocks are counted in rows.
+	Block Duration `json:"block,omitempty"`
 }
 
 // Detector is one of them.
@@ -28,15 +30,24 @@ type Detector struct {
 	// Alpha is its part of the budget, Threshold its reciprocal.
 	Alpha     float64 `json:"alpha"`
 	Threshold float64 `json:"threshold"`
+	// Level is the promised mean loss, for kind level.
+	Level float64 `json:"level,omitempty"`
 	// Strata are the losses known so far, by season; one without seasons.
-	Strata   []Stratum `json:"strata,omitempty"`
-	Capitals []float64 `json:"capitals,omitempty"`
-	Injected float64   `json:"injected"` // capital handed out so far
-	Windows  int64     `json:"windows"`
-	Observed int64     `json:"observed"` // blocks that it could judge
-	Value    float64   `json:"value"`    // the martingale
-	// Sums are what the detector remembers beside its losses.
-	Sums []float64 `json:"sums,omitempty"`
+	Strata []Stratum `json:"strata,omitempty"`
+	// Stakes are what was handed out to bettors, the oldest first.
+	Stakes   []Stake   `json:"stakes,omitempty"`
+	Injected float64   `json:"injected"`       // capital handed out so far
+	Windows  int64     `json:"windows"`        // moments at which some was
+	From     time.Time `json:"from,omitzero"`  // start of the first block that it could judge
+	Observed int64     `json:"observed"`       // blocks that it could judge
+	Value    float64   `json:"value"`          // the martingale
+	Sums     []float64 `json:"sums,omitempty"` // number, mean and sum of squared deviations of losses, for kind level
+}
+
+// Stake is the capital handed out at one moment.
+type Stake struct {
+	Since    int64     `json:"since"`    // blocks judged before
+	Capitals []float64 `json:"capitals"` // one for each size of rise that is betted on
 }
 
 // Stratum are the losses of one season, each once, ascending.

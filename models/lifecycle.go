@@ -53,7 +53,20 @@ type LifecycleResult struct {
 	Gate     GateVerdict `json:"gate"`
 	Promoted bool        `json:"promoted"`
 	Reason   string      `json:"reason"` // one sentence a person can read
+	// RefusedBy is who said no to the candidate; empty: nobody did. One that is
+	// neither promoted nor refused failed: its release broke.
+	RefusedBy Refusal `json:"refused_by,omitempty"`
 }
+
+// Refusal is who said no to a candidate.
+type Refusal string
+
+// Those who may say no. An answer that is not conclusive is a no.
+const (
+	RefusedByGate   Refusal = "gate"
+	RefusedByCanary Refusal = "canary"
+	RefusedByPerson Refusal = "person"
+)
 
 // LifecycleStatus answers StatusQuery on a Lifecycle.
 type LifecycleStatus struct {
@@ -76,6 +89,8 @@ type LifecycleClosed struct {
 	LifecycleID string          `json:"lifecycle_id"`
 	Result      LifecycleResult `json:"result"`
 	Error       string          `json:"error,omitempty"` // empty: it has a result
+	// GPUSeconds are what its training leased, whatever came of it.
+	GPUSeconds float64 `json:"gpu_seconds,omitempty"`
 }
 
 // Entities reaches workflows that live forever, starting them when they are

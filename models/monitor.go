@@ -25,6 +25,9 @@ type WatchRequest struct {
 	// Reference are block losses from evaluation, used when the above are not
 	// stored (any more).
 	Reference []float64 `json:"reference"`
+	// Decided is the wall clock when the steward decided it: a request that is
+	// older than the one watched is out of date. Zero: not known.
+	Decided time.Time `json:"decided,omitzero"`
 }
 
 // Block is one judged span of event time.
@@ -83,14 +86,20 @@ type Alarm struct {
 	Loss       float64   `json:"loss"`      // mean of the conclusive blocks since Change
 	Reference  float64   `json:"reference"` // mean of the reference blocks
 	// Change is the estimated start of the first block after the change.
-	Change      time.Time    `json:"change,omitzero"`
-	State       AlarmState   `json:"state"`
-	Action      string       `json:"action"` // in words; changes as the retraining goes on
-	RetryAt     time.Time    `json:"retry_at,omitzero"`
-	Lifecycle   string       `json:"lifecycle,omitempty"` // of the retraining
-	Settled     bool         `json:"settled"`
-	Promoted    bool         `json:"promoted"`
-	Explanation *Explanation `json:"explanation,omitempty"` // nil: not ready
+	Change  time.Time  `json:"change,omitzero"`
+	State   AlarmState `json:"state"`
+	Action  string     `json:"action"` // in words; changes as the retraining goes on
+	RetryAt time.Time  `json:"retry_at,omitzero"`
+	// AsOf is when its evidence was known, in event time: what the first request
+	// asks a retraining on. Asked counts the requests; each after the first has
+	// the suffix /2, /3 and so on. Answer is the steward's last one.
+	AsOf        time.Time      `json:"as_of,omitzero"`
+	Asked       int            `json:"asked,omitempty"`
+	Answer      RetrainOutcome `json:"answer,omitempty"`
+	Lifecycle   string         `json:"lifecycle,omitempty"` // of the retraining
+	Settled     bool           `json:"settled"`
+	Promoted    bool           `json:"promoted"`
+	Explanation *Explanation   `json:"explanation,omitempty"` // nil: not ready
 }
 
 // AlarmState is what came of an alarm.
@@ -106,6 +115,7 @@ const (
 	AlarmFailed     AlarmState = "failed"      // the retraining broke
 	AlarmAccepted   AlarmState = "accepted"    // a person takes the level as it is
 	AlarmRecorded   AlarmState = "recorded"    // by the spec, alarms start nothing
+	AlarmSuperseded AlarmState = "superseded"  // another champion took over for another reason, such as a rollback
 )
 
 // RetrainOutcome is how a request for a retraining ended.
@@ -163,6 +173,55 @@ type MonitorState struct {
 	Seen    []string       `json:"seen,omitempty"`    // IDs of requests already handled; the last 50
 	// Restarts counts the detectors' fresh starts, for their seeds.
 	Restarts int `json:"restarts,omitempty"`
+	// Judged is where the first block begins that the present detectors judge;
+	// blocks before it were known when they started.
+	Judged time.Time `json:"judged,omitzero"`
+	// Orders counts what people asked the steward for, Arrivals what arrivals did.
+	Orders   int `json:"orders,omitempty"`
+	Arrivals int `json:"arrivals,omitempty"`
+	// Request is a retraining that a person or an arrival asked for and that has
+	// not ended; nil: there is none. Alarms wait for it.
+	Request *MonitorRequest `json:"request,omitempty"`
+	// ArrivalRetryAt is the event time before which arrivals ask for nothing,
+	// because they were refused.
+	ArrivalRetryAt time.Time `json:"arrival_retry_at,omitzero"`
+	// Errands are notices, explanations and comparisons under way; Begun counts
+	// all there were, for their IDs.
+	Begun   int             `json:"begun,omitempty"`
+	Errands []MonitorErrand `json:"errands,omitempty"`
+	// Evidence are the champion's blocks with evidence, in runs; the newest 400.
+	Evidence []BlockRun `json:"evidence,omitempty"`
+}
+
+// MonitorRequest is a retraining that a monitor asked for without an alarm.
+type MonitorRequest struct {
+	RequestID string      `json:"request_id"`
+	Kind      TriggerKind `json:"kind"`
+	Lifecycle string      `json:"lifecycle,omitempty"` // once it runs
+	Arrived   int         `json:"arrived,omitempty"`   // new partitions that it was asked for
+}
+
+// MonitorErrand is work that judging does not wait for; exactly one of Notify,
+// Explain and Compare is set.
+type MonitorErrand struct {
+	ID      string         `json:"id"`
+	Since   time.Time      `json:"since"` // wall clock; given up an hour later
+	Notify  *NotifyRequest `json:"notify,omitempty"`
+	Explain *ExplainErrand `json:"explain,omitempty"`
+	Compare bool           `json:"compare,omitempty"`
+}
+
+// ExplainErrand is an alarm to explain.
+type ExplainErrand struct {
+	Alarm string       `json:"alarm"` // request ID
+	Gate  *GateVerdict `json:"gate,omitempty"`
+}
+
+// BlockRun is a row of blocks of equal length without a gap.
+type BlockRun struct {
+	Start  time.Time `json:"start"`
+	Length Duration  `json:"length"` // of each
+	Count  int       `json:"count"`
 }
 
 // MonitorEvent is one thing that a monitor did or was told.
@@ -180,6 +239,8 @@ type MonitorEvent struct {
 type MonitorStatus struct {
 	MonitorState
 	Waiting string `json:"waiting"`
+	// Trouble says why blocks can't be scored; empty: they can.
+	Trouble string `json:"trouble,omitempty"`
 }
 
 // MonitorOrder is the argument of UpdateMonitor.

@@ -23,9 +23,9 @@ type Candidate struct {
 	Reference []float64      `json:"reference"`
 	// OutOfFold and HeldOut are the candidate's predictions of rows that it was
 	// not trained on, for its monitor.
-	OutOfFold *Ref `json:"out_of_fold,omitempty"`
-	HeldOut   Ref  `json:"held_out,omitzero"`
-	Devices   []string       `json:"devices"` // UUIDs
+	OutOfFold *Ref     `json:"out_of_fold,omitempty"`
+	HeldOut   Ref      `json:"held_out,omitzero"`
+	Devices   []string `json:"devices"` // UUIDs
 	// Hosts are those of the last attempt, with driver and devices.
 	Hosts      []HostFacts `json:"hosts,omitempty"`
 	CodeSHA256 string      `json:"code_sha256"`

@@ -132,6 +132,8 @@ type RolloutResult struct {
 	// By is the person who decided instead of the judge; empty: the judge did.
 	By     string         `json:"by,omitempty"`
 	Orders []RolloutOrder `json:"orders,omitempty"`
+	// RefusedBy is who said no; empty: it passed, or broke before it was judged.
+	RefusedBy Refusal `json:"refused_by,omitempty"`
 }
 
 // Exposure is how much of the traffic met the canary.

@@ -76,6 +76,7 @@ type RollOutReply struct {
 	Verdict   Verdict `json:"verdict"`
 	Promoted  bool    `json:"promoted"`
 	Reason    string  `json:"reason"`
+	RefusedBy Refusal `json:"refused_by,omitempty"` // empty: promoted, or the release broke
 }
 
 // RollBackOrder is the argument of UpdateRollBack: make an earlier version the
@@ -176,6 +177,9 @@ type StewardState struct {
 	Queue []StewardTask `json:"queue,omitempty"`
 	// RolledBack answers a repeated order without doing it again.
 	RolledBack []RolledBack `json:"rolled_back,omitempty"`
+	// Refused are the requests of monitors that were refused because another
+	// retraining was in flight: they are told when it has ended.
+	Refused []RetrainRequest `json:"refused,omitempty"`
 }
 
 // StewardTask is a request that waits for its turn; exactly one field is set.
@@ -198,6 +202,8 @@ type Promotion struct {
 	// judge said at that moment.
 	By     string  `json:"by,omitempty"`
 	Judged Verdict `json:"judged,omitempty"`
+	// RefusedBy is who said no; empty: nobody did.
+	RefusedBy Refusal `json:"refused_by,omitempty"`
 }
 
 // RolledBack is an order that was carried out.

@@ -60,8 +60,7 @@ func TestValidateEvaluate(t *testing.T) {
 			s.Data.Task, s.Data.Classes, s.Evaluate.Champion.Metric = TaskMulticlass, []string{"cat", "dog"}, PRAUC
 		},
 			"evaluate.champion.metric: is \"pr_auc\"; a metric of task multiclass is log_loss, brier, auc, accuracy, f1 or calibration_error" +
-				" (pr_auc is a metric of task binary; set data.task if that is meant)\n" +
-				"monitor: watches models of task binary only, and data.task is multiclass (drop monitor)"},
+				" (pr_auc is a metric of task binary; set data.task if that is meant)"},
 		"unknown task": {func(s *LifecycleSpec) {
 			s.Data.Task, s.Evaluate.Champion.Metric = "ranking", "ndcg"
 		},

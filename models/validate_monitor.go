@@ -1,13 +1,21 @@
 package models
 
 import (
+	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
 )
 
-// shortestBlock keeps a monitor from looking more often than logs are written.
-const shortestBlock = Duration(time.Minute)
+const (
+	// shortestBlock keeps a monitor from looking more often than logs are written.
+	shortestBlock = Duration(time.Minute)
+	// shortestSchedule is far below what any training takes.
+	shortestSchedule = Duration(time.Minute)
+	// mostRuns and mostFailures are below what a steward remembers.
+	mostRuns, mostFailures = 200, 100
+)
 
 func (m MonitorSpec) check(at section) {
 	switch {
@@ -73,20 +81,12 @@ func (r RetrainSpec) check(at section) {
 		at.check(r.MinWindow <= r.Window, "min_window", "", "is %s; it must not be longer than the window (%s)", r.MinWindow, r.Window)
 	}
 	at.positive("cooldown", r.Cooldown)
-	at.atLeast("max_failures", int64(r.MaxFailures), 1)
-	if b := r.Budget; b != nil {
-		budget := at.sub("budget")
-		budget.positive("per", b.Per)
-		budget.check(b.Runs >= 0, "runs", "", "is %d; it must be 0 or more", b.Runs)
-		budget.check(b.GPUHours >= 0, "gpu_hours", "", "is %v; it must be 0 or more", b.GPUHours)
-		budget.check(b.Runs != 0 || b.GPUHours != 0, "", "give runs, gpu_hours or both", "limits nothing")
+	at.check(r.MaxFailures >= 1 && r.MaxFailures <= mostFailures, "max_failures", "", "is %d; it must be from 1 to %d", r.MaxFailures, mostFailures)
+	if r.Budget != nil {
+		r.Budget.check(at.sub("budget"))
 	}
-	if s := r.Schedule; s != nil {
-		schedule := at.sub("schedule")
-		schedule.check((s.Cron == "") != (s.Every == 0), "", "give either cron or every", "says when in no way or in two")
-		schedule.check(s.Cron == "" || len(strings.Fields(s.Cron)) == 5, "cron", "such as '0 4 * * 1' for Mondays at four", "%q must have five fields", s.Cron)
-		schedule.check(s.Every >= 0, "every", "", "is %s; it must be longer than 0", s.Every)
-		schedule.positive("catch_up", s.CatchUp)
+	if r.Schedule != nil {
+		r.Schedule.check(at.sub("schedule"))
 	}
 	if a := r.Arrival; a != nil {
 		arrival := at.sub("arrival")
@@ -96,13 +96,25 @@ func (r RetrainSpec) check(at section) {
 	}
 }
 
-func (n NotifySpec) check(at section) {
-	at.required("url", n.URL, "https://…, env:NAME or file:PATH")
-	known := false
-	for _, prefix := range []string{"https://", "http://", "env:", "file:"} {
-		known = known || strings.HasPrefix(n.URL, prefix) && len(n.URL) > len(prefix)
+func (b RetrainBudget) check(at section) {
+	at.positive("per", b.Per)
+	at.check(b.Runs >= 0 && b.Runs <= mostRuns, "runs", "", "is %d; it must be from 0 to %d", b.Runs, mostRuns)
+	at.check(b.GPUHours >= 0, "gpu_hours", "", "is %v; it must be 0 or more", b.GPUHours)
+	at.check(b.Runs != 0 || b.GPUHours != 0, "", "give runs, gpu_hours or both", "limits nothing")
+}
+
+func (s ScheduleSpec) check(at section) {
+	at.check((s.Cron == "") != (s.Every == 0), "", "give either cron or every", "says when in no way or in two")
+	if s.Cron != "" {
+		problem := cronProblem(s.Cron)
+		at.check(problem == "", "cron", "in UTC, such as '0 4 * * 1' for Mondays at four", "%s", problem)
 	}
-	at.check(known || n.URL == "", "url", "write https://…, or env:NAME or file:PATH of a secret on the worker", "is neither an address nor a reference")
+	at.check(s.Every == 0 || s.Every >= shortestSchedule, "every", "", "is %s; it must be at least %s", s.Every, shortestSchedule)
+	at.positive("catch_up", s.CatchUp)
+}
+
+func (n NotifySpec) check(at section) {
+	at.checkReceiver(n.URL)
 	oneOf(at, "format", n.Format, NotifyJSON, NotifySlack)
 	for i, kind := range n.On {
 		oneOf(at, index("on", i), kind, NoticeKinds()...)
@@ -110,10 +122,39 @@ func (n NotifySpec) check(at section) {
 	}
 }
 
+// checkReceiver never writes the address: it may be the secret.
+func (s section) checkReceiver(address string) {
+	const hint = "write https://…, or env:NAME or file:PATH of a secret on the worker"
+	if !s.required("url", address, "https://…, env:NAME or file:PATH") {
+		return
+	}
+	if name, ok := strings.CutPrefix(address, SecretFromEnv); ok {
+		s.check(variablePattern.MatchString(name), "url", hint, "refers to %q, which is no name of an environment variable", name)
+		return
+	}
+	if file, ok := strings.CutPrefix(address, SecretFromFile); ok {
+		s.check(path.IsAbs(file), "url", hint, "refers to %q; the path on the worker must be absolute", file)
+		return
+	}
+	at, err := url.Parse(address)
+	if err != nil || at.Scheme != "https" && at.Scheme != "http" || at.Host == "" {
+		s.add("url", hint, "is neither an address nor a reference")
+		return
+	}
+	secret := at.User != nil || at.Hostname() == "hooks.slack.com"
+	s.check(!secret, "url", "write env:NAME or file:PATH", "is a secret, and the spec is kept in histories and logs")
+}
+
 // checkWatched holds a monitor against the rest of its spec.
 func (s LifecycleSpec) checkWatched(at section) {
 	if !slices.Equal(s.Monitor.Slices, s.Evaluate.Slices) { // else they are judged there
+		EvaluateSpec{Slices: s.Monitor.Slices}.checkSlices(at, s.Data.Task)
 		s.Data.checkSlices(at, s.Monitor.Slices)
+	}
+	// One that equals the data's is judged there.
+	if block, holdout := s.Evaluate.Champion.Block, s.Monitor.Retrain.Holdout; block > 0 && holdout > 0 && holdout != s.Data.Holdout {
+		at.check(holdout >= 2*block, "retrain.holdout", "make it longer or the block shorter",
+			"is %s; it must hold at least two blocks of evaluate.champion.block (%s)", holdout, block)
 	}
 	for i, feature := range s.Monitor.Inputs.Features {
 		at.checkColumn(index("inputs.features", i), feature, s.Data.Features)

@@ -159,18 +159,19 @@ func TestValidate(t *testing.T) {
 		},
 			"monitor.block: is -1ns; it must be longer than 0" + durationHint + "\n" +
 				"monitor.maturity: is -1ns; it must be longer than 0" + durationHint + "\n" +
+				"monitor.corrections: is -1ns; it must be 0s or more\n" +
 				"monitor.min_labels: is -1; it must be at least 1\n" +
 				"monitor.false_alarms_per_year: is -1; it must be above 0\n" +
 				"monitor.reference_blocks: is 1; it must be at least 2\n" +
 				"monitor.poll: is -1ns; it must be longer than 0" + durationHint + "\n" +
 				"monitor.retrain.cooldown: is -1ns; it must be longer than 0" + durationHint + "\n" +
-				"monitor.retrain.max_failures: is -1; it must be at least 1"},
+				"monitor.retrain.max_failures: is -1; it must be from 1 to 100"},
 		{"nothing to watch", func(s *LifecycleSpec) { s.Deploy = nil },
 			"monitor: nothing to watch: the spec has no deploy section (add a deploy section or drop monitor)"},
 		{"another runtime is judged than served", func(s *LifecycleSpec) { s.Evaluate.Predict.Runtime = RuntimePyfunc },
 			"evaluate.predict.runtime: is pyfunc, and deploy serves with onnx: the gate would judge another runtime than the one that answers (use onnx, name a server in deploy.server.command, or drop deploy)"},
 		{"trigger", func(s *LifecycleSpec) { s.Trigger = &Trigger{Kind: "cron"} },
-			`trigger.kind: is "cron"; it must be manual or alarm`},
+			`trigger.kind: is "cron"; it must be manual, alarm, schedule or arrival`},
 		{"parameters without a JSON form", func(s *LifecycleSpec) { s.Train.Params = map[string]any{"x": math.NaN()} },
 			"train.params: cannot be written as JSON: json: unsupported value: NaN (numbers, strings, booleans, lists and maps only)"},
 		{"digest", func(s *LifecycleSpec) { s.Train.Code = Source{URI: "file:///x", SHA256: "12", Size: 1} },
@@ -264,9 +265,11 @@ func TestWithDefaults(t *testing.T) {
 		Traffic: TrafficSpec{Timeout: Duration(10 * time.Second),
 			Breaker: BreakerSpec{MaxPending: 1024, Failures: 20, OpenFor: Duration(5 * time.Second)},
 			Eject:   EjectSpec{Failures: 5, For: Duration(time.Second)}, Log: LogSpec{Sample: 100}}}
-	want.Monitor = &MonitorSpec{Block: Day, Maturity: Day, MinLabels: 30, FalseAlarmsPerYear: 0.1, ReferenceBlocks: 30,
-		Poll:    Duration(5 * time.Minute),
-		Retrain: RetrainSpec{Window: 60 * Day, Holdout: 14 * Day, Cooldown: 14 * Day, MaxFailures: 3}}
+	corrections := Day
+	want.Monitor = &MonitorSpec{Block: Day, Maturity: Day, Corrections: &corrections, MinLabels: 30, FalseAlarmsPerYear: 0.1, ReferenceBlocks: 30,
+		Detectors: []DetectorSpec{{Kind: "conformal", Share: 4, Season: "none"}, {Kind: "level", Share: 1, Season: "none"}},
+		Poll:      Duration(5 * time.Minute), Inputs: InputsSpec{Bins: 16, Level: 0.1},
+		Retrain: RetrainSpec{Window: 60 * Day, From: "window", MinWindow: 42 * Day, Holdout: 14 * Day, Cooldown: 14 * Day, MaxFailures: 3}}
 
 	got := spec.WithDefaults()
 	if !reflect.DeepEqual(got, want) {

@@ -26,10 +26,12 @@ type adapters struct {
 	registry    *activities.Registry
 	routing     *activities.Routing
 	blocks      *activities.Blocks
+	drift       *activities.Drift
 	losses      *activities.Losses
 	entities    *activities.Entities
 	audit       *activities.Audit
 	signing     *activities.Signing
+	retrainings *activities.Retrainings
 }
 
 // newAdapters reads from the environment where S3 and MLflow are. Neither is
@@ -60,12 +62,14 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 		registry: &activities.Registry{
 			MLflow: tracking, NamespaceID: namespaceID(c), WorkflowPage: page,
 		},
-		routing:  &activities.Routing{Store: store},
-		blocks:   &activities.Blocks{Store: store},
-		losses:   &activities.Losses{Store: store},
-		entities: &activities.Entities{Temporal: c, AsksAtOnce: asks},
-		audit:    &activities.Audit{Store: store},
-		signing:  &activities.Signing{Store: store, Key: signingKey(ctx, os.Getenv), Version: ownVersion()},
+		routing:     &activities.Routing{Store: store},
+		blocks:      &activities.Blocks{Store: store},
+		drift:       &activities.Drift{Store: store},
+		losses:      &activities.Losses{Store: store},
+		entities:    &activities.Entities{Temporal: c, AsksAtOnce: asks},
+		audit:       &activities.Audit{Store: store},
+		signing:     &activities.Signing{Store: store, Key: signingKey(ctx, os.Getenv), Version: ownVersion()},
+		retrainings: &activities.Retrainings{Store: store, Schedules: c.ScheduleClient(), WorkflowPage: page, Getenv: os.Getenv},
 	}, nil
 }
 

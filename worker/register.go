@@ -8,7 +8,8 @@ import (
 // types are method names, so they are unique across adapters.
 func RegisterActivities(registry worker.ActivityRegistry, a *adapters) {
 	for _, adapter := range []any{
-		a.preparation, a.tracking, a.checkpoints, a.scoring, a.registry, a.routing, a.blocks, a.losses, a.entities, a.audit, a.signing,
+		a.preparation, a.tracking, a.checkpoints, a.scoring, a.registry, a.routing, a.blocks, a.drift, a.losses, a.entities, a.audit, a.signing,
+		a.retrainings,
 	} {
 		registry.RegisterActivity(adapter)
 	}

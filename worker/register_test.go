@@ -23,7 +23,7 @@ func TestNamesAreUnique(t *testing.T) {
 	everything := &adapters{
 		preparation: &activities.Prepare{}, tracking: &activities.Tracking{}, checkpoints: &activities.Checkpoints{},
 		scoring: &activities.Scoring{}, registry: &activities.Registry{}, routing: &activities.Routing{},
-		blocks: &activities.Blocks{}, entities: &activities.Entities{},
+		blocks: &activities.Blocks{}, drift: &activities.Drift{}, entities: &activities.Entities{},
 	}
 	require.NotPanics(t, func() {
 		workflows.Register(w)

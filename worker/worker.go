@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/mainspring-ml/mainspring/internal/telemetry"
+	"github.com/mainspring-ml/mainspring/internal/telemetry/monitors"
 	"github.com/mainspring-ml/mainspring/models"
 	"github.com/mainspring-ml/mainspring/workflows"
 )
@@ -24,6 +25,8 @@ import (
 type Config struct {
 	Pools       []string // device pools that must exist; default: models.DefaultPool
 	MetricsAddr string   // host:port for /metrics; empty: none
+	// Tune changes the options of the worker; nil: they are those of Options.
+	Tune func(*worker.Options)
 }
 
 // Run serves workflows and light activities until ctx ends, then lets what is
@@ -42,11 +45,16 @@ func Run(ctx context.Context, config Config) error {
 		return err
 	}
 	defer c.Close()
+	outlets.Registry.MustRegister(monitors.New(c))
 	adapters, err := newAdapters(ctx, c)
 	if err != nil {
 		return err
 	}
-	w := worker.New(c, models.TaskQueue, Options())
+	options := Options()
+	if config.Tune != nil {
+		config.Tune(&options)
+	}
+	w := worker.New(c, models.TaskQueue, options)
 	workflows.Register(w)
 	RegisterActivities(w, adapters)
 	if err := w.Start(); err != nil {

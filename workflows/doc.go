@@ -11,6 +11,7 @@
 //	Train, Serve ── request-lease, release-lease ──▶ GPUPool ◀── node-up, node-down ── Node
 //	Monitor ── retrain ──▶ ModelSteward ── child ──▶ Lifecycle
 //	ModelSteward ── watch, retrain-settled ──▶ Monitor
+//	Schedule ── starts ──▶ Retrain ── retrain ──▶ ModelSteward ── retrain-settled ──▶ Retrain
 //
 // Requests carry an ID and are answered by signal; receivers drop what they
 // have seen, so every sender may repeat itself.

@@ -236,6 +236,7 @@ func TestLifecycleReleasesNothingThatNobodyApproved(t *testing.T) {
 		require.False(t, result.Promoted)
 		require.Equal(t, "7", result.Version, "the version stays registered")
 		require.Equal(t, reason, result.Reason)
+		require.Equal(t, approval.By != "", result.RefusedBy == models.RefusedByPerson)
 		for _, s := range h.steward {
 			require.Nil(t, s.RollOut)
 		}

@@ -58,6 +58,7 @@ type house struct {
 	startErr   error
 	watch      func(context.Context, models.WatchReplicaRequest) (models.ReplicaExit, error)
 	blocks     func(models.ScoreBlocksRequest) models.ScoredBlocks
+	schedules  []models.ScheduleRequest
 	node       func(context.Context) error
 
 	calls   int  // at a lost host
@@ -386,6 +387,12 @@ func (h *house) registerRelease() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return models.FindClosedResult{WorkflowIDs: h.closed, Replaced: h.replaced}, nil
+	})
+	register(h, "KeepSchedule", func(_ context.Context, r models.ScheduleRequest) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.schedules = append(h.schedules, r)
+		return nil
 	})
 	h.registerRegistry()
 	h.registerServing()

@@ -32,6 +32,7 @@ func Lifecycle(ctx workflow.Context, spec models.LifecycleSpec) (models.Lifecycl
 type lifecycle struct {
 	id     string
 	status models.LifecycleStatus
+	leased float64 // GPU-seconds of the training, however it ended
 }
 
 func newLifecycle(ctx workflow.Context, spec models.LifecycleSpec) (*lifecycle, error) {
@@ -80,6 +81,7 @@ func (l *lifecycle) run(ctx workflow.Context) (models.LifecycleResult, error) {
 	result.Gate = judged.Gate
 	result.Reason = judged.Gate.Reason
 	if judged.Gate.Verdict != models.VerdictPass {
+		result.RefusedBy = models.RefusedByGate
 		return result, nil // the steward never hears of a refused candidate
 	}
 
@@ -94,6 +96,9 @@ func (l *lifecycle) run(ctx workflow.Context) (models.LifecycleResult, error) {
 		}
 		if approval.Verdict != models.VerdictPass {
 			result.Reason = notApproved(approval)
+			if approval.Verdict == models.VerdictFail && approval.By != "" {
+				result.RefusedBy = models.RefusedByPerson
+			}
 			return result, nil
 		}
 	}
@@ -102,7 +107,7 @@ func (l *lifecycle) run(ctx workflow.Context) (models.LifecycleResult, error) {
 	if err != nil {
 		return result, err
 	}
-	result.Promoted, result.Reason = reply.Promoted, reply.Reason
+	result.Promoted, result.Reason, result.RefusedBy = reply.Promoted, reply.Reason, reply.RefusedBy
 	return result, nil
 }
 
@@ -129,8 +134,11 @@ func (l *lifecycle) train(ctx workflow.Context, snapshot models.Snapshot) (model
 			Model: spec.Model.Name, Train: spec.Train, Snapshot: snapshot, Data: spec.Data,
 			Tags: l.runTags(snapshot), Runtime: spec.Evaluate.Predict.Runtime,
 		})
+	l.leased = trained.Account.Leased()
 	if err == nil {
 		l.status.Training = &trained
+	} else if account, ok := accountOf(err); ok {
+		l.leased = account.Leased()
 	}
 	return trained, err
 }
@@ -302,7 +310,7 @@ func (l *lifecycle) withdraw(ctx workflow.Context) {
 func (l *lifecycle) close(ctx workflow.Context, result models.LifecycleResult, failed error) {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	closed := models.LifecycleClosed{LifecycleID: l.id, Result: result}
+	closed := models.LifecycleClosed{LifecycleID: l.id, Result: result, GPUSeconds: l.leased}
 	l.status.WaitingFor = ""
 	if failed != nil {
 		closed.Error = reason(failed)

@@ -4,7 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -81,7 +83,7 @@ func TestLifecycleRefusedByTheGateIsAResult(t *testing.T) {
 	require.Empty(t, result.Version, "a refused candidate is not registered")
 	require.False(t, result.Promoted)
 	require.Len(t, h.steward, 1, "the steward only hears of the end")
-	require.NotNil(t, h.steward[0].LifecycleClosed)
+	require.Equal(t, models.RefusedByGate, h.steward[0].LifecycleClosed.Result.RefusedBy)
 }
 
 func TestLifecycleNamesEverythingWrongWithItsSpec(t *testing.T) {
@@ -103,6 +105,28 @@ func TestLifecycleStopsWhenACheckFails(t *testing.T) {
 	require.ErrorContains(t, h.GetWorkflowError(), "no rows between")
 	require.Contains(t, h.steward[0].LifecycleClosed.Error, "no rows between")
 	require.Empty(t, h.leases(), "no device was asked for")
+}
+
+// Whoever pays hears what the training leased, whatever came of it.
+func TestLifecycleSaysWhatItsTrainingLeased(t *testing.T) {
+	account := models.GPUAccount{Waiting: 1000, Starting: 10, Computing: 50, Checkpointing: 5, Lost: 35}
+	for name, failed := range map[string]error{
+		"trained": nil,
+		"failed": temporal.NewApplicationErrorWithOptions("attempt 1: out of memory", string(models.KindTrainingFailed),
+			temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{account}}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.evaluation = goodEvaluation()
+			h.champion = &models.ChampionModel{Version: "3"}
+			h.evaluation.Gain = &models.Estimate{Value: -0.09, Low: -0.12, High: -0.05}
+			h.OnWorkflow(models.TrainWorkflow, mock.Anything, mock.Anything).Return(models.TrainResult{Account: account}, failed)
+			h.ExecuteWorkflow(models.LifecycleWorkflow, lifecycleSpec())
+			closed := h.steward[len(h.steward)-1].LifecycleClosed
+			require.Equal(t, 100.0, closed.GPUSeconds)
+			require.Equal(t, failed != nil, closed.Error != "")
+		})
+	}
 }
 
 func TestLifecycleCancelledDuringRolloutWithdraws(t *testing.T) {

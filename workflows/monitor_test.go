@@ -19,22 +19,18 @@ func watch(id, v string, reference ...float64) models.WatchRequest {
 		}
 	}
 	spec := lifecycleSpec().WithDefaults()
-	return models.WatchRequest{RequestID: id, Model: "m", Version: v, Reference: reference, Spec: *spec.Monitor, Prediction: "probability"}
+	return models.WatchRequest{RequestID: id, Model: "m", Version: v, Reference: reference, Data: spec.Data, Spec: *spec.Monitor,
+		Prediction: "probability", Promised: models.Estimate{Value: 0.51, Low: 0.48, High: 0.56}}
 }
 
-// days plays a log with one block a day; loss by day since march.
-func days(until int, loss func(day int) float64) func(models.ScoreBlocksRequest) models.ScoredBlocks {
-	return func(r models.ScoreBlocksRequest) models.ScoredBlocks {
-		from := 0
-		if !r.From.IsZero() {
-			from = int(r.From.Sub(march) / (24 * time.Hour))
-		}
-		scored := models.ScoredBlocks{Watermark: march.AddDate(0, 0, until+2)}
-		for d := from; d < until && len(scored.Blocks) < r.Max; d++ {
-			scored.Blocks = append(scored.Blocks, models.Block{Start: march.AddDate(0, 0, d), Requests: 200, Labelled: 200, Loss: loss(d)})
-		}
-		return scored
-	}
+// days is a log of so many days that is complete from the start.
+func days(end int, loss func(day int) float64) *dailyLog {
+	return &dailyLog{end: end, first: losing(loss), watermark: func(time.Time) time.Time { return march.AddDate(0, 0, end+4) }}
+}
+
+// aDayEveryTenMinutes is a log of so many days that grows.
+func aDayEveryTenMinutes(end int, loss func(day int) float64) *dailyLog {
+	return &dailyLog{end: end, first: losing(loss), speed: 144}
 }
 
 func steady(d int) float64 { return 0.501 + 0.002*float64((7*d)%10) }
@@ -48,119 +44,82 @@ func jump(at int) func(int) float64 {
 	}
 }
 
-func (h *house) runMonitor(state models.MonitorState, lasts time.Duration) {
-	h.RegisterDelayedCallback(h.CancelWorkflow, lasts)
-	h.ExecuteWorkflow(models.MonitorWorkflow, state)
+func (w *tower) runMonitor(state models.MonitorState, lasts time.Duration) {
+	w.RegisterDelayedCallback(w.CancelWorkflow, lasts)
+	w.ExecuteWorkflow(models.MonitorWorkflow, state)
+}
+
+// watching runs a monitor of version 1 and returns its status in the end.
+func (w *tower) watching(t *testing.T, request models.WatchRequest, lasts time.Duration) models.MonitorStatus {
+	t.Helper()
+	w.at(time.Second, models.SignalWatch, request)
+	w.runMonitor(models.MonitorState{Endpoint: "flights"}, lasts)
+	return status[models.MonitorStatus](t, w.house)
 }
 
 func TestMonitorJudgesEveryBlockOnceInOrder(t *testing.T) {
-	h := newHouse(t)
-	h.blocks = days(70, steady)
-	h.at(time.Second, models.SignalWatch, watch("w1", "1"))
-	h.runMonitor(models.MonitorState{Endpoint: "flights"}, time.Hour)
-
-	s := status[models.MonitorStatus](t, h)
+	w := newTower(t, days(70, steady))
+	s := w.watching(t, watch("w1", "1"), time.Hour)
 	require.Len(t, s.Blocks, 70, "a backlog is worked off in pieces of a month")
 	for d, b := range s.Blocks {
 		require.Equal(t, march.AddDate(0, 0, d), b.Start)
 		require.True(t, b.Conclusive)
+		require.True(t, b.Final)
 	}
+	require.EqualValues(t, 70, s.Detector.Observed)
 	require.Empty(t, s.Alarms)
-	require.Empty(t, h.steward)
+	require.Empty(t, w.retrainRequests())
 }
 
 func TestMonitorAsksForARetrainingWhenTheLossRises(t *testing.T) {
-	h := newHouse(t)
-	h.blocks = days(90, jump(60))
-	h.at(time.Second, models.SignalWatch, watch("w1", "1"))
-	h.runMonitor(models.MonitorState{Endpoint: "flights"}, time.Hour)
-
-	s := status[models.MonitorStatus](t, h)
-	require.Len(t, s.Alarms, 1, "one alarm; the detector rests while it is pending")
-	require.Len(t, h.steward, 1)
-	request := h.steward[0].Retrain
-	require.Equal(t, s.Alarms[0].RequestID, request.RequestID)
-	require.Equal(t, s.Alarms[0].Block.AddDate(0, 0, 2), request.AsOf, "once the block's labels are known")
-	require.True(t, request.AsOf.After(march.AddDate(0, 0, 60)))
-	require.Equal(t, request.RequestID, s.Pending)
-}
-
-func TestMonitorStartsAnewFromTheLevelThatRetrainingDidNotHelp(t *testing.T) {
-	h := newHouse(t)
-	h.blocks = days(80, jump(40))
-	h.at(time.Second, models.SignalWatch, watch("w1", "1"))
-	h.RegisterDelayedCallback(func() {
-		asked := status[models.MonitorStatus](t, h).Pending
-		h.SignalWorkflow(models.SignalRetrainSettled, models.RetrainSettled{RequestID: asked, Started: true, Reason: "gain below 0"})
-		h.mu.Lock()
-		h.blocks = days(140, jump(40))
-		h.mu.Unlock()
-	}, time.Minute)
-	h.runMonitor(models.MonitorState{Endpoint: "flights"}, time.Hour)
-
-	s := status[models.MonitorStatus](t, h)
-	require.Len(t, s.Alarms, 1, "the new level raises no second alarm")
-	require.True(t, s.Alarms[0].Settled)
-	require.False(t, s.Alarms[0].Promoted)
-	require.Equal(t, "gain below 0", s.Alarms[0].Action)
-	require.Empty(t, s.Pending)
-}
-
-func TestMonitorFollowsANewChampion(t *testing.T) {
-	h := newHouse(t)
-	h.blocks = days(90, jump(60))
-	h.at(time.Second, models.SignalWatch, watch("w1", "1"))
-	reference := []float64{}
-	for i := range 40 {
-		reference = append(reference, 0.7+0.001*float64(i%10))
-	}
-	h.at(time.Minute, models.SignalWatch, watch("w2", "2", reference...))
-	h.at(2*time.Minute, models.SignalWatch, watch("w2", "2", 0.1)) // repeats itself
-	h.runMonitor(models.MonitorState{Endpoint: "flights"}, time.Hour)
-
-	s := status[models.MonitorStatus](t, h)
-	require.Equal(t, "2", s.Watch.Version)
-	require.Len(t, s.Watch.Reference, 40)
-	require.Empty(t, s.Pending)
-	require.True(t, s.Alarms[0].Promoted)
+	w := newTower(t, days(90, jump(60)))
+	s := w.watching(t, watch("w1", "1"), time.Hour)
+	require.Len(t, s.Alarms, 1, "one alarm; the detectors rest while it is pending")
+	require.Len(t, s.Blocks, 90, "blocks are shown all the same")
+	alarm := s.Alarms[0]
+	requests := w.retrainRequests()
+	require.Len(t, requests, 1)
+	require.Equal(t, alarm.RequestID, requests[0].RequestID)
+	require.Equal(t, models.AlarmAsked, alarm.State)
+	require.Equal(t, alarm.Block.AddDate(0, 0, 2), requests[0].AsOf, "once the block's labels are known")
+	require.True(t, requests[0].AsOf.After(march.AddDate(0, 0, 60)))
+	require.Equal(t, march.AddDate(0, 0, 60), alarm.Change, "the loss rose on that day")
+	require.InDelta(t, 0.702, alarm.Loss, 0.003, "the mean since")
+	require.Equal(t, alarm.Change, requests[0].Trigger.Change)
+	require.Equal(t, alarm.RequestID, s.Pending)
+	require.Equal(t, "because", alarm.Explanation.Words)
+	require.Contains(t, s.Waiting, "the steward's answer")
 }
 
 func TestMonitorLeavesBlocksWithoutLabelsUndecided(t *testing.T) {
-	h := newHouse(t)
-	h.blocks = func(r models.ScoreBlocksRequest) models.ScoredBlocks {
-		scored := days(30, jump(0))(r)
-		for i := range scored.Blocks {
-			scored.Blocks[i].Labelled = 3
-		}
-		return scored
-	}
-	h.at(time.Second, models.SignalWatch, watch("w1", "1"))
-	h.runMonitor(models.MonitorState{Endpoint: "flights"}, time.Minute)
-	s := status[models.MonitorStatus](t, h)
+	log := days(30, jump(0))
+	few := log.first
+	log.first = func(day int) models.Block { b := few(day); b.Labelled = 3; return b }
+	w := newTower(t, log)
+	s := w.watching(t, watch("w1", "1"), time.Minute)
 	require.Len(t, s.Blocks, 30)
 	require.Empty(t, s.Alarms)
+	require.Zero(t, s.Detector.Observed)
 	for _, b := range s.Blocks {
 		require.False(t, b.Conclusive)
 	}
 }
 
 func TestMonitorContinuesAsNewWithoutRepeatingABlock(t *testing.T) {
-	h := newHouse(t)
-	h.SetContinueAsNewSuggested(true)
-	h.blocks = days(40, steady)
-	h.at(time.Second, models.SignalWatch, watch("w1", "1"))
-	h.ExecuteWorkflow(models.MonitorWorkflow, models.MonitorState{Endpoint: "flights"})
+	w := newTower(t, days(40, steady))
+	w.RegisterDelayedCallback(func() { w.SetContinueAsNewSuggested(true) }, time.Minute)
+	w.at(time.Second, models.SignalWatch, watch("w1", "1"))
+	w.ExecuteWorkflow(models.MonitorWorkflow, models.MonitorState{Endpoint: "flights"})
 	var next *workflow.ContinueAsNewError
-	require.ErrorAs(t, h.GetWorkflowError(), &next)
+	require.ErrorAs(t, w.GetWorkflowError(), &next)
 	var carried models.MonitorState
 	decodePayloads(t, next, &carried)
 	require.Equal(t, march.AddDate(0, 0, 40), carried.Next)
 
-	second := newHouse(t)
-	second.blocks = days(45, steady)
-	second.at(time.Second, models.SignalCheck, struct{}{})
+	second := newTower(t, days(45, steady))
 	second.runMonitor(carried, time.Minute)
-	blocks := status[models.MonitorStatus](t, second).Blocks
+	blocks := status[models.MonitorStatus](t, second.house).Blocks
 	require.Equal(t, march.AddDate(0, 0, 44), blocks[len(blocks)-1].Start)
 	require.Len(t, blocks, 45)
+	require.Empty(t, second.references, "the reference is not built again")
 }

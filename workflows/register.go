@@ -27,6 +27,7 @@ func Register(registry worker.WorkflowRegistry) {
 	register(models.MonitorWorkflow, Monitor)
 	register(models.GPUPoolWorkflow, GPUPool)
 	register(models.NodeWorkflow, Node)
+	register(models.RetrainWorkflow, Retrain)
 }
 
 // Replay runs one recorded history, as `temporal workflow show --output json`

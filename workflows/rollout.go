@@ -54,6 +54,8 @@ type ending struct {
 	verdict models.Verdict
 	reason  string
 	by      string // the person who decided; empty: the judge did
+	// refusedBy is who said no; empty: nobody did, as when the servers broke.
+	refusedBy models.Refusal
 }
 
 func newRollout(ctx workflow.Context, input models.RolloutInput) *rollout {
@@ -101,17 +103,17 @@ func (r *rollout) settled(ctx workflow.Context) *ending {
 	order := r.decision()
 	switch {
 	case current != nil && current.Verdict.Verdict == models.VerdictFail:
-		return &ending{verdict: models.VerdictFail, reason: current.Verdict.Reason}
+		return &ending{verdict: models.VerdictFail, reason: current.Verdict.Reason, refusedBy: models.RefusedByCanary}
 	case r.failed != nil && current == nil:
 		return &ending{verdict: models.VerdictFail, reason: "its servers do not start: " + r.failed.Reason}
 	case r.failed != nil:
 		return &ending{verdict: models.VerdictFail, reason: "its servers ended: " + r.failed.Reason}
 	case order != nil && order.Action == models.RolloutAbort:
-		return &ending{verdict: models.VerdictFail, reason: r.explainOrder(*order), by: order.By}
+		return &ending{verdict: models.VerdictFail, reason: r.explainOrder(*order), by: order.By, refusedBy: models.RefusedByPerson}
 	case order != nil && r.state.Serving:
 		return &ending{verdict: models.VerdictPass, reason: r.explainOrder(*order), by: order.By}
 	case current != nil && current.Verdict.Verdict != models.VerdictPass && r.unread != 1 && r.timeUp(ctx):
-		return &ending{verdict: models.VerdictInconclusive,
+		return &ending{verdict: models.VerdictInconclusive, refusedBy: models.RefusedByCanary,
 			reason: fmt.Sprintf("not enough evidence after %s %s: %s", r.spec.StepDeadline, stage(*current), current.Verdict.Reason)}
 	default:
 		return nil
@@ -153,7 +155,7 @@ func (r *rollout) conclude(ctx workflow.Context, end *ending) models.RolloutResu
 	r.show(ctx, "")
 	return models.RolloutResult{
 		Verdict: end.verdict, Reason: end.reason, Generation: r.state.Generation, Steps: r.state.Steps,
-		Exposed: exposure(r.state.Steps), By: end.by, Orders: r.state.Orders,
+		Exposed: exposure(r.state.Steps), By: end.by, Orders: r.state.Orders, RefusedBy: end.refusedBy,
 	}
 }
 

@@ -73,6 +73,7 @@ func TestRolloutStopsAtHarm(t *testing.T) {
 	h.arms = growing(200, 0.001, 0.2)
 	result := runRollout(t, h, rolloutInput("1"))
 	require.Equal(t, models.VerdictFail, result.Verdict)
+	require.Equal(t, models.RefusedByCanary, result.RefusedBy)
 	require.Len(t, result.Steps, 1, "the second step is never taken")
 	require.Len(t, h.routes, 1)
 }
@@ -85,6 +86,7 @@ func TestRolloutWithoutTrafficIsInconclusive(t *testing.T) {
 	result := runRollout(t, h, input)
 	require.Equal(t, models.VerdictInconclusive, result.Verdict)
 	require.Contains(t, result.Reason, "not enough evidence")
+	require.Equal(t, models.RefusedByCanary, result.RefusedBy)
 }
 
 func TestRolloutOfTheFirstVersionNeedsNoCanary(t *testing.T) {
@@ -105,5 +107,6 @@ func TestRolloutFailsWhenItsServersDo(t *testing.T) {
 	require.NoError(t, h.GetWorkflowResult(&result))
 	require.Equal(t, models.VerdictFail, result.Verdict)
 	require.Contains(t, result.Reason, "unknown operator")
+	require.Empty(t, result.RefusedBy, "nobody judged it")
 	require.Empty(t, h.routes, "no request ever went there")
 }

@@ -52,11 +52,14 @@ type steward struct {
 	aliases  workflow.Mutex              // held while the record or MLflow's aliases move
 	moving   map[string]string           // aliases that are being moved now → version
 	busy     int                         // quick requests, and what runs behind
+	// scheduling is held while the schedule of retrainings is being kept.
+	scheduling workflow.Mutex
 }
 
 func newSteward(ctx workflow.Context, state models.StewardState) *steward {
 	s := &steward{
 		state: state, releases: map[string]func(string){}, served: map[string]servedNews{}, aliases: workflow.NewMutex(ctx),
+		scheduling: workflow.NewMutex(ctx),
 	}
 	listen(ctx, models.SignalRegister, func(r models.RegisterRequest) { s.enqueue(models.StewardTask{Register: &r}) })
 	listen(ctx, models.SignalRollOut, func(r models.RollOutRequest) { s.enqueue(models.StewardTask{RollOut: &r}) })
@@ -153,7 +156,7 @@ func (s *steward) atRest(ctx workflow.Context) bool {
 func (s *steward) carried() models.StewardState {
 	next := s.state
 	next.Versions = s.versionsNeeded()
-	next.Retrainings = lastOf(next.Retrainings, retrainingsKept)
+	next.Retrainings = s.retrainingsNeeded()
 	next.RolledOut = lastOf(next.RolledOut, answersKept)
 	next.RolledBack = lastOf(next.RolledBack, retrainingsKept)
 	return next

@@ -168,7 +168,8 @@ func (s *steward) endCandidate(ctx workflow.Context, v models.ModelVersion, why 
 	}
 }
 
-// succeed ends the old champion's servers and tells the monitor whom to watch.
+// succeed ends the old champion's servers, tells the monitor whom to watch and
+// keeps the schedule of retrainings.
 func (s *steward) succeed(ctx workflow.Context, champion models.ModelVersion, old string) {
 	endpoint := endpointOf(champion.Spec)
 	before := s.version(old)
@@ -177,6 +178,7 @@ func (s *steward) succeed(ctx workflow.Context, champion models.ModelVersion, ol
 		s.stopServing(ctx, endpoint, old, "version "+champion.Version+" took over")
 	}
 	s.watchChampion(ctx, champion)
+	s.keepSchedule(ctx)
 }
 
 // endpointOf is where the spec's versions are served; empty: nowhere. Such a

@@ -135,7 +135,7 @@ func (s *steward) withdraw(ctx workflow.Context, w models.Withdrawal) {
 
 // takenBack makes a promotion that waits a rollback.
 func takenBack(p models.Promotion, why string) models.StewardTask {
-	p.Verdict, p.Reason = models.VerdictFail, why
+	p.Verdict, p.Reason, p.RefusedBy = models.VerdictFail, why, models.RefusedByPerson
 	return models.StewardTask{Promote: &p}
 }
 

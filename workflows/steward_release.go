@@ -28,6 +28,7 @@ func (s *steward) rollOut(ctx workflow.Context, request models.RollOutRequest) {
 	s.recordOrders(ctx, candidate.Version, result)
 	s.complete(ctx, models.Promotion{
 		Request: request, Verdict: result.Verdict, Reason: told(result), Since: workflow.Now(ctx), By: result.By, Judged: judged(result, candidate),
+		RefusedBy: result.RefusedBy,
 	})
 }
 
@@ -113,7 +114,7 @@ func (s *steward) complete(ctx workflow.Context, p models.Promotion) {
 		p.Verdict = models.VerdictFail
 	}
 	s.rollBack(ctx, candidate, p)
-	s.settleRollOut(ctx, p.Request, models.RollOutReply{Verdict: p.Verdict, Reason: p.Reason})
+	s.settleRollOut(ctx, p.Request, models.RollOutReply{Verdict: p.Verdict, Reason: p.Reason, RefusedBy: p.RefusedBy})
 }
 
 func (s *steward) settleRollOut(ctx workflow.Context, request models.RollOutRequest, reply models.RollOutReply) {

@@ -5,91 +5,84 @@ import (
 	"slices"
 	"time"
 
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/mainspring-ml/mainspring/internal/gate"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// retrain starts a lifecycle on the newest window, unless one is in flight,
-// the last is too recent, or too many in a row promoted nothing.
+// retrain starts a lifecycle on the newest window, unless the policy refuses.
+// Whoever asked is told of the start, and of the end when it comes.
 func (s *steward) retrain(ctx workflow.Context, request models.RetrainRequest) {
-	if slices.ContainsFunc(s.state.Retrainings, func(r models.Retraining) bool { return r.RequestID == request.RequestID }) {
-		return // its end will be reported, or has been
+	if i := slices.IndexFunc(s.state.Retrainings, func(r models.Retraining) bool { return r.RequestID == request.RequestID }); i >= 0 {
+		// Its monitor has been told, or will be; another workflow may have missed it.
+		s.tellWorkflow(ctx, request.ReplyTo, s.told(s.state.Retrainings[i]))
+		return
+	}
+	if request.AsOf.IsZero() {
+		request.AsOf = workflow.Now(ctx).UTC() // as a lifecycle takes it
 	}
 	champion := s.state.Champion // by the time that the lifecycle has started it may be another
-	if why := s.refusal(s.version(champion), request); why != "" {
-		s.record(ctx, models.Record{Action: models.ActionRetrainRefused, Version: s.state.Champion, By: request.RequestID, Reason: why})
-		s.tellMonitor(ctx, request.Endpoint, models.RetrainSettled{RequestID: request.RequestID, Outcome: models.RetrainImpossible, Reason: why})
+	if why := s.refusal(request); why != nil {
+		s.refuseRetraining(ctx, request, *why)
 		return
 	}
-	spec := retrainingSpec(*s.version(champion), request)
-	id := models.LifecycleID(s.state.Model, models.DayKey(request.AsOf))
-	started := workflow.ExecuteChildWorkflow(
-		independent(ctx, id, fmt.Sprintf("Retrain %s as of %s: %s", s.state.Model, models.DayKey(request.AsOf), request.Trigger.Reason)),
-		models.LifecycleWorkflow, spec).GetChildWorkflowExecution().Get(ctx, nil)
-	if started != nil {
-		why := "the lifecycle did not start: " + reason(started)
-		s.record(ctx, models.Record{Action: models.ActionRetrainRefused, Version: s.state.Champion, By: request.RequestID, Reason: why})
-		s.tellMonitor(ctx, request.Endpoint, models.RetrainSettled{RequestID: request.RequestID, Outcome: models.RetrainImpossible, Reason: why})
+	id, err := s.startRetraining(ctx, request, retrainingSpec(*s.version(champion), request))
+	if err != nil {
+		s.refuseRetraining(ctx, request, refusal{outcome: models.RetrainImpossible, reason: "the lifecycle did not start: " + reason(err)})
 		return
 	}
-	s.state.Retrainings = append(s.state.Retrainings, models.Retraining{
+	started := models.Retraining{
 		RequestID: request.RequestID, LifecycleID: id, Trigger: request.Trigger, AsOf: request.AsOf, Endpoint: request.Endpoint,
-		Champion: champion,
-	})
-	s.record(ctx, models.Record{Action: models.ActionRetrainStarted, Version: s.state.Champion, By: request.RequestID, Reason: request.Trigger.Reason})
+		Champion: champion, ReplyTo: request.ReplyTo, Forced: request.Force,
+	}
+	s.state.Retrainings = append(s.state.Retrainings, started)
+	s.record(ctx, models.Record{Action: models.ActionRetrainStarted, Version: s.state.Champion, By: request.RequestID, Reason: triggered(request)})
+	s.tellRetraining(ctx, started.Endpoint, started.ReplyTo, s.told(started))
 }
 
-// refusal says why no retraining starts now; empty: it may.
-func (s *steward) refusal(champion *models.ModelVersion, request models.RetrainRequest) string {
-	if champion == nil {
-		return "there is no champion to retrain"
+// triggered says in the record what a retraining is for, and who insisted on it.
+func triggered(request models.RetrainRequest) string {
+	why := fmt.Sprintf("%s: %s", request.Trigger.Kind, request.Trigger.Reason)
+	if request.Force {
+		why += fmt.Sprintf(" (%s insists: cooldown, budget and failures did not count)", orNone(request.Trigger.By))
 	}
-	if open := s.openRetrainings(); len(open) > 0 {
-		return "one is in flight already: " + open[0].LifecycleID
-	}
-	if champion.Spec.Monitor == nil {
-		return fmt.Sprintf("the spec of version %s has no monitor section: it does not say how to retrain", champion.Version)
-	}
-	if len(s.state.Retrainings) == 0 {
-		return ""
-	}
-	policy := champion.Spec.Monitor.Retrain
-	last := s.state.Retrainings[len(s.state.Retrainings)-1]
-	if since := request.AsOf.Sub(last.AsOf); since < policy.Cooldown.Std() {
-		return fmt.Sprintf("the last was %s before, and the cooldown is %s", models.Duration(since), policy.Cooldown)
-	}
-	if failed := s.failedInARow(); failed >= policy.MaxFailures {
-		return fmt.Sprintf("the last %d promoted nothing; start a lifecycle by hand after looking at the data", failed)
-	}
-	return ""
+	return why
 }
 
-// failedInARow counts back to the last that was promoted. With another champion,
-// which a person has released or gone back to, it begins anew.
-func (s *steward) failedInARow() (n int) {
-	for _, r := range slices.Backward(s.state.Retrainings) {
-		if r.Promoted || r.Champion != s.state.Champion {
-			break
+// mostADay bounds the search for a free lifecycle ID.
+const mostADay = 100
+
+// startRetraining starts the lifecycle under an ID that nobody has used: that of
+// the day, or of the day with a number. A used one would be taken for a
+// repetition by everything that remembers the lifecycle by its ID.
+func (s *steward) startRetraining(ctx workflow.Context, request models.RetrainRequest, spec models.LifecycleSpec) (id string, err error) {
+	summary := fmt.Sprintf("Retrain %s as of %s: %s", s.state.Model, models.DayKey(request.AsOf), clip(request.Trigger.Reason, 100))
+	for n := 1; n <= mostADay; n++ {
+		key := models.DayKey(request.AsOf)
+		if n > 1 {
+			key = fmt.Sprintf("%s-%d", key, n)
 		}
-		n++
+		if id = models.LifecycleID(s.state.Model, key); s.knowsLifecycle(id) {
+			continue
+		}
+		options := workflow.GetChildWorkflowOptions(independent(ctx, id, summary))
+		options.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+		err = workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), models.LifecycleWorkflow, spec).
+			GetChildWorkflowExecution().Get(ctx, nil)
+		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+			return id, err
+		}
 	}
-	return n
+	return "", failure(&models.Error{Kind: models.KindInvalidSpec, Subject: "model " + s.state.Model,
+		Message: fmt.Sprintf("%d lifecycles as of %s exist already", mostADay, models.DayKey(request.AsOf))})
 }
 
-func retrainingSpec(champion models.ModelVersion, request models.RetrainRequest) models.LifecycleSpec {
-	spec := champion.Spec
-	policy := spec.Monitor.Retrain
-	spec.Data.AsOf = request.AsOf
-	if policy.Window > 0 {
-		spec.Data.Window = policy.Window
-	}
-	if policy.Holdout > 0 {
-		spec.Data.Holdout = policy.Holdout
-	}
-	trigger := request.Trigger
-	spec.Trigger = &trigger
-	return spec
+func (s *steward) knowsLifecycle(id string) bool {
+	return slices.ContainsFunc(s.state.Retrainings, func(r models.Retraining) bool { return r.LifecycleID == id }) ||
+		slices.ContainsFunc(s.state.Versions, func(v models.ModelVersion) bool { return v.Candidate.Lifecycle == id })
 }
 
 func (s *steward) openRetrainings() (open []models.Retraining) {
@@ -101,8 +94,8 @@ func (s *steward) openRetrainings() (open []models.Retraining) {
 	return open
 }
 
-// settle notes that a lifecycle has ended. If it was a retraining, the monitor
-// that asked for it is told.
+// settle notes that a lifecycle has ended. If it was a retraining, whoever asked
+// for it is told, and then those whom it stood in the way.
 func (s *steward) settle(ctx workflow.Context, closed models.LifecycleClosed) {
 	s.part(ctx, closed.LifecycleID, "the lifecycle has ended")
 	i := slices.IndexFunc(s.state.Retrainings, func(r models.Retraining) bool { return r.LifecycleID == closed.LifecycleID && !r.Ended })
@@ -110,17 +103,34 @@ func (s *steward) settle(ctx workflow.Context, closed models.LifecycleClosed) {
 		return // started by a person, or reported before
 	}
 	r := &s.state.Retrainings[i]
-	r.Ended, r.Promoted, r.Version, r.Reason = true, closed.Result.Promoted, closed.Result.Version, closed.Result.Reason
-	r.Outcome = models.RetrainNotHelping
-	if r.Promoted {
-		r.Outcome = models.RetrainPromoted
-	}
-	if closed.Error != "" {
-		r.Reason, r.Outcome = closed.Error, models.RetrainFailed
-	}
+	r.Ended, r.Promoted, r.Version, r.GPUSeconds = true, closed.Result.Promoted, closed.Result.Version, closed.GPUSeconds
+	r.Outcome, r.Reason = endOf(closed)
 	r.Reason = clip(r.Reason, longestReason)
-	s.record(ctx, models.Record{Action: models.ActionRetrainEnded, Version: r.Version, By: r.LifecycleID, Reason: r.Reason})
-	s.tellMonitor(ctx, r.Endpoint, models.RetrainSettled{RequestID: r.RequestID, Outcome: r.Outcome, Reason: r.Reason})
+	ended := *r // telling takes its time, and the list may have grown meanwhile
+	s.record(ctx, models.Record{Action: models.ActionRetrainEnded, Version: ended.Version, By: ended.LifecycleID, Reason: string(ended.Outcome) + ": " + ended.Reason})
+	settled := s.told(ended)
+	if verdict := closed.Result.Gate; verdict.Verdict != "" {
+		brief := gate.Brief(verdict)
+		settled.Gate = &brief
+	}
+	s.tellRetraining(ctx, ended.Endpoint, ended.ReplyTo, settled)
+	s.tellRefused(ctx, ended)
+}
+
+// endOf tells a retraining that was judged and found of no use from one that
+// broke. A person's no says nothing about the model either.
+func endOf(closed models.LifecycleClosed) (models.RetrainOutcome, string) {
+	result := closed.Result
+	switch {
+	case closed.Error != "":
+		return models.RetrainFailed, closed.Error
+	case result.Promoted:
+		return models.RetrainPromoted, result.Reason
+	case result.RefusedBy == models.RefusedByGate || result.RefusedBy == models.RefusedByCanary:
+		return models.RetrainNotHelping, fmt.Sprintf("the %s said no: %s", result.RefusedBy, result.Reason)
+	default:
+		return models.RetrainFailed, result.Reason
+	}
 }
 
 // sweep settles lifecycles that ended without a word, terminated or reset to
@@ -147,12 +157,4 @@ func (s *steward) sweep(ctx workflow.Context) {
 	for _, id := range found.WorkflowIDs {
 		s.settle(ctx, models.LifecycleClosed{LifecycleID: id, Error: "the lifecycle ended without a report; it was terminated"})
 	}
-}
-
-func (s *steward) tellMonitor(ctx workflow.Context, endpoint string, settled models.RetrainSettled) {
-	if endpoint == "" {
-		return
-	}
-	s.must(ctx, do(quick(ctx, "Tell the monitor"), models.Entities.SignalMonitor,
-		models.MonitorSignal{Endpoint: endpoint, Settled: &settled}))
 }

@@ -27,6 +27,12 @@ func (s *steward) waitingFor() (all []string) {
 				task.Promote.Request.Version, explain(*moved), s.state.Model))
 		}
 	}
+	if champion := s.version(s.state.Champion); champion != nil && champion.Spec.Monitor != nil {
+		failed := s.failedInARow()
+		if failed >= champion.Spec.Monitor.WithDefaults().Retrain.MaxFailures && len(s.openRetrainings()) == 0 {
+			all = append(all, fmt.Sprintf("the last %d retrainings promoted nothing: %s", failed, s.waysOn()))
+		}
+	}
 	return all
 }
 
@@ -49,6 +55,7 @@ func (s *steward) show(ctx workflow.Context) {
 	for _, d := range s.state.Differences {
 		p.linef("- %s (seen %s)", explain(d), moment(d.Seen))
 	}
+	s.showRetrainings(&p)
 	p.header("when", "what", "version", "by", "why")
 	for _, r := range lastOf(s.state.Records, 12) {
 		p.row(r.At.UTC().Format(time.DateTime), string(r.Action), r.Version, r.By, r.Reason)

@@ -88,12 +88,13 @@ func requireChained(t *testing.T, records []models.Record) {
 func TestStewardRollsBackToTheChampion(t *testing.T) {
 	h := newHouse(t)
 	h.route = models.Route{Generation: 6}
-	h.judging(models.RolloutResult{Verdict: models.VerdictFail, Reason: "errors", Generation: 6})
+	h.judging(models.RolloutResult{Verdict: models.VerdictFail, Reason: "errors", Generation: 6, RefusedBy: models.RefusedByCanary})
 	state := models.StewardState{Model: "m", Champion: "1", Challenger: "2", Versions: []models.ModelVersion{version("1"), version("2")}}
 	h.at(time.Second, models.SignalRollOut, models.RollOutRequest{RequestID: "r", ReplyTo: "l", Version: "2"})
 	h.runSteward(h.holding(state), time.Minute)
 
 	require.Equal(t, "1", status[models.StewardStatus](t, h).Champion)
+	require.Equal(t, models.RefusedByCanary, replies[models.RollOutReply](h, models.SignalRolledOut)[0].RefusedBy)
 	require.Equal(t, "1", h.route.Arms[0].Version)
 	require.Equal(t, int64(7), h.route.Generation)
 	require.Equal(t, "1", h.aliases[models.AliasChampion])
@@ -111,95 +112,6 @@ func TestStewardTreatsInconclusiveAsNo(t *testing.T) {
 	h.runSteward(h.holding(state), time.Minute)
 	require.Equal(t, "1", status[models.StewardStatus](t, h).Champion)
 	require.False(t, replies[models.RollOutReply](h, models.SignalRolledOut)[0].Promoted)
-}
-
-func alarm(id string, asOf time.Time) models.RetrainRequest {
-	return models.RetrainRequest{RequestID: id, AsOf: asOf, Endpoint: "flights", Trigger: models.Trigger{Kind: models.TriggerAlarm, Reason: "loss rose"}}
-}
-
-// lifecycles replaces the Lifecycle child by one that does nothing.
-func (h *house) lifecycles() (specs *[]models.LifecycleSpec) {
-	specs = &[]models.LifecycleSpec{}
-	h.OnWorkflow(models.LifecycleWorkflow, mock.Anything, mock.Anything).Return(
-		func(_ workflow.Context, spec models.LifecycleSpec) (models.LifecycleResult, error) {
-			*specs = append(*specs, spec)
-			return models.LifecycleResult{}, nil
-		})
-	return specs
-}
-
-func TestStewardRetrainsOneAtATimeWithCooldown(t *testing.T) {
-	h := newHouse(t)
-	specs := h.lifecycles()
-	august := time.Date(2013, 8, 5, 0, 0, 0, 0, time.UTC)
-	h.at(1*time.Second, models.SignalRetrain, alarm("a", august))
-	h.at(2*time.Second, models.SignalRetrain, alarm("a", august)) // repeats itself
-	h.at(3*time.Second, models.SignalRetrain, alarm("b", august.AddDate(0, 0, 1)))
-	h.at(4*time.Second, models.SignalLifecycleClosed, models.LifecycleClosed{
-		LifecycleID: models.LifecycleID("m", "2013-08-05"), Result: models.LifecycleResult{Reason: "gain below 0"}})
-	h.at(5*time.Second, models.SignalRetrain, alarm("c", august.AddDate(0, 0, 3)))
-	h.at(6*time.Second, models.SignalRetrain, alarm("d", august.AddDate(0, 0, 20)))
-	h.runSteward(h.holding(models.StewardState{Model: "m", Champion: "1", Versions: []models.ModelVersion{version("1")}}), 30*time.Second)
-
-	require.Len(t, *specs, 2)
-	require.Equal(t, august, (*specs)[0].Data.AsOf)
-	require.Equal(t, models.TriggerAlarm, (*specs)[0].Trigger.Kind)
-	settled := map[string]models.RetrainSettled{}
-	for _, m := range h.monitor {
-		settled[m.Settled.RequestID] = *m.Settled
-	}
-	require.True(t, settled["a"].Started)
-	require.Contains(t, settled["b"].Reason, "in flight")
-	require.Contains(t, settled["c"].Reason, "cooldown")
-	require.NotContains(t, settled, "d", "it is in flight")
-}
-
-func TestStewardAsksAPersonAfterFailuresInARow(t *testing.T) {
-	h := newHouse(t)
-	specs := h.lifecycles()
-	state := models.StewardState{Model: "m", Champion: "1", Versions: []models.ModelVersion{version("1")}}
-	for i := range 3 {
-		state.Retrainings = append(state.Retrainings, models.Retraining{RequestID: string(rune('x' + i)), Ended: true, Champion: "1",
-			AsOf: time.Date(2013, time.Month(i+1), 1, 0, 0, 0, 0, time.UTC)})
-	}
-	h.at(time.Second, models.SignalRetrain, alarm("a", time.Date(2013, 8, 1, 0, 0, 0, 0, time.UTC)))
-	h.runSteward(h.holding(state), time.Minute)
-	require.Empty(t, *specs)
-	require.Contains(t, h.monitor[0].Settled.Reason, "by hand")
-}
-
-func TestAChampionReleasedByHandIsRetrainedAgain(t *testing.T) {
-	h := newHouse(t)
-	specs := h.lifecycles()
-	state := models.StewardState{Model: "m", Champion: "2", Versions: []models.ModelVersion{version("1"), version("2")}}
-	for i := range 3 {
-		state.Retrainings = append(state.Retrainings, models.Retraining{RequestID: string(rune('x' + i)), Ended: true, Champion: "1"})
-	}
-	h.at(time.Second, models.SignalRetrain, alarm("a", time.Date(2013, 8, 1, 0, 0, 0, 0, time.UTC)))
-	h.runSteward(h.holding(state), time.Minute)
-	require.Len(t, *specs, 1)
-	require.Equal(t, "2", status[models.StewardStatus](t, h).Retrainings[3].Champion)
-}
-
-func TestAChampionWithoutMonitorIsNotRetrained(t *testing.T) {
-	h := newHouse(t)
-	specs := h.lifecycles()
-	state := models.StewardState{Model: "m", Champion: "1", Versions: []models.ModelVersion{version("1")}}
-	state.Versions[0].Spec.Monitor = nil
-	h.at(time.Second, models.SignalRetrain, alarm("a", time.Date(2013, 8, 1, 0, 0, 0, 0, time.UTC))) // the monitor of a champion before
-	h.runSteward(h.holding(state), time.Minute)
-	require.Empty(t, *specs)
-	require.Contains(t, h.monitor[0].Settled.Reason, "no monitor section")
-}
-
-func TestStewardSettlesATerminatedRetraining(t *testing.T) {
-	h := newHouse(t)
-	h.closed = []string{"lifecycle/m/gone"}
-	state := models.StewardState{Model: "m", Champion: "1", Versions: []models.ModelVersion{version("1")},
-		Retrainings: []models.Retraining{{RequestID: "a", LifecycleID: "lifecycle/m/gone", Endpoint: "flights"}}}
-	h.runSteward(h.holding(state), 9*time.Minute)
-	require.Len(t, h.monitor, 1)
-	require.Contains(t, h.monitor[0].Settled.Reason, "terminated")
 }
 
 func TestStewardContinuesAsNewAndKnowsItsVersions(t *testing.T) {

@@ -149,6 +149,7 @@ func (t *training) close(ctx workflow.Context, cause error) error {
 	}
 	t.settle()
 	t.show(ctx)
+	cause = accounted(cause, t.status.Account)
 	if t.run.RunID == "" {
 		return cause // there is nothing to close
 	}

@@ -230,6 +230,23 @@ func TestTrainAccountsForWhatItUsed(t *testing.T) {
 	require.Equal(t, "VIRT-host-a-0,VIRT-host-b-0", told.Tags["mainspring.devices"])
 }
 
+func TestATrainingThatFailedSaysWhatItLeased(t *testing.T) {
+	h := newHouse(t)
+	input := trainInput()
+	never := 0
+	input.Train.MaxRestarts = &never
+	h.ranks = firstThen(running)
+	h.later(100*time.Second, models.SignalLeaseLost, models.LeaseLost{RequestID: requestID(1), Node: "host-b", Reason: "host-b went silent"})
+	h.ExecuteWorkflow(models.TrainWorkflow, input)
+	var failed *temporal.ApplicationError
+	require.ErrorAs(t, h.GetWorkflowError(), &failed)
+	require.Equal(t, string(models.KindRankLost), failed.Type())
+	require.Contains(t, failed.Message(), "host-b went silent")
+	var account models.GPUAccount
+	require.NoError(t, failed.Details(&account))
+	require.InDelta(t, 200, account.Leased(), 1)
+}
+
 func TestTrainKeepsItsModelWhenMLflowRefusesTheAccount(t *testing.T) {
 	h := newHouse(t)
 	h.annotateErr = fail(models.KindInvalidSpec, "the run was deleted")

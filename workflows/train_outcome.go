@@ -242,3 +242,22 @@ func advice(reason models.ExitReason) string {
 		return ""
 	}
 }
+
+// accounted gives the error of a training that leased devices the account of
+// them, for whoever pays.
+func accounted(cause error, account models.GPUAccount) error {
+	if kindOf(cause) == "" || account.Leased() == 0 {
+		return cause
+	}
+	return temporal.NewApplicationErrorWithOptions(reason(cause), string(kindOf(cause)),
+		temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{account}})
+}
+
+// accountOf is the account that a failed training's error carries.
+func accountOf(err error) (account models.GPUAccount, ok bool) {
+	var application *temporal.ApplicationError
+	if !errors.As(err, &application) || !application.HasDetails() {
+		return account, false
+	}
+	return account, application.Details(&account) == nil
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,16 +13,19 @@ import (
 	"github.com/mainspring-ml/mainspring/client"
 )
 
-// personFlags are common to what a person tells a model's steward.
+// personFlags are common to what a person tells a model's steward, or a
+// monitor.
 type personFlags struct {
 	by, reason, stateDir string
 	json                 bool
+	kept                 string // where both are; default: in the model's audit trail
 }
 
 func (f *personFlags) add(command *cobra.Command) {
 	flags := command.Flags()
-	flags.StringVar(&f.reason, "reason", "", "why; kept in the model's audit trail")
-	flags.StringVar(&f.by, "by", operator(), "who decides; kept in the model's audit trail")
+	f.kept = cmp.Or(f.kept, "in the model's audit trail")
+	flags.StringVar(&f.reason, "reason", "", "why; kept "+f.kept)
+	flags.StringVar(&f.by, "by", operator(), "who decides; kept "+f.kept)
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.StringVar(&f.stateDir, "state-dir", "", stateDirUsage)
 }
@@ -31,9 +35,9 @@ func (f *personFlags) signed() error {
 	f.by, f.reason = strings.TrimSpace(f.by), strings.TrimSpace(f.reason)
 	switch {
 	case f.reason == "":
-		return &usageError{errors.New("say why with --reason: it is kept in the model's audit trail")}
+		return &usageError{errors.New("say why with --reason: it is kept " + f.kept)}
 	case f.by == "":
-		return &usageError{errors.New("say who with --by: it is kept in the model's audit trail")}
+		return &usageError{errors.New("say who with --by: it is kept " + f.kept)}
 	default:
 		return nil
 	}

@@ -117,53 +117,22 @@ func (f rolloutFlags) show(ctx context.Context, c *client.Client, endpoint strin
 	case f.json:
 		return writeJSON(out, found)
 	case f.once || !terminal.Is(out):
-		for _, line := range (rolloutFrame{found, time.Now(), false, plainColumns}).lines() {
-			if _, err := fmt.Fprintln(out, line); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printLines(out, rolloutFrame{plainLayout(), found, time.Now()}.lines())
 	}
-	return follow(ctx, c, endpoint, found, terminal.NewScreen(out, nil))
-}
-
-const (
-	plainColumns = 110
-	redrawEvery  = time.Second
-)
-
-// follow redraws until the rollout has ended. A look that fails keeps the last
-// frame, with the reason below it.
-func follow(ctx context.Context, c *client.Client, endpoint string, found client.Rollout, screen *terminal.Screen) error {
-	defer screen.Close()
-	ticker := time.NewTicker(redrawEvery)
-	defer ticker.Stop()
-	trouble := ""
-	for {
-		screen.Draw(func(columns, rows int) []string {
-			lines := rolloutFrame{found, time.Now(), terminal.Colours(), columns}.lines()
-			if trouble != "" {
-				lines = append(lines, "", terminal.Fit(" "+trouble, columns-1))
+	view := live{
+		lines: func(l layout) []string { return rolloutFrame{l, found, time.Now()}.lines() },
+		ended: func() bool { return !found.Closed.IsZero() },
+		look: func(ctx context.Context) error {
+			next, err := c.Rollout(ctx, endpoint)
+			if err == nil {
+				found = next
 			}
-			return lines[:min(len(lines), max(rows, 1))]
-		})
-		if !found.Closed.IsZero() {
-			if found.Result == nil || found.Result.Verdict != models.VerdictPass {
-				return errRolledBack
-			}
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil // the rollout goes on without us
-		case <-ticker.C:
-		}
-		next, err := c.Rollout(ctx, endpoint)
-		switch {
-		case err == nil:
-			found, trouble = next, ""
-		case ctx.Err() == nil:
-			trouble = terminal.Plain(err.Error())
-		}
+			return err
+		},
 	}
+	view.follow(ctx, terminal.NewScreen(out, nil))
+	if view.ended() && (found.Result == nil || found.Result.Verdict != models.VerdictPass) {
+		return errRolledBack
+	}
+	return nil
 }

@@ -13,10 +13,9 @@ import (
 
 // rolloutFrame lays out where a rollout stands.
 type rolloutFrame struct {
+	layout
 	rollout client.Rollout
 	now     time.Time
-	paint   terminal.Paint
-	columns int
 }
 
 func (f rolloutFrame) lines() []string {
@@ -31,31 +30,8 @@ func (f rolloutFrame) lines() []string {
 	lines = append(lines, f.steps()...)
 	lines = append(lines, f.people()...)
 	lines = append(lines, f.standing()...)
-	for i := range lines {
-		lines[i] = terminal.Fit(lines[i], f.columns-1)
-	}
-	return lines
+	return f.fitted(lines)
 }
-
-// labels is the width of the first column.
-const labels = 10
-
-// row is a line with a label in the first column.
-func (f rolloutFrame) row(label, text string) string {
-	return " " + f.paint.Dim(terminal.Pad(label, labels)) + " " + text
-}
-
-// rows is a row whose text goes on below itself where the line is too short.
-func (f rolloutFrame) rows(label, text string, colour func(string) string) []string {
-	var lines []string
-	for _, line := range terminal.Wrap(text, max(f.columns-labels-3, 20)) {
-		lines = append(lines, f.row(label, colour(line)))
-		label = ""
-	}
-	return lines
-}
-
-func plainly(text string) string { return text }
 
 func (f rolloutFrame) title() []string {
 	s := f.rollout.Status
@@ -137,13 +113,6 @@ func (f rolloutFrame) evidence(step models.CanaryStep) []string {
 		}
 	}
 	return lines
-}
-
-// bar is an e-value on a log scale from 1 to its threshold.
-func (f rolloutFrame) bar(label string, colour func(string) string, value, threshold float64) string {
-	filled, rest := terminal.Bar(terminal.LogShare(value, threshold), 16)
-	return label + " " + colour(filled) + f.paint.Dim(rest) +
-		terminal.Pad(fmt.Sprintf(" %s of %s", terminal.Figure(value), terminal.Figure(threshold)), 18)
 }
 
 // steps is what is done, what runs and, until the end, what comes.

@@ -40,7 +40,7 @@ func underWay() client.Rollout {
 }
 
 func framed(r client.Rollout) string {
-	return strings.Join(rolloutFrame{r, noon, false, 120}.lines(), "\n") + "\n"
+	return strings.Join(rolloutFrame{layout{columns: 120}, r, noon}.lines(), "\n") + "\n"
 }
 
 func TestRolloutUnderWayIsPrinted(t *testing.T) {
@@ -115,13 +115,13 @@ func TestRolloutFrameFits(t *testing.T) {
 	r := underWay()
 	r.Status.Orders[0].Reason = strings.Repeat("\x1b[2J漢字\n", 60)
 	for _, columns := range []int{20, 80, 200} {
-		for _, line := range (rolloutFrame{r, noon, true, columns}).lines() {
+		for _, line := range (rolloutFrame{layout{true, columns}, r, noon}).lines() {
 			require.Less(t, ansi.StringWidth(line), columns)
 			require.NotContains(t, line, "\x1b[2J")
 			require.NotContains(t, line, "\n")
 		}
 	}
-	require.NotPanics(t, func() { rolloutFrame{client.Rollout{WorkflowID: "x"}, noon, false, 80}.lines() })
+	require.NotPanics(t, func() { rolloutFrame{layout{columns: 80}, client.Rollout{WorkflowID: "x"}, noon}.lines() })
 }
 
 // TestJudgeDoesNotRepeatItsMetrics: what is in their lines is not said again,

@@ -44,6 +44,7 @@ func newRootCommand() *cobra.Command {
 		newRejectCommand(),
 		newRollBackCommand(),
 		newRolloutCommand(),
+		newMonitorCommand(),
 		newAliasesCommand(),
 		newAuditCommand(),
 		newRenderCommand(),

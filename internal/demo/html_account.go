@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/plot"
 	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -63,18 +64,18 @@ func accountOf(l LifecycleStory) *accountPage {
 // accountBar draws the parts one behind the other, as wide as their shares.
 func accountBar(parts []accountPart) template.HTML {
 	const width, height = 960.0, 26.0
-	drawing := newSVG(width, height, "Leased GPU-seconds by what they were used for")
+	drawing := plot.NewDrawing(width, height, "Leased GPU-seconds by what they were used for")
 	x := 0.0
 	for _, part := range parts {
 		w := part.Share * width
 		if w <= 0 {
 			continue
 		}
-		drawing.rect(x, 2, max(w-1, 0.5), height-4, "band "+part.Class, fmt.Sprintf("%s: %s GPU-seconds, %s", part.Name, terminal.Figure(part.Seconds), percent(part.Share)))
+		drawing.Rect(x, 2, max(w-1, 0.5), height-4, "band "+part.Class, fmt.Sprintf("%s: %s GPU-seconds, %s", part.Name, terminal.Figure(part.Seconds), percent(part.Share)))
 		if w > 90 {
-			drawing.text(x+w/2, height/2+4, "onband middle", part.Name)
+			drawing.Text(x+w/2, height/2+4, "onband middle", part.Name)
 		}
 		x += w
 	}
-	return drawing.done()
+	return drawing.Done()
 }

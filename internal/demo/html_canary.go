@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"math"
 
+	"github.com/mainspring-ml/mainspring/internal/plot"
 	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -60,8 +61,8 @@ func canaryMetricWord(metric models.CanaryMetric) string {
 // evidencePlot is one metric of a step: two e-values and the thresholds that
 // act.
 func evidencePlot(step models.CanaryStep, metric models.MetricVerdict, index int) template.HTML {
-	harm := series{name: "harm", class: "bad", line: true, dots: true}
-	safe := series{name: "safe", class: "good", line: true, dots: true}
+	harm := plot.Series{Name: "harm", Class: "bad", Line: true, Dots: true}
+	safe := plot.Series{Name: "safe", Class: "good", Line: true, Dots: true}
 	var values []float64
 	most := 1.0
 	for _, look := range step.History {
@@ -71,19 +72,19 @@ func evidencePlot(step models.CanaryStep, metric models.MetricVerdict, index int
 		}
 		values = append(values, at.Harm, at.Safe)
 		most = max(most, float64(look.Requests))
-		harm.points = append(harm.points, point{x: float64(look.Requests), y: at.Harm, note: fmt.Sprintf("%s requests: harm %s", terminal.Grouped(look.Requests), terminal.Figure(at.Harm))})
-		safe.points = append(safe.points, point{x: float64(look.Requests), y: at.Safe, note: fmt.Sprintf("%s requests: safe %s", terminal.Grouped(look.Requests), terminal.Figure(at.Safe))})
+		harm.Points = append(harm.Points, plot.Point{X: float64(look.Requests), Y: at.Harm, Note: fmt.Sprintf("%s requests: harm %s", terminal.Grouped(look.Requests), terminal.Figure(at.Harm))})
+		safe.Points = append(safe.Points, plot.Point{X: float64(look.Requests), Y: at.Safe, Note: fmt.Sprintf("%s requests: safe %s", terminal.Grouped(look.Requests), terminal.Figure(at.Safe))})
 	}
-	p := plot{title: fmt.Sprintf("%s: evidence at %s", canaryMetricWord(metric.Metric), percent(step.Weight)), width: 470, height: 260, series: []series{safe, harm}}
-	p.x = axis{label: "requests to the canary", to: most}
-	p.y = evidenceAxis("e-value (log scale)", values, math.Max(metric.HarmThreshold, metric.SafeThreshold))
-	for _, r := range []rule{
-		{at: metric.SafeThreshold, class: "promoted", label: "safe enough: " + terminal.Figure(metric.SafeThreshold)},
-		{at: metric.HarmThreshold, class: "alarm", label: "rolls back: " + terminal.Figure(metric.HarmThreshold)},
+	p := plot.Plot{Title: fmt.Sprintf("%s: evidence at %s", canaryMetricWord(metric.Metric), percent(step.Weight)), Width: 470, Height: 260, Series: []plot.Series{safe, harm}}
+	p.X = plot.Axis{Label: "requests to the canary", To: most}
+	p.Y = plot.Evidence("e-value (log scale)", values, math.Max(metric.HarmThreshold, metric.SafeThreshold))
+	for _, r := range []plot.Rule{
+		{At: metric.SafeThreshold, Class: "promoted", Label: "safe enough: " + terminal.Figure(metric.SafeThreshold)},
+		{At: metric.HarmThreshold, Class: "alarm", Label: "rolls back: " + terminal.Figure(metric.HarmThreshold)},
 	} {
-		if r.at > 0 {
-			p.rules = append(p.rules, r)
+		if r.At > 0 {
+			p.Rules = append(p.Rules, r)
 		}
 	}
-	return p.render()
+	return p.Render()
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mainspring-ml/mainspring/internal/plot"
 	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -87,23 +88,23 @@ func reliabilityPlot(l LifecycleStory) template.HTML {
 	if e == nil || len(e.Reliability) == 0 {
 		return ""
 	}
-	observed := series{name: "candidate", class: "c1", line: true, dots: true}
-	ideal := series{name: "perfectly calibrated", class: "reference", line: true, points: []point{{x: 0, y: 0}, {x: 1, y: 1}}}
-	few := series{name: fmt.Sprintf("fewer than %d rows", fewRows), class: "c1", dots: true}
+	observed := plot.Series{Name: "candidate", Class: "c1", Line: true, Dots: true}
+	ideal := plot.Series{Name: "perfectly calibrated", Class: "reference", Line: true, Points: []plot.Point{{X: 0, Y: 0}, {X: 1, Y: 1}}}
+	few := plot.Series{Name: fmt.Sprintf("fewer than %d rows", fewRows), Class: "c1", Dots: true}
 	for _, b := range e.Reliability {
-		p := point{x: b.Predicted, y: b.Observed, note: fmt.Sprintf("of %s rows predicted about %s, %s had the outcome",
+		p := plot.Point{X: b.Predicted, Y: b.Observed, Note: fmt.Sprintf("of %s rows predicted about %s, %s had the outcome",
 			terminal.Grouped(b.Rows), percent(b.Predicted), percent(b.Observed))}
 		switch {
 		case b.Rows >= fewRows:
-			observed.points = append(observed.points, p)
+			observed.Points = append(observed.Points, p)
 		case b.Rows > 0:
-			p.open = true
-			few.points = append(few.points, p)
+			p.Open = true
+			few.Points = append(few.Points, p)
 		}
 	}
-	p := plot{title: "Reliability diagram", width: 470, height: 240, series: []series{ideal, observed, few}}
-	p.x, p.y = axis{label: "mean predicted probability", to: 1}, axis{label: "share with the outcome", to: 1}
-	return p.render()
+	p := plot.Plot{Title: "Reliability diagram", Width: 470, Height: 240, Series: []plot.Series{ideal, observed, few}}
+	p.X, p.Y = plot.Axis{Label: "mean predicted probability", To: 1}, plot.Axis{Label: "share with the outcome", To: 1}
+	return p.Render()
 }
 
 // servingWords is what one answer costs.

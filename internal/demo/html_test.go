@@ -6,12 +6,10 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
-	"math"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -62,21 +60,23 @@ func TestReportTellsTheStory(t *testing.T) {
 	for _, want := range []string{
 		"2 alarms, 1 retraining promoted, 1 refused: version 2 is champion.",
 		"The first lifecycle, as of 1 March 2013, made version 1 the champion, with log-loss 0.548 and AUC 0.712 on 11,852 held-out rows.",
-		"On 3 August 2013 the monitor raised an alarm on version 1: log-loss 0.637 over its last seven judged days against 0.553 in its reference, martingale 12.4 above the threshold of 11.",
+		"On 3 August 2013 the monitor raised an alarm on version 1: conformal evidence 12.4 above the threshold of 11. The loss rose from 0.553 to 0.637 since 10 July 2013. Most of it is concept: the same flights have become harder.",
+		"On 22 December 2013 the monitor raised an alarm on version 2: log-loss 0.672 since about 8 December 2013 against 0.561 in its reference, conformal evidence 11.9 above the threshold of 11.",
+		"new champion", "retraining does not help", "change 10 Jul", "alarm 3 Aug",
 		"The retraining as of 4 August 2013 was promoted as version 2. Its gain over the champion on 11,852 held-out rows was &#43;0.069",
 		"The retraining as of 23 December 2013 was not promoted: log-loss gain -0.093",
 		"The gateway answered 52,318 requests, 0 of them with an error.",
 		`id="versions"`, `id="timeline"`, `id="loss"`, `id="martingale"`, `id="lifecycles"`, `id="traffic"`, `id="spec"`,
-		"reference of version 1: ", "threshold 11", "safe enough: 20", "rolls back: 100", "Restarts of agent-b",
+		"reference of version 1: ", "alarms at 11", "alarms at 55", "safe enough: 20", "rolls back: 100", "Restarts of agent-b",
 		"60 GPU-seconds leased: starting 8 (13 %), computing 36 (60 %), checkpointing 6 (10 %), lost 10 (17 %)",
 		"lost: 10 GPU-seconds, 16.7 %", "agent lost: its agent gave no sign of life", "Checkpoint passed over: step-60: sha256 of model.json differs",
 		"http://127.0.0.1:8233/namespaces/mainspring/workflows/lifecycle%2Fflights%2F2013-08-04",
 	} {
 		require.Contains(t, page, want)
 	}
-	// timeline, loss, martingale; a curve and days for each of three; two steps;
+	// timeline, loss, two detectors; a curve and days for each of three; two steps;
 	// two accounts: the third training was made before there were any.
-	require.Len(t, drawing.FindAllString(page, -1), 3+3*2+2+2)
+	require.Len(t, drawing.FindAllString(page, -1), 4+3*2+2+2)
 	require.NotContains(t, page, "no data to draw")
 }
 
@@ -165,39 +165,4 @@ func TestReportEscapes(t *testing.T) {
 	require.NotContains(t, page, "<script")
 	require.NotContains(t, page, `href="javascript:`)
 	require.Contains(t, page, "&lt;script&gt;")
-}
-
-func TestTicksKnowNoNegativeZero(t *testing.T) {
-	require.Equal(t, "0.0", axis{to: 1}.ticks(5)[0].label)
-}
-
-func TestTicks(t *testing.T) {
-	labels := func(a axis, n int) (all []string) {
-		for _, tick := range a.ticks(n) {
-			all = append(all, tick.label)
-		}
-		return all
-	}
-	day := func(s string) float64 {
-		at, err := time.Parse(time.DateOnly, s)
-		require.NoError(t, err)
-		return unix(at)
-	}
-	require.Equal(t, []string{"0.50", "0.55", "0.60", "0.65"}, labels(axis{from: 0.48, to: 0.67}, 5))
-	require.Equal(t, []string{"0", "500", "1,000"}, labels(axis{from: 0, to: 1100}, 4))
-	require.Equal(t, []string{"0.01", "0.1", "1", "10", "100"}, labels(axis{from: 0.01, to: 400, log: true}, 8))
-	require.Equal(t, []string{"Nov 2013", "Dec", "Jan 2014"}, labels(axis{from: day("2013-10-20"), to: day("2014-01-10"), dates: true}, 8))
-	require.Equal(t, []string{"1 Aug", "4 Aug", "7 Aug"}, labels(axis{from: day("2013-08-01"), to: day("2013-08-08"), dates: true}, 3))
-	require.NotEmpty(t, labels(axis{}, 3))
-}
-
-func TestPlotLeavesOutWhatHasNoPlace(t *testing.T) {
-	p := plot{width: 400, height: 200, y: axis{from: 1, to: 100, log: true}, x: axis{to: 1}, rules: []rule{{at: math.NaN(), label: "lost"}},
-		series: []series{{dots: true, points: []point{{x: 0, y: math.NaN()}, {x: math.Inf(1), y: 3}, {x: 0.5, y: 0}}}}}
-	drawn := string(p.render())
-	checkDrawings(t, []byte(drawn))
-	require.Equal(t, 1, strings.Count(drawn, "<circle"), "the zero is drawn at the bottom of the log axis, the others nowhere")
-	require.NotContains(t, drawn, "lost")
-	p.series[0].points = p.series[0].points[:2]
-	require.Contains(t, string(p.render()), "no data to draw")
 }

@@ -4,6 +4,8 @@ import (
 	"html/template"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/monitorview"
+	"github.com/mainspring-ml/mainspring/internal/plot"
 	"github.com/mainspring-ml/mainspring/internal/terminal"
 )
 
@@ -14,10 +16,10 @@ func timeline(s *Story) template.HTML {
 	const rowHeight, left = 30.0, 190.0
 	rows := 2 + len(s.Lifecycles)
 	t := timelineDrawing{axis: scale, left: left, width: 960, row: rowHeight}
-	t.svg = newSVG(t.width, float64(rows)*rowHeight+44, "Timeline: champions, alarms and the data of each lifecycle")
+	t.svg = plot.NewDrawing(t.width, float64(rows)*rowHeight+44, "Timeline: champions, alarms and the data of each lifecycle")
 	if !ok {
-		t.svg.text(t.width/2, 40, "note middle", "no lifecycle and no judged day to draw")
-		return t.svg.done()
+		t.svg.Text(t.width/2, 40, "note middle", "no lifecycle and no judged day to draw")
+		return t.svg.Done()
 	}
 	t.months(rows)
 	t.champions(s)
@@ -25,11 +27,11 @@ func timeline(s *Story) template.HTML {
 	for i, l := range s.Lifecycles {
 		t.lifecycle(2+i, l)
 	}
-	return t.svg.done()
+	return t.svg.Done()
 }
 
 // timelineAxis reaches from the first row of data to the last judged day.
-func timelineAxis(s *Story) (axis, bool) {
+func timelineAxis(s *Story) (plot.Axis, bool) {
 	var from, to time.Time
 	reach := func(t time.Time) {
 		if t.IsZero() {
@@ -42,9 +44,9 @@ func timelineAxis(s *Story) (axis, bool) {
 			to = t
 		}
 	}
-	for _, r := range reigns(s) {
-		reach(r.from)
-		reach(r.to)
+	for _, r := range monitorview.Eras(s.Blocks) {
+		reach(r.From)
+		reach(r.To)
 	}
 	for _, a := range s.Alarms {
 		reach(a.Block)
@@ -56,44 +58,44 @@ func timelineAxis(s *Story) (axis, bool) {
 		}
 		reach(l.Status.Spec.Data.AsOf)
 	}
-	return axis{dates: true, from: unix(from), to: unix(to)}, to.After(from)
+	return plot.Axis{Dates: true, From: plot.Time(from), To: plot.Time(to)}, to.After(from)
 }
 
 type timelineDrawing struct {
-	svg   *svg
-	axis  axis
+	svg   *plot.Drawing
+	axis  plot.Axis
 	left  float64
 	width float64
 	row   float64
 }
 
 func (t timelineDrawing) x(at time.Time) float64 {
-	return t.left + t.axis.share(unix(at))*(t.width-t.left-marginRight)
+	return t.left + t.axis.Share(plot.Time(at))*(t.width-t.left-plot.MarginRight)
 }
 
 func (t timelineDrawing) y(row int) float64 { return 8 + float64(row)*t.row }
 
 func (t timelineDrawing) label(row int, text string) {
-	t.svg.text(t.left-12, t.y(row)+t.row/2+2, "legend end", text)
+	t.svg.Text(t.left-12, t.y(row)+t.row/2+2, "legend end", text)
 }
 
 func (t timelineDrawing) months(rows int) {
 	bottom := t.y(rows) + 2
-	for _, tick := range t.axis.ticks(12) {
-		x := t.x(time.Unix(int64(tick.at), 0))
-		t.svg.line(x, 4, x, bottom, "grid")
-		t.svg.text(x, bottom+16, "tick middle", tick.label)
+	for _, tick := range t.axis.Ticks(12) {
+		x := t.x(time.Unix(int64(tick.At), 0))
+		t.svg.Line(x, 4, x, bottom, "grid")
+		t.svg.Text(x, bottom+16, "tick middle", tick.Label)
 	}
-	t.svg.line(t.left, bottom, t.width-marginRight, bottom, "axis")
+	t.svg.Line(t.left, bottom, t.width-plot.MarginRight, bottom, "axis")
 }
 
 func (t timelineDrawing) champions(s *Story) {
 	t.label(0, "champion")
-	for _, r := range reigns(s) {
-		from, to := t.x(r.from), t.x(r.to)
-		t.svg.rect(from, t.y(0)+3, to-from-1, t.row-10, "band "+r.class, "version "+r.version+" from "+date(r.from)+" to "+date(r.to))
+	for _, r := range monitorview.Eras(s.Blocks) {
+		from, to := t.x(r.From), t.x(r.To)
+		t.svg.Rect(from, t.y(0)+3, to-from-1, t.row-10, "band "+r.Class, "version "+r.Version+" from "+date(r.From)+" to "+date(r.To))
 		if to-from > 70 {
-			t.svg.text((from+to)/2, t.y(0)+t.row/2+2, "onband middle", "version "+r.version)
+			t.svg.Text((from+to)/2, t.y(0)+t.row/2+2, "onband middle", "version "+r.Version)
 		}
 	}
 }
@@ -101,16 +103,16 @@ func (t timelineDrawing) champions(s *Story) {
 func (t timelineDrawing) alarms(s *Story) {
 	t.label(1, "alarms")
 	if len(s.Alarms) == 0 {
-		t.svg.text(t.left+6, t.y(1)+t.row/2+2, "tick", "none")
+		t.svg.Text(t.left+6, t.y(1)+t.row/2+2, "tick", "none")
 	}
 	for _, a := range s.Alarms {
 		x := t.x(a.Block)
-		t.svg.dot(x, t.y(1)+t.row/2-2, 5, "dot alarm", alarmSentence(a))
+		t.svg.Dot(x, t.y(1)+t.row/2-2, 5, "dot alarm", alarmSentence(a))
 		anchor, at := "", x+10
 		if x > t.width-90 {
 			anchor, at = " end", x-10
 		}
-		t.svg.text(at, t.y(1)+t.row/2+2, "mark alarm"+anchor, a.Block.UTC().Format("2 Jan"))
+		t.svg.Text(at, t.y(1)+t.row/2+2, "mark alarm"+anchor, a.Block.UTC().Format("2 Jan"))
 	}
 }
 
@@ -125,8 +127,8 @@ func (t timelineDrawing) lifecycle(row int, l LifecycleStory) {
 	end := t.x(l.Status.Spec.Data.AsOf)
 	if snapshot := l.Status.Snapshot; snapshot != nil {
 		y := t.y(row) + 8
-		t.svg.rect(t.x(snapshot.Train.From), y, t.x(snapshot.Train.To)-t.x(snapshot.Train.From), t.row-20, "band train", "trained on "+terminal.Grouped(snapshot.Train.Rows)+" rows")
-		t.svg.rect(t.x(snapshot.Test.From), y, t.x(snapshot.Test.To)-t.x(snapshot.Test.From), t.row-20, "band test", "held out "+terminal.Grouped(snapshot.Test.Rows)+" rows")
+		t.svg.Rect(t.x(snapshot.Train.From), y, t.x(snapshot.Train.To)-t.x(snapshot.Train.From), t.row-20, "band train", "trained on "+terminal.Grouped(snapshot.Train.Rows)+" rows")
+		t.svg.Rect(t.x(snapshot.Test.From), y, t.x(snapshot.Test.To)-t.x(snapshot.Test.From), t.row-20, "band test", "held out "+terminal.Grouped(snapshot.Test.Rows)+" rows")
 		end = t.x(snapshot.Test.To)
 	}
 	class, words := "refused", outcome
@@ -147,8 +149,8 @@ func (t timelineDrawing) lifecycle(row int, l LifecycleStory) {
 		if snapshot := l.Status.Snapshot; snapshot != nil {
 			start = t.x(snapshot.Train.From)
 		}
-		t.svg.text(start-8, t.y(row)+t.row/2+2, "mark end "+class, words)
+		t.svg.Text(start-8, t.y(row)+t.row/2+2, "mark end "+class, words)
 		return
 	}
-	t.svg.text(end+8, t.y(row)+t.row/2+2, "mark "+class, words)
+	t.svg.Text(end+8, t.y(row)+t.row/2+2, "mark "+class, words)
 }

@@ -34,6 +34,9 @@ type Config struct {
 	Watchdog []string
 	// Command is shown to whoever starts a second stack on the directory.
 	Command string // default "mainspring dev"
+	// TemporalSettings are dynamic settings of the Temporal server, "name=JSON",
+	// besides those of every stack.
+	TemporalSettings []string
 	// BeforeServersStop is called by Stop once the programs have ended and
 	// while the servers still answer; it may be nil.
 	BeforeServersStop func()

@@ -56,6 +56,9 @@ func (s *Stack) temporalServer() supervise.Process {
 		"--namespace", Namespace, "--ui-disable-news-fetch",
 	}
 	argv = append(argv, TemporalFlags()...)
+	for _, setting := range s.config.TemporalSettings {
+		argv = append(argv, "--dynamic-config-value", setting)
+	}
 	for _, name := range searchAttributes() {
 		argv = append(argv, "--search-attribute", name+"=Keyword")
 	}

@@ -8,40 +8,46 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// rank adds loss to the stratum and returns its conformal p-value: its place
-// from the top among all losses of the stratum and itself, divided by their
-// number. Losses that are equal are put into a random order, and the place is
-// smeared evenly over its share, both by the uniform number u. While the losses
-// are exchangeable the p-values are therefore independent and uniform, whatever
-// the distribution of the losses.
-func rank(s *models.Stratum, loss, u float64) float64 {
+// place is where a loss stands among others, counted from the top: the conformal
+// p-value lies in [from, to).
+type place struct {
+	from, to         float64
+	fromCell, toCell int // see odds
+}
+
+func placed(from, to float64) place { return place{from, to, cellOf(from), cellOf(to)} }
+
+// rank adds loss to the stratum and returns its place among all losses of the
+// stratum and itself. If others are equal it is put at random among them, by the
+// uniform number u. While the losses are exchangeable every place is as likely
+// as it is wide, whatever happened before and whatever the distribution of the
+// losses.
+func rank(s *models.Stratum, loss, u float64) place {
 	at, known := slices.BinarySearch(s.Losses, loss)
-	above, total := float64(higher(*s, at)), float64(size(*s)+1)
-	if !known {
-		p := (above + u*float64(within(*s, at)+1)) / total
-		if within(*s, at) > 0 {
-			s.Within[at]++
-		} else {
-			insert(s, at, loss)
+	above, width := higher(*s, at), within(*s, at)+1
+	if known {
+		// The outer two places among the copies lie in the gaps beside them, whose
+		// forgotten losses are not told apart from it.
+		equal := copies(*s, at)
+		switch between := int64(u * float64(equal+1)); between {
+		case 0:
+			above, width = higher(*s, at+1), within(*s, at+1)+1
+		case equal:
+		default:
+			above, width = above-equal+between, 1
 		}
-		return p
 	}
-	// Its place among the copies; the outer two places lie in the gaps beside
-	// them, whose forgotten losses are not told apart from it.
-	equal := float64(copies(*s, at))
-	place := math.Floor(u * (equal + 1))
-	u = min(u*(equal+1)-place, math.Nextafter(1, 0))
-	switch place {
-	case 0:
-		above = float64(higher(*s, at+1)) + u*float64(within(*s, at+1)+1)
-	case equal:
-		above += u * float64(within(*s, at)+1)
+	total := float64(size(*s) + 1)
+	switch {
+	case known:
+		unfold(s)
+		s.Copies[at]++
+	case width > 1:
+		s.Within[at]++
 	default:
-		above += place - equal + u
+		insert(s, at, loss)
 	}
-	unfold(s)
-	s.Copies[at]++
-	return above / total
+	return placed(float64(above)/total, float64(above+width)/total)
 }
 
 // higher counts the losses above the gap below the at-th loss.

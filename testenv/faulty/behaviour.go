@@ -35,6 +35,9 @@ type Behaviour struct {
 	// Bias moves answers from the truth, 0, to its contrary, 1. The gate does
 	// not see it: it is as if the world had changed since.
 	Bias float64 `json:"bias,omitempty"`
+	// Learned are the answers for an x below one half and for the others, as the
+	// training rows had it; nil: the truth.
+	Learned *[2]float64 `json:"learned,omitempty"`
 }
 
 const (
@@ -99,7 +102,18 @@ func Label(id string) float64 {
 }
 
 // Answer is the probability that the version answers for x.
-func (b Behaviour) Answer(x float64) float64 { return (1-b.Bias)*Truth(x) + b.Bias*(1-Truth(x)) }
+func (b Behaviour) Answer(x float64) float64 {
+	p := b.believes(x)
+	return (1-b.Bias)*p + b.Bias*(1-p)
+}
+
+// believes is the answer without its faults, which the gate sees.
+func (b Behaviour) believes(x float64) float64 {
+	if b.Learned == nil {
+		return Truth(x)
+	}
+	return b.Learned[half(x)]
+}
 
 // Fails reports whether the request is answered 500.
 func (b Behaviour) Fails(id string) bool { return draw(id, "error") < b.ErrorRate }

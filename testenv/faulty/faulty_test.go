@@ -128,11 +128,39 @@ func TestModelAndRowsRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	into := filepath.Join(dir, "predictions.parquet")
-	if err := Predict(dir, into); err != nil {
+	if err := want.Predict(dir, into); err != nil {
 		t.Fatal(err)
 	}
 	predictions, err := parquet.ReadFile[prediction](into)
 	if err != nil || len(predictions) != Days*RowsPerDay || predictions[0].Probability != Truth(X("row-0")) {
 		t.Errorf("%d predictions, %v", len(predictions), err)
+	}
+}
+
+func TestLearnsWhatItSaw(t *testing.T) {
+	dir := t.TempDir()
+	train := filepath.Join(dir, "train")
+	if err := (Behaviour{}).Save(train); err != nil { // makes the directory
+		t.Fatal(err)
+	}
+	if err := WriteRows(train); err != nil {
+		t.Fatal(err)
+	}
+	into := filepath.Join(dir, "folds.parquet")
+	b, err := Learn(dir, into)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if low, high := b.Answer(0.2), b.Answer(0.7); math.Abs(low-0.3) > 0.06 || math.Abs(high-0.7) > 0.06 {
+		t.Errorf("learned %.3f and %.3f where it is 0.3 and 0.7 on average", low, high)
+	}
+	folds, err := parquet.ReadFile[outOfFold](into)
+	if err != nil || len(folds) != Days*RowsPerDay {
+		t.Fatalf("%d predictions, %v", len(folds), err)
+	}
+	for _, f := range folds {
+		if f.Prediction == b.Learned[0] || f.Prediction == b.Learned[1] {
+			t.Fatal("a row was predicted by a model that had seen it")
+		}
 	}
 }

@@ -44,26 +44,85 @@ type prediction struct {
 	Probability float64 `parquet:"probability"`
 }
 
-// Predict answers the gate: the truth for each held-out row. The faults show
-// only once the version serves.
-func Predict(dataDir, into string) error {
-	paths, err := filepath.Glob(filepath.Join(dataDir, "test", "*.parquet"))
+// seen is a row as far as the program looks at it.
+type seen struct {
+	ID string  `parquet:"id"`
+	X  float64 `parquet:"x"`
+	Y  int64   `parquet:"y"`
+}
+
+// read reads one side of the data: train or test.
+func read(dataDir, side string) (rows []seen, err error) {
+	paths, err := filepath.Glob(filepath.Join(dataDir, side, "*.parquet"))
 	if err != nil || len(paths) == 0 {
-		return errors.Join(err, fmt.Errorf("there are no held-out rows in %s", dataDir))
+		return nil, errors.Join(err, fmt.Errorf("there are no %s rows in %s", side, dataDir))
 	}
 	slices.Sort(paths)
-	var predictions []prediction
 	for _, path := range paths {
-		rows, err := parquet.ReadFile[struct {
-			ID string  `parquet:"id"`
-			X  float64 `parquet:"x"`
-		}](path)
+		more, err := parquet.ReadFile[seen](path)
 		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		for _, row := range rows {
-			predictions = append(predictions, prediction{ID: row.ID, Probability: Truth(row.X)})
-		}
+		rows = append(rows, more...)
+	}
+	return rows, nil
+}
+
+// Predict answers the gate for each held-out row. The faults show only once the
+// version serves.
+func (b Behaviour) Predict(dataDir, into string) error {
+	rows, err := read(dataDir, "test")
+	if err != nil {
+		return err
+	}
+	predictions := make([]prediction, len(rows))
+	for i, row := range rows {
+		predictions[i] = prediction{ID: row.ID, Probability: b.believes(row.X)}
 	}
 	return parquet.WriteFile(into, predictions)
+}
+
+// outOfFold is what the engine wants for a training row.
+type outOfFold struct {
+	ID         string  `parquet:"id"`
+	Prediction float64 `parquet:"prediction"`
+}
+
+// Learn makes a behaviour of the training rows, and writes their out-of-fold
+// predictions: those of each half of the rows, of what the other half teaches.
+func Learn(dataDir, into string) (Behaviour, error) {
+	rows, err := read(dataDir, "train")
+	if err != nil {
+		return Behaviour{}, err
+	}
+	var halves [2][]seen
+	for i, row := range rows {
+		halves[i%2] = append(halves[i%2], row)
+	}
+	predictions := []outOfFold{}
+	for i, rows := range halves {
+		other := learn(halves[1-i])
+		for _, row := range rows {
+			predictions = append(predictions, outOfFold{ID: row.ID, Prediction: other.believes(row.X)})
+		}
+	}
+	return learn(rows), parquet.WriteFile(into, predictions)
+}
+
+// learn counts, as if it had seen one of each outcome before.
+func learn(rows []seen) Behaviour {
+	counts, ones := [2]float64{2, 2}, [2]float64{1, 1}
+	for _, row := range rows {
+		counts[half(row.X)]++
+		ones[half(row.X)] += float64(row.Y)
+	}
+	return Behaviour{Learned: &[2]float64{ones[0] / counts[0], ones[1] / counts[1]}}
+}
+
+// half is 0 for an x below one half, else 1.
+func half(x float64) int {
+	if x < 0.5 {
+		return 0
+	}
+	return 1
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/devstack/supervise"
 	"github.com/mainspring-ml/mainspring/internal/runner"
 	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/testenv/namespace"
 )
 
 // The roles that this program plays besides its own.
@@ -37,7 +38,7 @@ type Slot struct {
 
 // Slot opens a slot; it ends with the stack.
 func (s *Stack) Slot(ctx context.Context, name string) (*Slot, error) {
-	if err := s.namespace(ctx, name); err != nil {
+	if err := namespace.Open(ctx, s.Access().TemporalAddress, name); err != nil {
 		return nil, err
 	}
 	slot := &Slot{Name: name, stack: s}

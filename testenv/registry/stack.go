@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -11,20 +10,13 @@ import (
 	"sync"
 	"time"
 
-	enums "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/operatorservice/v1"
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/mainspring-ml/mainspring/activities"
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/devstack"
 	"github.com/mainspring-ml/mainspring/internal/devstack/supervise"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
-	"github.com/mainspring-ml/mainspring/models"
 )
 
 // Config says where a stack lives.
@@ -105,42 +97,6 @@ func (s *Stack) KillMLflow() {
 	if err := s.Kill(ctx, devstack.ServerMLflow); err != nil {
 		s.config.Log("MLflow not killed: %v", err)
 	}
-}
-
-// namespace makes a Temporal namespace with the search attributes of the
-// engine, and returns when workflows can be started in it.
-func (s *Stack) namespace(ctx context.Context, name string) error {
-	admin, err := client.NewNamespaceClient(client.Options{HostPort: s.Access().TemporalAddress, Logger: quiet()})
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	var exists *serviceerror.NamespaceAlreadyExists
-	err = admin.Register(ctx, &workflowservice.RegisterNamespaceRequest{
-		Namespace: name, WorkflowExecutionRetentionPeriod: durationpb.New(72 * time.Hour),
-	})
-	if err != nil && !errors.As(err, &exists) {
-		return fmt.Errorf("register namespace %s: %w", name, err)
-	}
-	c, err := client.NewLazyClient(client.Options{HostPort: s.Access().TemporalAddress, Namespace: name, Logger: quiet()})
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	attributes := map[string]enums.IndexedValueType{}
-	for _, attribute := range []string{
-		models.AttributeModel, models.AttributeStage, models.AttributeVersion, models.AttributeVerdict, models.AttributeEndpoint,
-	} {
-		attributes[attribute] = enums.INDEXED_VALUE_TYPE_KEYWORD
-	}
-	return eventually(ctx, time.Minute, func() error { // a new namespace takes a while to be known everywhere
-		_, err := c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{Namespace: name, SearchAttributes: attributes})
-		var there *serviceerror.AlreadyExists
-		if errors.As(err, &there) {
-			err = nil
-		}
-		return err
-	})
 }
 
 // variables reads "NAME=value" pairs.

@@ -25,10 +25,10 @@ type Curve struct {
 func (c Curve) At(x float64) float64 {
 	n := len(c.X)
 	i := sort.SearchFloat64s(c.X, x)
-	switch {
-	case i == 0:
+	if i == 0 {
 		return c.Y[0]
-	case i == n:
+	}
+	if i == n {
 		return c.Y[n-1]
 	}
 	part := (x - c.X[i-1]) / (c.X[i] - c.X[i-1])
@@ -76,9 +76,8 @@ const (
 	// minCalibration is the least rows to calibrate by; below it the curve would
 	// say more about chance than about the model.
 	minCalibration = 200
-	// maxKnots bounds the points of a curve: rows are put together by their
-	// predictions before they are pooled, which changes the curve by less than
-	// half a thousandth of the rows.
+	// maxKnots bounds the points of a curve. Pools grow with the cube root of the
+	// rows, so that it takes millions of rows to come here.
 	maxKnots = 1000
 )
 
@@ -140,25 +139,34 @@ func isotonic(points []point) Curve {
 			c.X, c.Y = append(c.X, p.high), append(c.Y, p.mean)
 		}
 	}
-	return c
+	return c.thinOut()
 }
 
-// gather puts equal predictions together, and then neighbours until there are at
-// most maxKnots.
+// gather puts equal predictions together.
 func gather(sorted []point) []point {
-	least := float64(len(sorted)) / maxKnots
 	var out []point
-	for i, p := range sorted {
-		last := len(out) - 1
-		if last >= 0 && (p.x == sorted[i-1].x || out[last].weight < least) {
+	for _, p := range sorted {
+		if last := len(out) - 1; last >= 0 && p.x == out[last].x {
 			o := &out[last]
-			weight := o.weight + p.weight
-			o.x += (p.x - o.x) * p.weight / weight
-			o.y += (p.y - o.y) * p.weight / weight
-			o.weight = weight
+			o.weight += p.weight
+			o.y += (p.y - o.y) * p.weight / o.weight
 			continue
 		}
 		out = append(out, p)
+	}
+	return out
+}
+
+// thinOut keeps at most maxKnots points, evenly.
+func (c Curve) thinOut() Curve {
+	n := len(c.X)
+	if n <= maxKnots {
+		return c
+	}
+	var out Curve
+	for k := range maxKnots {
+		i := k * (n - 1) / (maxKnots - 1)
+		out.X, out.Y = append(out.X, c.X[i]), append(out.Y, c.Y[i])
 	}
 	return out
 }

@@ -109,8 +109,7 @@ func (f *Feature) cutNumbers(values []float64, bins int) {
 			f.Edges = append(f.Edges, halfway(distinct[i-1], distinct[i]))
 		}
 	} else {
-		for i := 1; i < bins; i++ {
-			cut := values[(i*len(values)+bins-1)/bins-1] // the nearest rank
+		for _, cut := range cuts(values, bins) {
 			next, _ := slices.BinarySearch(distinct, cut)
 			if next++; next < len(distinct) {
 				f.Edges = append(f.Edges, halfway(cut, distinct[next]))
@@ -126,6 +125,23 @@ func (f *Feature) cutNumbers(values []float64, bins int) {
 	}
 	slices.Sort(f.Edges) // numbers far larger than sigma may round two into one
 	f.Edges = slices.Compact(f.Edges)
+}
+
+// cuts are quantiles for bins of equal size. The outermost bins are cut once or
+// twice more: a whole sixteenth of the rows lies far apart there, and where in
+// such a bin rows lie would be anybody's guess.
+func cuts(sorted []float64, bins int) []float64 {
+	rank := func(share float64) float64 { return sorted[max(0, int(math.Ceil(share*float64(len(sorted))))-1)] } // the nearest
+	var values []float64
+	for _, tail := range []float64{0.002, 0.02} {
+		if tail < 0.5/float64(bins) {
+			values = append(values, rank(tail), rank(1-tail))
+		}
+	}
+	for i := 1; i < bins; i++ {
+		values = append(values, rank(float64(i)/float64(bins)))
+	}
+	return values
 }
 
 func halfway(a, b float64) float64 {

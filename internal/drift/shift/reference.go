@@ -23,6 +23,9 @@ type Reference struct {
 	Classes []string    `json:"classes,omitempty"`
 	Width   int         `json:"width"`
 
+	// Snapshot is the manifest of the champion's rows.
+	Snapshot models.Ref `json:"snapshot,omitzero"`
+
 	Features    []Feature     `json:"features"`
 	Slicings    []dataset.Cut `json:"slicings"`
 	Calibration Calibration   `json:"calibration,omitzero"`

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/mainspring-ml/mainspring/internal/gate/exhibit/plot"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -22,24 +23,24 @@ func (e Evidence) reliability() drawing {
 	if e.Task == models.TaskMulticlass {
 		predicted, observed = "probability of the predicted class (mean of a bin)", "share predicted right"
 	}
-	entries := []entry{{"line candidate", "candidate, " + e.error(e.Evaluation.Candidate), true}}
+	entries := []plot.Entry{{Class: "line candidate", Text: "candidate, " + e.error(e.Evaluation.Candidate), Mark: true}}
 	if len(champion) > 0 {
-		entries = append(entries, entry{"line champion", e.championName() + ", " + e.error(e.Evaluation.Champion), true})
+		entries = append(entries, plot.Entry{Class: "line champion", Text: e.championName() + ", " + e.error(e.Evaluation.Champion), Mark: true})
 	}
 	top := reach(candidate, champion)
 	const below = 84.0
-	f := newFrame(layout{
-		title: d.title, caption: []string{
+	f := newFrame(plot.Layout{
+		Title: d.title, Caption: []string{
 			"On the dashed line, predictions come true as often as they say. The area of a mark grows with its bin's rows.", e.support() + ".",
 		},
-		width: 720, height: 660, below: below, legend: entries,
-		x: axis{from: 0, to: top}, y: axis{from: 0, to: top}, xLabel: predicted, yLabel: observed,
+		Width: 720, Height: 660, Below: below, Legend: entries,
+		X: plot.Axis{From: 0, To: top}, Y: plot.Axis{From: 0, To: top}, XLabel: predicted, YLabel: observed,
 	})
-	f.path(f.joined([][2]float64{{0, 0}, {top, top}}), "rule")
+	f.Path(f.Joined([][2]float64{{0, 0}, {top, top}}), "rule")
 	f.bins(champion, "champion")
 	f.bins(candidate, "candidate")
 	f.histogram(candidate, below)
-	d.svg = f.done()
+	d.svg = f.Done()
 	return d
 }
 
@@ -72,11 +73,11 @@ func (f frame) bins(bins []models.ReliabilityBin, class string) {
 			points = append(points, [2]float64{b.Predicted, b.Observed})
 		}
 	}
-	f.path(f.joined(points), "line "+class)
+	f.Path(f.Joined(points), "line "+class)
 	for _, b := range bins {
 		if b.Rows > 0 {
-			f.dot(f.x.at(b.Predicted), f.y.at(b.Observed), 2.5+5.5*math.Sqrt(float64(b.Rows)/float64(most)), class,
-				fmt.Sprintf("%s rows, predicted %.3f, observed %.3f", grouped(b.Rows), b.Predicted, b.Observed))
+			f.Dot(f.X.At(b.Predicted), f.Y.At(b.Observed), 2.5+5.5*math.Sqrt(float64(b.Rows)/float64(most)), class,
+				fmt.Sprintf("%s rows, predicted %.3f, observed %.3f", plot.Grouped(b.Rows), b.Predicted, b.Observed))
 		}
 	}
 }
@@ -87,16 +88,16 @@ func (f frame) histogram(bins []models.ReliabilityBin, room float64) {
 	for _, b := range bins {
 		most = max(most, b.Rows)
 	}
-	floor, height := f.y.begin+36+room, room-26
+	floor, height := f.Y.Begin+36+room, room-26
 	for _, b := range bins {
 		share := float64(b.Rows) / float64(max(most, 1))
-		left, right := f.x.at(b.Low), f.x.at(b.High)
-		f.bar(left+1, floor-share*height, right-left-2, share*height, "bar")
+		left, right := f.X.At(b.Low), f.X.At(b.High)
+		f.Bar(left+1, floor-share*height, right-left-2, share*height, "bar")
 	}
-	f.line(f.x.begin, floor, f.x.end, floor, "axis")
-	f.text(f.x.begin-9, floor, "soft num end", "0")
-	f.text(f.x.begin-9, floor-height+8, "soft num end", grouped(most))
-	f.upright(20, floor-height/2, "soft middle", "rows")
+	f.Line(f.X.Begin, floor, f.X.End, floor, "axis")
+	f.Text(f.X.Begin-9, floor, "soft num end", "0")
+	f.Text(f.X.Begin-9, floor-height+8, "soft num end", plot.Grouped(most))
+	f.Upright(20, floor-height/2, "soft middle", "rows")
 }
 
 // roc shows the share of label 1 that is found against that of label 0 that is
@@ -106,13 +107,13 @@ func (e Evidence) roc() drawing {
 	if len(e.Curves.ROC) < 2 {
 		return d
 	}
-	f := newFrame(layout{
-		title: d.title, caption: []string{"Up and left is better; the dashed line is guessing.", e.support() + "."},
-		width: 640, height: 640, legend: e.areas(models.AUC, e.Curves.ChampionROC), x: axis{to: 1}, y: axis{to: 1}, xLabel: "false positive rate", yLabel: "true positive rate",
+	f := newFrame(plot.Layout{
+		Title: d.title, Caption: []string{"Up and left is better; the dashed line is guessing.", e.support() + "."},
+		Width: 640, Height: 640, Legend: e.areas(models.AUC, e.Curves.ChampionROC), X: plot.Axis{To: 1}, Y: plot.Axis{To: 1}, XLabel: "false positive rate", YLabel: "true positive rate",
 	})
-	f.path(f.joined([][2]float64{{0, 0}, {1, 1}}), "rule")
+	f.Path(f.Joined([][2]float64{{0, 0}, {1, 1}}), "rule")
 	f.pair(e.Curves.ROC, e.Curves.ChampionROC)
-	d.svg = f.done()
+	d.svg = f.Done()
 	return d
 }
 
@@ -126,15 +127,15 @@ func (e Evidence) precisionRecall() drawing {
 	if known {
 		caption = fmt.Sprintf("Up and right is better; the dashed line is guessing (label 1 has a share of %.3f).", share)
 	}
-	f := newFrame(layout{
-		title: d.title, caption: []string{caption, e.support() + "."},
-		width: 640, height: 640, legend: e.areas(models.PRAUC, e.Curves.ChampionPR), x: axis{to: 1}, y: axis{to: 1}, xLabel: "recall", yLabel: "precision",
+	f := newFrame(plot.Layout{
+		Title: d.title, Caption: []string{caption, e.support() + "."},
+		Width: 640, Height: 640, Legend: e.areas(models.PRAUC, e.Curves.ChampionPR), X: plot.Axis{To: 1}, Y: plot.Axis{To: 1}, XLabel: "recall", YLabel: "precision",
 	})
 	if known {
-		f.path(f.joined([][2]float64{{0, share}, {1, share}}), "rule")
+		f.Path(f.Joined([][2]float64{{0, share}, {1, share}}), "rule")
 	}
 	f.pair(e.Curves.PR, e.Curves.ChampionPR)
-	d.svg = f.done()
+	d.svg = f.Done()
 	return d
 }
 
@@ -153,24 +154,24 @@ func (e Evidence) share() (float64, bool) {
 }
 
 // areas is the legend of two curves, with the areas under them.
-func (e Evidence) areas(area models.Metric, champion [][2]float64) []entry {
+func (e Evidence) areas(area models.Metric, champion [][2]float64) []plot.Entry {
 	named := func(name string, figures map[models.Metric]models.Estimate) string {
 		if figure, ok := figures[area]; ok {
 			return fmt.Sprintf("%s, %s %s", name, title(area), interval(figure))
 		}
 		return name
 	}
-	entries := []entry{{"line candidate", named("candidate", e.Evaluation.Candidate), false}}
+	entries := []plot.Entry{{Class: "line candidate", Text: named("candidate", e.Evaluation.Candidate)}}
 	if len(champion) > 1 {
-		entries = append(entries, entry{"line champion", named(e.championName(), e.Evaluation.Champion), false})
+		entries = append(entries, plot.Entry{Class: "line champion", Text: named(e.championName(), e.Evaluation.Champion)})
 	}
 	return entries
 }
 
 // pair draws the candidate over the champion.
 func (f frame) pair(candidate, champion [][2]float64) {
-	f.path(f.joined(champion), "line champion")
-	f.path(f.joined(candidate), "line candidate")
+	f.Path(f.Joined(champion), "line champion")
+	f.Path(f.Joined(candidate), "line candidate")
 }
 
 // blocks shows the mean loss of each held-out block.
@@ -193,10 +194,10 @@ func (e Evidence) blocks() drawing {
 			better++
 		}
 	}
-	caption, entries := "Lower is better.", []entry{{"line candidate", "candidate", true}}
+	caption, entries := "Lower is better.", []plot.Entry{{Class: "line candidate", Text: "candidate", Mark: true}}
 	if e.compared() {
 		caption += fmt.Sprintf(" The candidate's loss is lower in %d of %d blocks.", better, len(days))
-		entries = append(entries, entry{"line champion", e.championName(), true})
+		entries = append(entries, plot.Entry{Class: "line champion", Text: e.championName(), Mark: true})
 	}
 	if len(days) < e.Evaluation.Blocks {
 		caption += fmt.Sprintf(" Only the newest %d blocks are shown.", len(days))
@@ -205,21 +206,36 @@ func (e Evidence) blocks() drawing {
 	if e.Task == models.TaskRegression {
 		label = "mean squared error (unit²)"
 	}
-	f := newFrame(layout{
-		title: d.title, caption: []string{caption, e.support() + "."}, width: 760, height: 440, legend: entries,
-		x: spanning([]float64{candidate[0][0], candidate[len(candidate)-1][0]}, 0, 0), y: spanning(losses, 0, 0),
-		xLabel: "start of the block (UTC)", yLabel: label, xDates: true,
+	f := newFrame(plot.Layout{
+		Title: d.title, Caption: []string{caption, e.support() + "."}, Width: 760, Height: 440, Legend: entries,
+		X: plot.Spanning([]float64{candidate[0][0], candidate[len(candidate)-1][0]}, 0, 0), Y: plot.Spanning(losses, 0, 0),
+		XLabel: "start of the block (UTC)", YLabel: label, XDates: true,
 	})
 	f.series(champion, days, "champion")
 	f.series(candidate, days, "candidate")
-	d.svg = f.done()
+	d.svg = f.Done()
 	return d
 }
 
 func (f frame) series(points [][2]float64, days []models.BlockComparison, class string) {
-	f.path(f.joined(points), "line "+class)
+	f.Path(f.Joined(points), "line "+class)
 	for i, p := range points {
-		f.dot(f.x.at(p[0]), f.y.at(p[1]), 4, class,
-			fmt.Sprintf("%s: %.4f, %s rows", days[i].Start.UTC().Format("2 Jan 2006 15:04"), p[1], grouped(days[i].Rows)))
+		f.Dot(f.X.At(p[0]), f.Y.At(p[1]), 4, class,
+			fmt.Sprintf("%s: %.4f, %s rows", days[i].Start.UTC().Format("2 Jan 2006 15:04"), p[1], plot.Grouped(days[i].Rows)))
 	}
+}
+
+// frame is a plot's, with what is drawn into it.
+type frame struct{ plot.Frame }
+
+func newFrame(l plot.Layout) frame { return frame{plot.NewFrame(l)} }
+
+// support says how many rows, blocks and days are behind a plot.
+func (e Evidence) support() string {
+	text := fmt.Sprintf("n = %s held-out rows in %d blocks of %s", plot.Grouped(e.Evaluation.Rows), e.Evaluation.Blocks, e.Spec.Champion.Block)
+	if days := e.Evaluation.Days; len(days) > 0 && len(days) == e.Evaluation.Blocks { // else older ones were left out
+		first, last := days[0].Start.UTC(), days[len(days)-1].Start.UTC()
+		text += fmt.Sprintf(", %s to %s", first.Format("2 Jan 2006"), last.Format("2 Jan 2006"))
+	}
+	return text
 }

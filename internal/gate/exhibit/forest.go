@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/mainspring-ml/mainspring/internal/gate"
+	"github.com/mainspring-ml/mainspring/internal/gate/exhibit/plot"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -136,19 +137,19 @@ func (f forest) draw() string {
 	lines := f.lines[:min(len(f.lines), maxLines)]
 	top := 92 + 17*float64(len(f.caption))
 	bottom := top + lineHeight*float64(len(lines))
-	c := newCanvas(full, bottom+62, f.title, f.caption...)
+	c := plot.NewCanvas(full, bottom+62, f.title, f.caption...)
 	x := f.axis(lines)
-	x.begin, x.end = 290, 660
+	x.Begin, x.End = 290, 660
 
-	c.text(24, top-20, "soft", "slice")
-	c.text(270, top-20, "soft end", "rows")
-	c.text(full-24, top-20, "soft end", "figure and interval")
-	for _, t := range x.ticks(7) {
-		c.line(x.at(t.value), top-8, x.at(t.value), bottom, "grid")
-		c.text(x.at(t.value), bottom+20, "soft num middle", t.label)
+	c.Text(24, top-20, "soft", "slice")
+	c.Text(270, top-20, "soft end", "rows")
+	c.Text(full-24, top-20, "soft end", "figure and interval")
+	for _, t := range x.Ticks(7) {
+		c.Line(x.At(t.Value), top-8, x.At(t.Value), bottom, "grid")
+		c.Text(x.At(t.Value), bottom+20, "soft num middle", t.Label)
 	}
-	c.line(x.begin, bottom, x.end, bottom, "axis")
-	c.text((x.begin+x.end)/2, bottom+42, "middle", f.label)
+	c.Line(x.Begin, bottom, x.End, bottom, "axis")
+	c.Text((x.Begin+x.End)/2, bottom+42, "middle", f.label)
 	f.drawBounds(c, x, top, bottom)
 	digits := 0
 	for _, line := range lines {
@@ -158,11 +159,11 @@ func (f forest) draw() string {
 		drawLine(c, x, line, top+lineHeight*(float64(i)+0.5), withDigits(f.format, line.figure, digits))
 	}
 	drawKey(c, lines, bottom+42)
-	return c.done()
+	return c.Done()
 }
 
 // axis has room for every interval, the strict ones included, and the bounds.
-func (f forest) axis(lines []forestLine) axis {
+func (f forest) axis(lines []forestLine) plot.Axis {
 	var values []float64
 	for _, line := range lines {
 		values = append(values, line.figure.Low, line.figure.High)
@@ -173,17 +174,17 @@ func (f forest) axis(lines []forestLine) axis {
 	for _, b := range f.bounds {
 		values = append(values, b.at)
 	}
-	return spanning(values, 0, 0)
+	return plot.Spanning(values, 0, 0)
 }
 
-func (f forest) drawBounds(c *canvas, x axis, top, bottom float64) {
+func (f forest) drawBounds(c *plot.Canvas, x plot.Axis, top, bottom float64) {
 	for _, b := range f.bounds {
-		c.line(x.at(b.at), top-8, x.at(b.at), bottom, b.class)
+		c.Line(x.At(b.at), top-8, x.At(b.at), bottom, b.class)
 		class := "middle"
 		if b.class == "limit" {
 			class += " limit"
 		}
-		c.text(x.at(b.at), top-f.lift(b), class, b.label)
+		c.Text(x.At(b.at), top-f.lift(b), class, b.label)
 	}
 }
 
@@ -195,21 +196,21 @@ func (f forest) lift(b bound) float64 {
 	return 13
 }
 
-func drawLine(c *canvas, x axis, line forestLine, y float64, figure string) {
+func drawLine(c *plot.Canvas, x plot.Axis, line forestLine, y float64, figure string) {
 	class := colour(line.verdict)
-	c.text(24, y+4, "", shorten(line.name, 32))
-	c.text(270, y+4, "num end", grouped(line.rows))
+	c.Text(24, y+4, "", plot.Shorten(line.name, 32))
+	c.Text(270, y+4, "num end", plot.Grouped(line.rows))
 	if line.strict != nil {
-		c.line(x.at(line.strict.Low), y, x.at(line.strict.High), y, "strict "+class)
+		c.Line(x.At(line.strict.Low), y, x.At(line.strict.High), y, "strict "+class)
 	}
-	c.line(x.at(line.figure.Low), y, x.at(line.figure.High), y, "interval "+class)
+	c.Line(x.At(line.figure.Low), y, x.At(line.figure.High), y, "interval "+class)
 	note := line.name + ": " + figure
 	if line.verdict == models.VerdictFail {
-		c.diamond(x.at(line.figure.Value), y, 6, class, note)
+		c.Diamond(x.At(line.figure.Value), y, 6, class, note)
 	} else {
-		c.dot(x.at(line.figure.Value), y, 4.5, class, note)
+		c.Dot(x.At(line.figure.Value), y, 4.5, class, note)
 	}
-	c.text(836, y+4, "num end", figure)
+	c.Text(836, y+4, "num end", figure)
 }
 
 func colour(v models.Verdict) string {
@@ -225,18 +226,18 @@ func colour(v models.Verdict) string {
 }
 
 // drawKey explains the colours that occur.
-func drawKey(c *canvas, lines []forestLine, y float64) {
+func drawKey(c *plot.Canvas, lines []forestLine, y float64) {
 	x := 24.0
 	for _, v := range []models.Verdict{models.VerdictPass, models.VerdictInconclusive, models.VerdictFail} {
 		if !slices.ContainsFunc(lines, func(l forestLine) bool { return l.verdict == v }) {
 			continue
 		}
 		if v == models.VerdictFail {
-			c.diamond(x+5, y-4, 6, colour(v), "")
+			c.Diamond(x+5, y-4, 6, colour(v), "")
 		} else {
-			c.dot(x+5, y-4, 4.5, colour(v), "")
+			c.Dot(x+5, y-4, 4.5, colour(v), "")
 		}
-		c.text(x+16, y, "soft", string(v))
-		x += 16 + width(string(v)) + 16
+		c.Text(x+16, y, "soft", string(v))
+		x += 16 + plot.Width(string(v)) + 16
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mainspring-ml/mainspring/internal/gate"
+	"github.com/mainspring-ml/mainspring/internal/gate/exhibit/plot"
 	"github.com/mainspring-ml/mainspring/internal/gate/metric"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -143,7 +144,7 @@ func (e Evidence) slicesTable(p *page) {
 		case s.Blocks < gate.MinBlocks:
 			name += " (too few blocks to be judged)"
 		}
-		cells := []string{name, grouped(s.Rows), fmt.Sprint(s.Blocks), figureOf(s.Candidate, e.metric(), interval)}
+		cells := []string{name, plot.Grouped(s.Rows), fmt.Sprint(s.Blocks), figureOf(s.Candidate, e.metric(), interval)}
 		if e.compared() {
 			cells = append(cells, figureOf(s.Champion, e.metric(), interval), optional(s.Gain, signed), optional(s.StrictGain, signed))
 		}
@@ -166,7 +167,7 @@ func servingWords(s models.ServingFigures) string {
 		return text + "; latency was not measured."
 	}
 	return text + fmt.Sprintf("; one row takes %.3g ms in the median and at most %.3g ms in 99 of 100 cases (%s rows timed).",
-		s.Latency.P50Millis, s.Latency.P99Millis, grouped(int64(s.Latency.Requests)))
+		s.Latency.P50Millis, s.Latency.P99Millis, plot.Grouped(int64(s.Latency.Requests)))
 }
 
 func size(bytes int64) string {

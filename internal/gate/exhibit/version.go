@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/gate/exhibit/plot"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -43,7 +44,7 @@ type versionPage struct {
 func (v versionPage) write() string {
 	p := &page{}
 	c := v.candidate
-	p.linef("**Gate: %s** — %s\n", cmp.Or(string(c.Gate.Verdict), "not judged"), plain(shorten(c.Gate.Reason, 900)))
+	p.linef("**Gate: %s** — %s\n", cmp.Or(string(c.Gate.Verdict), "not judged"), plain(plot.Shorten(c.Gate.Reason, 900)))
 	v.metrics(p)
 	v.plots(p)
 	v.worstSlices(p)
@@ -71,7 +72,7 @@ func (v versionPage) metrics(p *page) {
 	p.linef("")
 	if s.Rows > 0 {
 		p.linef("On %s held-out rows in %d blocks; intervals at error level %.3g on each side. ↓ lower, ↑ higher is better; a gain above 0 is for the candidate.\n",
-			grouped(s.Rows), s.Blocks, s.Level)
+			plot.Grouped(s.Rows), s.Blocks, s.Level)
 	}
 }
 
@@ -101,7 +102,7 @@ func (v versionPage) worstSlices(p *page) {
 	}
 	p.header(cells...)
 	for _, slice := range s.Slices[:v.slices] {
-		cells := []string{plain(shorten(slice.Slice, 48)), grouped(slice.Rows), interval(slice.Candidate)}
+		cells := []string{plain(plot.Shorten(slice.Slice, 48)), plot.Grouped(slice.Rows), interval(slice.Candidate)}
 		if len(s.Champion) > 0 {
 			cells = append(cells, optional(slice.Champion, interval), optional(slice.Gain, signed))
 		}
@@ -116,7 +117,7 @@ func (v versionPage) origin(p *page) {
 	p.linef("### Made of\n")
 	data := "- data: snapshot `" + c.Snapshot + "`"
 	if c.Summary.TrainRows > 0 {
-		data += fmt.Sprintf(", %s training rows", grouped(c.Summary.TrainRows))
+		data += fmt.Sprintf(", %s training rows", plot.Grouped(c.Summary.TrainRows))
 	}
 	p.linef("%s", data)
 	if c.CodeSHA256 != "" {
@@ -147,7 +148,7 @@ func (v versionPage) origin(p *page) {
 	}
 	p.linef("%s", lifecycle)
 	if t := v.version.Spec.Trigger; t != nil {
-		p.linef("- asked for by: %s", plain(shorten(strings.TrimSuffix(string(t.Kind)+", "+t.Reason, ", "), 300)))
+		p.linef("- asked for by: %s", plain(plot.Shorten(strings.TrimSuffix(string(t.Kind)+", "+t.Reason, ", "), 300)))
 	}
 	p.linef("")
 }
@@ -190,8 +191,8 @@ func (v versionPage) trust(p *page) {
 		if a.Verdict == models.VerdictFail {
 			word = "rejected"
 		}
-		p.linef("- approval: %s by %s on %s: %s", word, plain(shorten(cmp.Or(a.By, "somebody"), 80)),
-			a.At.UTC().Format("2 Jan 2006 15:04 UTC"), plain(shorten(a.Reason, 300)))
+		p.linef("- approval: %s by %s on %s: %s", word, plain(plot.Shorten(cmp.Or(a.By, "somebody"), 80)),
+			a.At.UTC().Format("2 Jan 2006 15:04 UTC"), plain(plot.Shorten(a.Reason, 300)))
 	}
 	p.linef("")
 }

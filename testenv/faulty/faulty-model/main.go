@@ -1,7 +1,7 @@
 // Command faulty-model is the program of package faulty, in its three places of
 // a spec:
 //
-//	train.command:            [faulty-model, train]
+//	train.command:            [faulty-model, train] or [faulty-model, learn]
 //	evaluate.predict.command: [faulty-model, predict]
 //	deploy.server.command:    [faulty-model, serve, '{model_dir}', '{host}:{port}', '{endpoint}', '{version}']
 package main
@@ -39,12 +39,22 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 		return behaviour.Save(os.Getenv("MAINSPRING_MODEL_DIR"))
+	case len(args) == 1 && args[0] == "learn":
+		behaviour, err := faulty.Learn(os.Getenv("MAINSPRING_DATA_DIR"), os.Getenv("MAINSPRING_OOF_PATH"))
+		if err != nil {
+			return err
+		}
+		return behaviour.Save(os.Getenv("MAINSPRING_MODEL_DIR"))
 	case len(args) == 1 && args[0] == "predict":
-		return faulty.Predict(os.Getenv("MAINSPRING_DATA_DIR"), os.Getenv("MAINSPRING_PREDICTIONS"))
+		behaviour, err := faulty.Load(os.Getenv("MAINSPRING_MODEL_DIR"))
+		if err != nil {
+			return err
+		}
+		return behaviour.Predict(os.Getenv("MAINSPRING_DATA_DIR"), os.Getenv("MAINSPRING_PREDICTIONS"))
 	case len(args) == 5 && args[0] == "serve":
 		return serve(ctx, args[1], args[2], args[3], args[4])
 	default:
-		return errors.New("say train, predict, or serve MODEL_DIR ADDRESS MODEL VERSION")
+		return errors.New("say train, learn, predict, or serve MODEL_DIR ADDRESS MODEL VERSION")
 	}
 }
 

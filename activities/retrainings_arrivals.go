@@ -1,0 +1,172 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// listing is what a source held, kept as an object: a source may have more
+// partitions than fit a workflow's state.
+type listing struct {
+	Partitions []knownPartition `json:"partitions"` // sorted by URI
+}
+
+// knownPartition is a partition by content. Newest is the latest moment at which
+// one of its labels is known; zero: it was there from the start, or has none.
+type knownPartition struct {
+	URI    string    `json:"uri"`
+	ETag   string    `json:"etag"`
+	New    bool      `json:"new,omitempty"` // no retraining has been asked for since it came
+	Newest time.Time `json:"newest,omitzero"`
+}
+
+// maxListing bounds a listing: about half a million partitions.
+const maxListing = 128 << 20
+
+// FindArrivals implements models.Retrainings. The same state and the same source
+// give the same result, but for the wall clock of a change.
+func (r *Retrainings) FindArrivals(ctx context.Context, request models.ArrivalRequest) (models.ArrivalState, error) {
+	partitions, _, _, err := partitionsAt(ctx, r.Store, request.Data.Source)
+	if err != nil {
+		return models.ArrivalState{}, err
+	}
+	before, known, err := r.readListing(ctx, request.State)
+	if err != nil {
+		return models.ArrivalState{}, err
+	}
+	next := models.ArrivalState{Count: len(partitions)}
+	if known {
+		next.Changed = request.State.Changed
+	}
+	now := listing{Partitions: []knownPartition{}}
+	for _, part := range partitions {
+		is := knownPartition{URI: part.URI, ETag: part.ETag}
+		was, there := before[part.URI]
+		switch {
+		case !known: // the first look: everything is known already
+		case there && was.ETag == part.ETag:
+			is = was
+		default:
+			is.New = true
+			if is.Newest, err = r.newestLabel(ctx, request.Data, part); notYet(err) {
+				next.Unreadable = err.Error()
+				continue
+			} else if err != nil {
+				return models.ArrivalState{}, err
+			}
+			next.Changed = r.now()
+			recordProgress(ctx, part.URI)
+		}
+		now.Partitions = append(now.Partitions, is)
+		if is.New {
+			next.New++
+			next.Example = part.URI
+			if is.Newest.After(next.Newest) {
+				next.Newest = is.Newest
+			}
+		}
+	}
+	next.Listing, err = r.writeListing(ctx, now)
+	return next, err
+}
+
+// readListing reads what the source held. A listing that is not stored any more
+// is as none: what came since can't be told.
+func (r *Retrainings) readListing(ctx context.Context, state *models.ArrivalState) (before map[string]knownPartition, known bool, err error) {
+	if state == nil {
+		return nil, false, nil
+	}
+	data, err := artifact.ReadRef(ctx, r.Store, state.Listing, maxListing)
+	if errors.Is(err, artifact.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, unavailable(state.Listing.URI, "the listing of the source can't be read", err)
+	}
+	var was listing
+	if err := json.Unmarshal(data, &was); err != nil {
+		return nil, false, &models.Error{Kind: models.KindInvalidSpec, Subject: state.Listing.URI, Message: "the listing of the source can't be read", Cause: err}
+	}
+	before = make(map[string]knownPartition, len(was.Partitions))
+	for _, part := range was.Partitions {
+		if state.New == 0 { // a retraining was asked for: they are known now
+			part.New = false
+		}
+		before[part.URI] = part
+	}
+	return before, true, nil
+}
+
+func (r *Retrainings) writeListing(ctx context.Context, now listing) (models.Ref, error) {
+	data, err := json.Marshal(now)
+	if err != nil {
+		return models.Ref{}, err
+	}
+	ref, err := artifact.PutObjectBytes(ctx, r.Store, data)
+	return ref, unavailable(ref.URI, "the listing of the source can't be written", err)
+}
+
+// newestLabel is the latest moment at which a label of the partition is known,
+// by its footer where that says it. A label of the future is not known yet.
+func (r *Retrainings) newestLabel(ctx context.Context, data models.DataSpec, part models.Partition) (time.Time, error) {
+	file, done, err := openParquet(ctx, r.Store, part)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer done()
+	newest, err := latestTime(ctx, file, cmp.Or(data.LabelTime, data.Time))
+	if err != nil {
+		return time.Time{}, unreadable(part.URI, err)
+	}
+	if now := r.now(); newest.After(now) {
+		newest = now
+	}
+	return newest, nil
+}
+
+// latestTime is the largest time in a column; zero: it has none. Row groups without
+// statistics are read.
+func latestTime(ctx context.Context, file *parquetio.File, column string) (newest time.Time, err error) {
+	var unknown []int
+	for i, group := range file.Groups(column) {
+		switch {
+		case group.Rows == 0:
+		case group.Max.IsZero():
+			unknown = append(unknown, i)
+		case group.Max.After(newest):
+			newest = group.Max
+		}
+	}
+	if len(unknown) == 0 {
+		return newest, nil
+	}
+	table, err := file.Read(ctx, unknown, []string{column})
+	if err != nil {
+		return newest, err
+	}
+	times := &table.Series[0]
+	if times.Type != dataset.TypeTimestamp {
+		return newest, parquetio.ErrNoColumn
+	}
+	for row, micros := range times.Ints {
+		if at := time.UnixMicro(micros).UTC(); !times.IsNull(row) && at.After(newest) {
+			newest = at
+		}
+	}
+	return newest, nil
+}
+
+// notYet: the partition itself can't be used as it is: half written, gone again,
+// or no Parquet. The next look tries again, and nothing else waits for it.
+func notYet(err error) bool {
+	var failed *models.Error
+	return errors.As(err, &failed) && !failed.Kind.Retryable()
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// writeReport writes Markdown, which reads well in a terminal too.
+func writeReport(out io.Writer, r Report) {
+	fmt.Fprintf(out, "%d years of each world, seed %d: %d known days, then %d watched ones. In brackets: the 95 %% interval (Clopper\n", r.Runs, r.Seed, r.Reference, r.Days)
+	fmt.Fprintf(out, "and Pearson). A promise is broken when all of its interval is above the budget. Other rules play a quarter of the years, the first.\n")
+	writeCalibration(out, r)
+	writeOthers(out, r)
+	writeDelays(out, r)
+	writeInputs(out, r)
+	writeFlights(out, r.Flights)
+	fmt.Fprintf(out, "\nPromises broken: %d.\n", r.Broken)
+}
+
+// ours is whether the outcome is that of the product.
+func (o Outcome) ours() bool { return strings.HasPrefix(o.Rule, "Mainspring") }
+
+// writeCalibration is about the product alone.
+func writeCalibration(out io.Writer, r Report) {
+	fmt.Fprintf(out, "\n**No drift: years with any alarm of Mainspring's monitor.**\n\n| | monitor | promised | years with an alarm | alarms a year |\n|---|---|---|---|---|\n")
+	for _, p := range r.Quiet {
+		for _, o := range p.Outcomes {
+			if !o.ours() {
+				continue
+			}
+			promise := "nothing"
+			if o.Budget > 0 {
+				promise = "≤ " + percent(o.Budget)
+			}
+			rate := fmt.Sprintf("%s (%s to %s)", percent(o.Rate), percent(o.Low), percent(o.High))
+			if o.Promise == PromiseBroken {
+				rate = "**" + rate + ", broken**"
+			}
+			fmt.Fprintf(out, "| %s | %s | %s | %s | %.2g |\n", p.Case, o.Rule, promise, rate, o.PerYear)
+		}
+	}
+}
+
+// writeOthers has a line for each rule and a column for each quiet world.
+func writeOthers(out io.Writer, r Report) {
+	fmt.Fprintf(out, "\n**No drift, the same years: years with any alarm, and alarms a year.**\n\n")
+	header(out, r.Quiet)
+	for _, first := range r.Quiet[0].Outcomes {
+		line(out, first, r.Quiet, func(o Outcome) string {
+			return fmt.Sprintf("%s, %.2g", percent(o.Rate), o.PerYear)
+		})
+	}
+}
+
+// writeDelays has a line for each rule and a column for each shift.
+func writeDelays(out io.Writer, r Report) {
+	fmt.Fprintf(out, "\n**The mean loss rises on day %d: found within the year, days until then in the median and in nine of ten years.** Days stray\nlike the flights', σ is the deviation of their means. “–” is not within the year. The second column is how many of the %d years had an alarm before the rise.\n\n", r.Change, r.Changing[0].Outcomes[0].Runs)
+	fmt.Fprintf(out, "| rule, on what | alarm before |")
+	for _, p := range r.Changing {
+		fmt.Fprintf(out, " %s |", p.Case)
+	}
+	fmt.Fprintf(out, "\n|---|---|%s\n", strings.Repeat("---|", len(r.Changing)))
+	for _, first := range r.Changing[0].Outcomes {
+		fmt.Fprintf(out, "| %s, %s | %s |", first.Rule, first.Sees, percent(first.Rate))
+		for _, p := range r.Changing {
+			fmt.Fprintf(out, " %s |", delay(p.outcome(first).Delays))
+		}
+		fmt.Fprintln(out)
+	}
+}
+
+func delay(d *Delays) string {
+	if d == nil {
+		return ""
+	}
+	days := func(n int) string {
+		if n == 0 {
+			return "–"
+		}
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%s, %s, %s", percent(d.Found), days(d.Median), days(d.Late))
+}
+
+func writeInputs(out io.Writer, r Report) {
+	fmt.Fprintf(out, "\n**Rules on %d inputs of rows (%d years).** Years with an alarm, and alarms a year; where something moves on day %d: before\nit, then found as above.\n\n", inputColumns, r.Inputs[0].Outcomes[0].Runs, r.Change)
+	header(out, r.Inputs)
+	for _, first := range r.Inputs[0].Outcomes {
+		line(out, first, r.Inputs, func(o Outcome) string {
+			if o.Delays != nil {
+				return percent(o.Rate) + "; " + delay(o.Delays)
+			}
+			return fmt.Sprintf("%s, %.2g", percent(o.Rate), o.PerYear)
+		})
+	}
+}
+
+func header(out io.Writer, worlds []Played) {
+	fmt.Fprint(out, "| rule, on what |")
+	for _, p := range worlds {
+		fmt.Fprintf(out, " %s |", p.Case)
+	}
+	fmt.Fprintf(out, "\n|---|%s\n", strings.Repeat("---|", len(worlds)))
+}
+
+func line(out io.Writer, first Outcome, worlds []Played, cell func(Outcome) string) {
+	fmt.Fprintf(out, "| %s, %s |", first.Rule, first.Sees)
+	for _, p := range worlds {
+		fmt.Fprintf(out, " %s |", cell(p.outcome(first)))
+	}
+	fmt.Fprintln(out)
+}
+
+// outcome is that of the same rule on the same sight.
+func (p Played) outcome(of Outcome) Outcome {
+	i := slices.IndexFunc(p.Outcomes, func(o Outcome) bool { return o.Rule == of.Rule && o.Sees == of.Sees })
+	return p.Outcomes[i]
+}
+
+func writeFlights(out io.Writer, f Flights) {
+	fmt.Fprintf(out, "\n**The flights of 2013: daily mean log-loss of a model of January and February.** All rules see the daily losses, the first\n%d days as reference. In the real order the loss rises in June; the %d permutations of all days have no drift.\n\n", f.Reference, f.Permutations)
+	fmt.Fprintf(out, "| rule | first alarm, real order | alarms, real order | permutations with an alarm |\n|---|---|---|---|\n")
+	for _, o := range f.Outcomes {
+		first, rate := o.First, fmt.Sprintf("%s (%s to %s)", percent(o.Rate), percent(o.Low), percent(o.High))
+		if first == "" {
+			first = "none"
+		}
+		if o.Promise == PromiseBroken {
+			rate = "**" + rate + ", broken**"
+		}
+		fmt.Fprintf(out, "| %s | %s | %d | %s |\n", o.Rule, first, o.Alarms, rate)
+	}
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.3g %%", 100*share) }

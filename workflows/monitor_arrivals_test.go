@@ -1,0 +1,97 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// arriving watches a source; from the second hour on two partitions are new.
+func arriving(t *testing.T, w *tower) models.WatchRequest {
+	t.Helper()
+	start := w.Now()
+	known := 0
+	w.arrivals = func(r models.ArrivalRequest) (models.ArrivalState, error) {
+		if r.State == nil {
+			return models.ArrivalState{Count: 10}, nil
+		}
+		if r.State.New == 0 && r.State.Count == 12 {
+			known = 2
+		}
+		if w.Now().Sub(start) < 2*time.Hour {
+			return models.ArrivalState{Count: 10}, nil
+		}
+		state := models.ArrivalState{Count: 12, New: 2 - known, Newest: march.AddDate(0, 0, 25), Changed: start.Add(2 * time.Hour), Example: "s3://b/12.parquet"}
+		if r.State.Count == 12 && r.State.New == 0 {
+			state.New = 0
+		}
+		return state, nil
+	}
+	request := watch("w1", "1")
+	request.Spec.Retrain.Arrival = &models.ArrivalSpec{Partitions: 2}
+	request.Spec = request.Spec.WithDefaults()
+	return request
+}
+
+func TestArrivalsAskForOneRetraining(t *testing.T) {
+	w := newTower(t, days(30, steady))
+	w.answer = func(models.RetrainRequest) []stewardNews {
+		return []stewardNews{says(models.RetrainStarted, ""), {after: time.Hour, settled: &models.RetrainSettled{Outcome: models.RetrainNotHelping, Reason: "gain 0"}}}
+	}
+	s := w.watching(t, arriving(t, w), 8*time.Hour)
+	requests := w.retrainRequests()
+	require.Len(t, requests, 1)
+	require.Equal(t, models.TriggerArrival, requests[0].Trigger.Kind)
+	require.Equal(t, march.AddDate(0, 0, 25), requests[0].AsOf)
+	require.Contains(t, requests[0].Trigger.Reason, "s3://b/12.parquet")
+	require.Nil(t, s.Request)
+	require.Zero(t, s.Arrival.New)
+}
+
+func TestArrivalsThatWereRefusedWait(t *testing.T) {
+	w := newTower(t, days(30, steady))
+	w.answer = func(models.RetrainRequest) []stewardNews {
+		cooling := says(models.RetrainCooling, "too early")
+		cooling.settled.RetryAt = march.AddDate(0, 0, 40)
+		return []stewardNews{cooling}
+	}
+	s := w.watching(t, arriving(t, w), 8*time.Hour)
+	require.Len(t, w.retrainRequests(), 1, "not at every look")
+	require.Equal(t, 2, s.Arrival.New, "they count when newer ones come")
+	require.Nil(t, s.Request)
+}
+
+// TestAnAlarmWaitsForTheRetrainingOfAnArrival: one request of the monitor at a
+// time.
+func TestAnAlarmWaitsForTheRetrainingOfAnArrival(t *testing.T) {
+	w := newTower(t, aDayEveryTenMinutes(90, jump(13)))
+	w.answer = func(r models.RetrainRequest) []stewardNews {
+		if r.Trigger.Kind == models.TriggerArrival {
+			return []stewardNews{says(models.RetrainStarted, ""), {after: 5 * time.Hour, settled: &models.RetrainSettled{Outcome: models.RetrainFailed, Reason: "no disk"}}}
+		}
+		return nil
+	}
+	w.RegisterDelayedCallback(func() {
+		s := status[models.MonitorStatus](t, w.house)
+		require.Len(t, s.Alarms, 1)
+		require.Equal(t, models.AlarmWaiting, s.Alarms[0].State)
+		require.Len(t, w.retrainRequests(), 1)
+	}, 6*time.Hour)
+	s := w.watching(t, arriving(t, w), 9*time.Hour)
+	requests := w.retrainRequests()
+	require.Len(t, requests, 2)
+	require.Equal(t, models.TriggerAlarm, requests[1].Trigger.Kind)
+	require.Equal(t, models.AlarmAsked, s.Alarms[0].State)
+}
+
+func TestASourceThatCantBeListedHoldsUpNothing(t *testing.T) {
+	w := newTower(t, aDayEveryTenMinutes(30, steady))
+	request := arriving(t, w)
+	w.arrivals = func(models.ArrivalRequest) (models.ArrivalState, error) { return models.ArrivalState{}, errStore }
+	s := w.watching(t, request, 8*time.Hour)
+	require.Len(t, s.Blocks, 30)
+	require.Greater(t, len(w.listed), 10)
+}
