@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +12,6 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/models"
 )
-
-func itoa(i int) string { return strconv.Itoa(i) }
 
 func changeDay() time.Time { return worldStart.AddDate(0, 0, trained+heldOut+quiet) }
 
