@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/mainspring-ml/mainspring/internal/alarmpage"
@@ -48,8 +49,12 @@ func (d *Drift) explain(ctx context.Context, request models.ExplainRequest, acco
 		c.notes = append(c.notes, note)
 	}
 	account.Inputs, account.Notes = c.report(), c.notes
-	for _, b := range c.reference.Losses() {
+	losses := c.reference.Losses()
+	for _, b := range losses {
 		account.ReferenceLosses = append(account.ReferenceLosses, b.Loss)
+	}
+	if level := request.Alarm.Reference; math.Abs(level-meanLoss(losses)) > 1e-6*level {
+		told.Renewed, told.Level = true, level
 	}
 	now, e := c.result.Now, &account.Explanation
 	e.Classifier = area

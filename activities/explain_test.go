@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +12,6 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/models"
 )
-
-func itoa(i int) string { return strconv.Itoa(i) }
 
 func changeDay() time.Time { return worldStart.AddDate(0, 0, trained+heldOut+quiet) }
 
@@ -145,10 +142,13 @@ func (c *championWorld) alarm(shown []models.Block) models.Alarm {
 
 func TestExplainAlarm(t *testing.T) {
 	c := newChampion(t)
-	reference := *c.reference().Object
+	built := c.reference()
+	reference := *built.Object
 	blocks, shown := c.live(reference)
+	alarm := c.alarm(shown)
+	alarm.Reference = built.Loss
 	request := models.ExplainRequest{
-		Compare: c.compare(reference, blocks), Alarm: c.alarm(shown), Shown: shown,
+		Compare: c.compare(reference, blocks), Alarm: alarm, Shown: shown,
 		Gate: &models.GateVerdict{Verdict: models.VerdictFail, Reason: "no better than the <champion>"},
 	}
 	got, err := c.drift.ExplainAlarm(t.Context(), request)
@@ -185,9 +185,16 @@ func TestExplainAlarm(t *testing.T) {
 	if err := json.Unmarshal(c.read(*got.Data), &account); err != nil || len(account.Inputs.Features) != 3 || len(account.Splits) != 2 {
 		t.Errorf("the JSON has %d features and %d splits: %v", len(account.Inputs.Features), len(account.Splits), err)
 	}
+	if strings.Contains(got.Words, "as given") {
+		t.Errorf("a renewed reference: %s", got.Words)
+	}
 	again, err := c.drift.ExplainAlarm(t.Context(), request)
 	if err != nil || *again.Report != *got.Report || *again.Data != *got.Data {
 		t.Errorf("not the same twice: %v", err)
+	}
+	request.Alarm.Reference = 0.65 // after a retraining that did not help
+	if got, err = c.drift.ExplainAlarm(t.Context(), request); err != nil || !strings.Contains(got.Words, "the detectors had taken 0.650 as given") {
+		t.Errorf("words: %s, %v", got.Words, err)
 	}
 }
 

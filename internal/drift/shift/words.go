@@ -15,6 +15,11 @@ type Told struct {
 	Since       time.Time // when the loss changed
 	Blocks      int
 	Labelled    int64
+	// Renewed says that the detectors have taken Level, the loss of later blocks,
+	// as given, because a retraining did not help or a person said so. The
+	// explanation is still against the champion's own rows.
+	Renewed bool
+	Level   float64
 	// Compared says that there was a reference to hold inputs and slices against,
 	// Moved which features moved, Worse which of so many Slices became worse.
 	Compared bool
@@ -53,6 +58,9 @@ func (t Told) happened() string {
 	}
 	if t.Blocks > 0 {
 		text += fmt.Sprintf(", over %s with %d labelled predictions", count(t.Blocks, "block"), t.Labelled)
+	}
+	if t.Renewed {
+		text += fmt.Sprintf(" (against the champion's own rows; the detectors had taken %s as given by then)", figure(t.Level))
 	}
 	return text + "."
 }
