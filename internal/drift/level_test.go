@@ -66,6 +66,22 @@ func TestLevelByHand(t *testing.T) {
 	}
 }
 
+// TestLevelNeverBorrows: where losses vary by little, bettors put no more on a
+// rise than a loss of 0 would cost them.
+func TestLevelNeverBorrows(t *testing.T) {
+	m := 2.0
+	one := level
+	one.Level = &m
+	state := New(spec(0.1, one), blocksOf(1.9, 2, 2.1), models.Estimate{}, 1)
+	got, _ := Update(state, models.BlockLoss{Start: monday, Loss: 2.2})
+	money := (0.125 + 0.875/365) / 2
+	for _, capital := range got.Detectors[0].Stakes[0].Capitals {
+		if want := money * (1 + 0.2/m); !near(capital, want, 1e-4) {
+			t.Errorf("capital %v, want %v", capital, want)
+		}
+	}
+}
+
 // TestLevelAlone: a rise too slow for ranks is found against the promise; one
 // wild block is not; and a loss that keeps its promise hardly ever.
 func TestLevelAlone(t *testing.T) {

@@ -32,17 +32,13 @@ type Evidence struct {
 	Since int
 }
 
-// processStakes is how many stakes a process hands out on each side, evenly over
-// the live values.
-const processStakes = 32
-
 // Process runs the conformal e-process over the live values of one series, say
 // a feature's distance to its reference or the loss of a slice, oldest first.
 // Values that are no numbers are left out. Seed breaks ties. The capital is
 // handed out evenly over the live values, so the caller must not have chosen
 // their number by looking at them: give all blocks since the watch began.
 func Process(reference, live []float64, side Side, seed uint64) Evidence {
-	p := process{step: max(1, (len(live)+processStakes-1)/processStakes), evidence: Evidence{Final: 1, Highest: 1}}
+	p := process{evidence: Evidence{Final: 1, Highest: 1}}
 	switch side {
 	case Rise:
 		p.rises = []bool{true}
@@ -58,14 +54,12 @@ func Process(reference, live []float64, side Side, seed uint64) Evidence {
 		}
 	}
 	p.before = size(p.known)
-	times := (len(live) + p.step - 1) / p.step
 	for i, value := range live {
-		if i%p.step == 0 {
-			p.handOut(1 / float64(times))
-		}
+		p.handOut(1/float64(len(live)), int64(i))
 		if !math.IsNaN(value) {
 			p.judge(value, uniform(seed, uint64(i)))
 		}
+		p.judged++
 	}
 	return p.evidence
 }
@@ -74,18 +68,22 @@ func Process(reference, live []float64, side Side, seed uint64) Evidence {
 type process struct {
 	known    models.Stratum
 	before   int64 // values of the reference
-	judged   int64
-	step     int // live values from one stake to the next
+	judged   int64 // live values, those that are no numbers included
 	rises    []bool
 	stakes   [][]models.Stake // of each side
 	handed   float64
 	evidence Evidence
 }
 
-func (p *process) handOut(money float64) {
+// handOut gives each side its part of the money.
+func (p *process) handOut(money float64, since int64) {
 	p.handed += money
-	for side := range p.stakes {
-		p.stakes[side] = append(p.stakes[side], newStake(p.judged, money/float64(len(p.stakes))))
+	for side, has := range p.stakes {
+		has = append(has, newStake(since, money/float64(len(p.stakes))))
+		if len(has) > stakes {
+			has = merge(has)
+		}
+		p.stakes[side] = has
 	}
 }
 
@@ -95,7 +93,7 @@ func (p *process) judge(value, u float64) {
 	richest := 0.0
 	for side, rises := range p.rises {
 		if !rises {
-			at = place{1 - at.to, 1 - at.from}
+			at = placed(1-at.to, 1-at.from)
 		}
 		for n := range p.stakes[side] {
 			s := &p.stakes[side][n]
@@ -103,10 +101,9 @@ func (p *process) judge(value, u float64) {
 			capital := min(total(*s), most)
 			p.evidence.Final = min(p.evidence.Final+capital, most)
 			if capital > richest {
-				richest, p.evidence.Rose, p.evidence.Since = capital, rises, n*p.step
+				richest, p.evidence.Rose, p.evidence.Since = capital, rises, int(s.Since)
 			}
 		}
 	}
 	p.evidence.Highest = max(p.evidence.Highest, p.evidence.Final)
-	p.judged++
 }

@@ -10,12 +10,13 @@ import (
 // bettors are the rises that are betted on, in sixteenths of a deviation: half
 // a deviation and one. Between a third of a deviation and two they lose little
 // to a bettor who knew the rise (chosen by simulated delays, not on the flights).
-func bettors() [2]int { return [2]int{perSigma / 2, perSigma} }
+func bettors() []int { return []int{perSigma / 2, perSigma} }
 
 func newStake(since int64, money float64) models.Stake {
-	s := models.Stake{Since: since, Capitals: make([]float64, len(bettors()))}
-	for i := range s.Capitals {
-		s.Capitals[i] = money / float64(len(s.Capitals))
+	s := models.Stake{Since: since}
+	shifts := bettors()
+	for range shifts {
+		s.Capitals = append(s.Capitals, money/float64(len(shifts)))
 	}
 	return s
 }
