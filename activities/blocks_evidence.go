@@ -49,17 +49,25 @@ func (s *blockScorer) report(ctx context.Context, task dataset.Task, sums taskSu
 	if err := s.keepEvidence(ctx, task, newest.evidence); err != nil {
 		return err
 	}
-	for by, list := range [2]*[]models.Block{byFirst: &result.Blocks, byLast: &result.Final} {
-		if sums[by] == nil {
-			continue
+	if task.First {
+		first := sums[byFirst]
+		if first == nil {
+			first = newest // without corrections
 		}
-		block := sums[by].block(task.OpenBlock, s.request.Data.Task)
-		if sums[by].evidence != nil {
-			block.Slices, block.Evidence = s.watched(sums[by].evidence), true
-		}
-		*list = append(*list, block)
+		result.Blocks = append(result.Blocks, s.scored(task, first))
+	}
+	if task.Last {
+		result.Final = append(result.Final, s.scored(task, sums[byLast]))
 	}
 	return nil
+}
+
+func (s *blockScorer) scored(task dataset.Task, sums *scoreSums) models.Block {
+	block := sums.block(task.OpenBlock, s.request.Data.Task)
+	if sums.evidence != nil {
+		block.Slices, block.Evidence = s.watched(sums.evidence), true
+	}
+	return block
 }
 
 // keepEvidence writes what a block looked like: the same log and reference give

@@ -51,7 +51,8 @@ func (s *blockScorer) readLabels(ctx context.Context, tasks []dataset.Task, part
 	answers := make([][]dataset.Answer, len(parts))
 	var first, last bool
 	for _, t := range tasks {
-		first, last = first || t.First, last || t.Last
+		wanted := s.wanted(t)
+		first, last = first || wanted[byFirst] && !t.Ahead, last || wanted[byLast]
 	}
 	for i, p := range parts {
 		answers[i] = p.answers
@@ -129,7 +130,7 @@ func (s *blockScorer) sum(ctx context.Context, tasks []dataset.Task, parts []*an
 	_ = group.Wait() // nothing fails
 	whole := make([]taskSums, len(tasks))
 	for k, task := range tasks {
-		for by, wanted := range wantedSums(task) {
+		for by, wanted := range s.wanted(task) {
 			if !wanted {
 				continue
 			}
@@ -144,9 +145,11 @@ func (s *blockScorer) sum(ctx context.Context, tasks []dataset.Task, parts []*an
 	return whole
 }
 
-// wantedSums says by which deadlines a task is to be scored. What is not due
-// has no labels: the first stands for it.
-func wantedSums(t dataset.Task) [2]bool { return [2]bool{t.First || t.Ahead, t.Last} }
+// wanted says by which deadlines a task is to be scored. What is ahead of its
+// labels has none by the first. Where there are no corrections, both are one.
+func (s *blockScorer) wanted(t dataset.Task) [2]bool {
+	return [2]bool{(t.First || t.Ahead) && !(t.Last && s.deadlines.Corrections == 0), t.Last}
+}
 
 func (s *blockScorer) newSums(t dataset.Task) *scoreSums {
 	sums := &scoreSums{}
@@ -172,7 +175,7 @@ func (s *blockScorer) sumPart(tasks []dataset.Task, part *answersPart) []taskSum
 		if s.coder != nil {
 			codes = part.codes[row*s.coder.Width() : (row+1)*s.coder.Width()]
 		}
-		for by, wanted := range wantedSums(tasks[a.Block]) {
+		for by, wanted := range s.wanted(tasks[a.Block]) {
 			if !wanted {
 				continue
 			}

@@ -55,6 +55,7 @@ func (d *Drift) explain(ctx context.Context, request models.ExplainRequest, acco
 	e.Classifier = area
 	e.Features, e.Slices = first(account.Inputs.Features, maxExplained), first(account.Inputs.Slices, maxExplained)
 	told.Compared, told.Blocks, told.Labelled = c.recent > 0, c.recent, now.Labelled
+	told.Name(account.Inputs.Features, account.Inputs.Slices)
 	if now.Labelled > 0 {
 		e.LossBefore, e.Loss = c.reference.All.MeanLoss(), now.MeanLoss()
 		account.Splits = c.reference.Splits(now)

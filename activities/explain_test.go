@@ -3,11 +3,13 @@ package activities_test
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/activities"
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -56,6 +58,39 @@ func TestCompareInputs(t *testing.T) {
 	}
 }
 
+// TestScoredBlocksCompare: what scoring writes down is what is compared. The
+// evidence of this world's own counting is replaced by that of the log.
+func TestScoredBlocksCompare(t *testing.T) {
+	c := newChampion(t)
+	reference := *c.reference().Object
+	blocks, _ := c.live(reference)
+	want, err := c.drift.CompareInputs(t.Context(), c.compare(reference, blocks))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.removeAll(models.BlockEvidencePrefix(endpoint, champion, reference.SHA256))
+	replay{t: t, store: c.store}.watermark("gw", models.Watermark{EventTime: changeDay().AddDate(0, 0, changed+9), Closed: true})
+	scored, err := (&activities.Blocks{Store: c.store}).ScoreBlocks(t.Context(), models.ScoreBlocksRequest{
+		Endpoint: endpoint, Version: champion, Data: c.watch.Data, Spec: c.watch.Spec, Prediction: c.watch.Prediction, Reference: &reference, From: blocks[0].Start, Max: len(blocks),
+	})
+	if err != nil || len(scored.Blocks) != len(blocks) || !scored.Blocks[7].Evidence {
+		t.Fatalf("%d blocks were scored: %v", len(scored.Blocks), err)
+	}
+	got, err := c.drift.CompareInputs(t.Context(), c.compare(reference, blocks))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got.Features, want.Features) || got.Rows != want.Rows || got.Note != "" {
+		t.Errorf("the log says\n%+v, counted was\n%+v; note %q", got.Features, want.Features, got.Note)
+	}
+	for i, s := range got.Slices {
+		if s.Slice != want.Slices[i].Slice || s.Rows != want.Slices[i].Rows || s.Moved != want.Slices[i].Moved {
+			t.Errorf("the log says %+v, counted was %+v", s, want.Slices[i])
+		}
+		near(t, "loss of "+s.Slice, s.Loss, want.Slices[i].Loss)
+	}
+}
+
 // TestBlocksWithoutEvidenceAreSkipped, and said, as are features that are never
 // logged.
 func TestBlocksWithoutEvidenceAreSkipped(t *testing.T) {
@@ -79,6 +114,25 @@ func TestBlocksWithoutEvidenceAreSkipped(t *testing.T) {
 	c.removeAll("objects/" + reference.SHA256)
 	_, err = c.drift.CompareInputs(t.Context(), c.compare(reference, blocks))
 	wantFailure(t, err, models.KindInvalidSpec, "the reference of live blocks can't be read")
+}
+
+// TestWhatIsNeverLoggedIsNotCompared: a sensitive column is null in the log, and
+// must not tell now from before.
+func TestWhatIsNeverLoggedIsNotCompared(t *testing.T) {
+	c := newChampion(t)
+	c.masked = true
+	reference := *c.reference().Object
+	blocks, shown := c.live(reference)
+	got, err := c.drift.CompareInputs(t.Context(), c.compare(reference, blocks[:quiet]))
+	if err != nil || len(got.Features) != 2 || !strings.Contains(got.Note, "no value of it: wind") {
+		t.Errorf("%d features, note %q, %v", len(got.Features), got.Note, err)
+	}
+	request := c.compare(reference, blocks[:quiet])
+	request.Recent = quiet
+	explained, err := c.drift.ExplainAlarm(t.Context(), models.ExplainRequest{Compare: request, Alarm: c.alarm(shown), Shown: shown})
+	if err != nil || explained.Classifier == nil || explained.Classifier.Low > 0.53 {
+		t.Errorf("before the change, rows are told apart by what is not logged: %+v, %v", explained.Classifier, err)
+	}
 }
 
 func (c *championWorld) alarm(shown []models.Block) models.Alarm {

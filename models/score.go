@@ -32,19 +32,25 @@ type OpenBlock struct {
 // that nobody called the endpoint in are present with no rows.
 type ScoredBlocks struct {
 	Blocks []Block `json:"blocks"` // their first scores
-	// Final are last scores, of blocks of Open and of Blocks, oldest first.
+	// Final are last scores, of blocks of Open and of Blocks, oldest first. Without
+	// corrections a first score is the last one as well, and is in both lists.
 	Final []Block `json:"final,omitempty"`
-	// Ahead are blocks whose labels have not matured: requests and the estimated
-	// loss only.
+	// Ahead are blocks that ended and whose labels have not matured: requests and
+	// the estimated loss only; the newest 31, or as many as can be read in
+	// reasonable time. With More there are none.
 	Ahead     []Block   `json:"ahead,omitempty"`
 	Watermark time.Time `json:"watermark"` // event time up to which the log is complete
-	More      bool      `json:"more"`      // further blocks are mature
+	// More says that further scores are due, all of them later than these: ask
+	// again, from the end of Blocks.
+	More bool `json:"more"`
 }
 
 // BlockScoring reads the inference log and the labels.
 type BlockScoring interface {
 	// ScoreBlocks returns blocks that are mature: the log's watermark is past
-	// their end plus the maturity. The same log gives the same answer whenever it
-	// is asked for.
+	// their end plus the maturity. The same log gives the same scores whenever it
+	// is asked for, and in whatever pieces. It fails with KindInvalidSpec for a
+	// file of the log that is damaged or was deleted while it was read, and when
+	// no answer of a block has the prediction.
 	ScoreBlocks(context.Context, ScoreBlocksRequest) (ScoredBlocks, error)
 }

@@ -165,7 +165,7 @@ func (m *monitor) answered(alarm *models.Alarm, settled models.RetrainSettled) {
 		alarm.Action = "retraining runs: " + settled.Lifecycle
 	case models.RetrainNotHelping:
 		alarm.State, alarm.Action = models.AlarmNotHelping, "retraining does not help: "+settled.Reason
-		m.close(alarm)
+		m.close(alarm, "retraining does not help")
 		m.explain(*alarm, settled.Gate)
 	case models.RetrainFailed:
 		alarm.State, alarm.RetryAt = models.AlarmFailed, retryAt
@@ -180,10 +180,10 @@ func (m *monitor) answered(alarm *models.Alarm, settled models.RetrainSettled) {
 }
 
 // close ends the open alarm and takes the present level as the new reference.
-func (m *monitor) close(alarm *models.Alarm) {
+func (m *monitor) close(alarm *models.Alarm, why string) {
 	alarm.Settled, alarm.RetryAt = true, time.Time{}
 	m.state.Pending = ""
-	m.restart(lossesOf(m.recent(m.state.Watch.Spec.ReferenceBlocks)))
+	m.rebase(why)
 }
 
 // pending is the alarm that the detectors wait for; nil: there is none.

@@ -8,10 +8,11 @@ import (
 )
 
 const (
-	explainedCarried = 2 // alarms that keep all of their explanation
-	shiftsCarried    = 5 // features and slices of the comparison; it is made anew after the next block
-	evidenceBlocks   = 400
-	runsKept         = 60
+	// shiftsCarried are features and slices of the last comparison, which is made
+	// anew after the next block, and of the last alarm's explanation.
+	shiftsCarried  = 2
+	evidenceBlocks = 400
+	runsKept       = 60
 )
 
 // carried is what the next run needs: the blocks that are open, that an alarm or
@@ -25,27 +26,27 @@ func carried(state models.MonitorState) models.MonitorState {
 		}
 	}
 	next.Alarms = slices.Clone(state.Alarms)
-	for i := range max(0, len(next.Alarms)-explainedCarried) {
+	for i := range next.Alarms {
 		if e := next.Alarms[i].Explanation; e != nil {
-			short := *e
-			short.Slices, short.Features = nil, nil
+			short, kept := *e, 0 // its page has them all, and the data
+			if i == len(next.Alarms)-1 {
+				kept = shiftsCarried
+			}
+			short.Data = nil
+			short.Slices, short.Features = firstOf(e.Slices, kept), firstOf(e.Features, kept)
 			next.Alarms[i].Explanation = &short
 		}
 	}
-	if state.Reference != nil {
-		reference := *state.Reference
-		reference.Blocks = nil // the detectors have them
-		next.Reference = &reference
-	}
 	if state.Inputs != nil {
 		inputs := *state.Inputs
-		inputs.Features = inputs.Features[:min(len(inputs.Features), shiftsCarried)]
-		inputs.Slices = inputs.Slices[:min(len(inputs.Slices), shiftsCarried)]
+		inputs.Features, inputs.Slices = firstOf(inputs.Features, shiftsCarried), firstOf(inputs.Slices, shiftsCarried)
 		next.Inputs = &inputs
 	}
 	next.Ahead = nil // the next look at the log finds them again
 	return next
 }
+
+func firstOf[T any](items []T, n int) []T { return items[:min(len(items), n)] }
 
 // blocksNeeded is how many of the newest blocks the next run needs.
 func blocksNeeded(state models.MonitorState) int {

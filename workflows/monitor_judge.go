@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/drift"
@@ -15,7 +16,7 @@ const (
 	// an alarm says is computed from blocksCarried at most, so that it does not
 	// depend on when the last run began.
 	blocksShown, blocksCarried = 400, 60
-	recentBlocks               = 7
+	recentBlocks               = 7 // what counts as "now" on the page and in comparisons
 )
 
 // judge is the monitor's arithmetic: what a look at a block does to the state.
@@ -50,7 +51,7 @@ func (j *judge) take(l look) *models.Alarm {
 	}
 	block := j.mark(l.block)
 	block.Final = corrections(j.state.Watch.Spec) == 0
-	block.P, block.Martingale = 1, valueOf(j.present)
+	block.P, block.Martingale = 1, sixDigits(valueOf(j.present))
 	j.state.Blocks = append(j.state.Blocks, block)
 	j.state.Blocks = j.state.Blocks[max(0, min(len(j.state.Blocks)-blocksShown, j.firstOpen())):]
 	j.state.Next = block.End
@@ -95,7 +96,7 @@ func (j *judge) correct(l look) *models.Alarm {
 		}
 		return nil
 	}
-	block.P, block.Martingale, block.Looks = 1, valueOf(j.state.Detector), nil
+	block.P, block.Martingale, block.Looks = 1, sixDigits(valueOf(j.state.Detector)), nil
 	j.state.Blocks[i] = block
 	raised := j.foldFrom(from)
 	if raised == nil {
@@ -148,7 +149,7 @@ func (j *judge) feed(detectors *models.DetectorState, block *models.Block) bool 
 	if i < 0 {
 		return false
 	}
-	block.P, block.Martingale = block.Looks[i].P, block.Looks[i].Value
+	block.P, block.Martingale = sixDigits(block.Looks[i].P), sixDigits(block.Looks[i].Value)
 	return slices.ContainsFunc(block.Looks, func(l models.DetectorLook) bool { return l.Alarm })
 }
 
@@ -169,7 +170,7 @@ func (j *judge) cry(block models.Block, due time.Time) *models.Alarm {
 			alarm.Detector, alarm.Martingale, alarm.Threshold = models.DetectorName(d.Spec), l.Value, d.Threshold
 		}
 	}
-	alarm.Change, alarm.Loss = j.changed()
+	alarm.Change, alarm.Loss = j.changed(block)
 	return &alarm
 }
 
@@ -184,10 +185,41 @@ func (j *judge) restart(reference []models.BlockLoss) {
 	j.present = j.state.Detector
 }
 
-// mark sets what only the monitor knows of a block.
+// rebase takes the champion's last blocks as the reference: from now on that is
+// the level that a rise is held against.
+func (j *judge) rebase(why string) {
+	recent := j.recent(j.state.Watch.Spec.ReferenceBlocks)
+	reference := *j.state.Reference
+	reference.Blocks, reference.Loss = brief(lossesOf(recent)), meanLoss(recent)
+	reference.Note = fmt.Sprintf("the last %d blocks before %s: %s", len(recent), blockKey(j.state.Next), why)
+	j.state.Reference = &reference
+	j.restart(lossesOf(recent))
+}
+
+// brief keeps of reference blocks what travels from run to run: losses of six
+// digits. Detectors have seen the rest.
+func brief(blocks []models.BlockLoss) []models.BlockLoss {
+	short := make([]models.BlockLoss, len(blocks))
+	for i, b := range blocks {
+		short[i].Loss = sixDigits(b.Loss)
+	}
+	return short
+}
+
+// sixDigits rounds a figure that travels in payloads, of which there are many.
+// Detectors tell no more apart.
+func sixDigits(v float64) float64 {
+	short, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 6, 64), 64)
+	return short
+}
+
+// mark sets what only the monitor knows of a block, and rounds the rest.
 func (j *judge) mark(block models.Block) models.Block {
 	if block.End.IsZero() {
 		block.End = block.Start.Add(j.state.Watch.Spec.Block.Std())
+	}
+	for _, figure := range []*float64{&block.Loss, &block.Rate, &block.Predicted, &block.Estimated} {
+		*figure = sixDigits(*figure)
 	}
 	block.Version = j.state.Watch.Version
 	block.Conclusive = block.Labelled >= int64(j.state.Watch.Spec.MinLabels)
@@ -225,13 +257,15 @@ func (j *judge) recent(n int) []models.Block {
 	return lastOf(found, n)
 }
 
-// changed estimates where the loss changed, and its mean since.
-func (j *judge) changed() (time.Time, float64) {
-	blocks := j.recent(recentBlocks)
-	if len(blocks) == 0 {
-		return time.Time{}, 0
-	}
-	return blocks[0].Start, meanLoss(blocks)
+// changed estimates where the loss changed that made a block cry, and its mean
+// since.
+func (j *judge) changed(cried models.Block) (time.Time, float64) {
+	since := slices.DeleteFunc(j.recent(blocksCarried), func(b models.Block) bool {
+		return b.Start.Before(j.state.Judged) || b.Start.After(cried.Start)
+	})
+	change := drift.ChangePoint(j.state.Reference.Blocks, lossesOf(since))
+	rise := slices.DeleteFunc(since, func(b models.Block) bool { return b.Start.Before(change) })
+	return change, meanLoss(rise)
 }
 
 // sameEvidence reports whether two scores of a block are the same to detectors.

@@ -3,6 +3,7 @@ package workflows
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ func tell(seed uint64, maturity, corrections models.Duration) *story {
 	for range 60 {
 		s.watch.Reference = append(s.watch.Reference, .5+.03*random.NormFloat64())
 	}
+	start := origin
 	for d := range s.days {
 		level := .5
 		if d > 70 {
@@ -41,9 +43,13 @@ func tell(seed uint64, maturity, corrections models.Duration) *story {
 		if d > 140 {
 			level = .7
 		}
-		start := origin.AddDate(0, 0, d)
-		block := models.Block{Start: start, End: start.AddDate(0, 0, 1), Requests: 100, Labelled: 100, Loss: level + .03*random.NormFloat64()}
+		length := 24 * time.Hour
+		if seed%2 > 0 { // blocks of so many rows
+			length = time.Duration(20*60+random.IntN(8*60)) * time.Minute
+		}
+		block := models.Block{Start: start, End: start.Add(length), Requests: 100, Labelled: 100, Loss: level + .03*random.NormFloat64()}
 		last := block
+		start = block.End
 		if random.IntN(5) == 0 {
 			last.Loss += .1 * random.NormFloat64()
 		}
@@ -57,7 +63,9 @@ func tell(seed uint64, maturity, corrections models.Duration) *story {
 
 // score answers as the activity does for a log that is complete to a moment.
 func (s *story) score(r models.ScoreBlocksRequest, watermark time.Time) (scored models.ScoredBlocks) {
-	day := func(t time.Time) int { return int(t.Sub(origin) / (24 * time.Hour)) }
+	day := func(t time.Time) int {
+		return slices.IndexFunc(s.first, func(b models.Block) bool { return b.Start.Equal(t) })
+	}
 	finish := func(end, start time.Time) {
 		if !lastDue(r.Spec, end).After(watermark) {
 			scored.Final = append(scored.Final, s.last[day(start)])
@@ -68,7 +76,10 @@ func (s *story) score(r models.ScoreBlocksRequest, watermark time.Time) (scored 
 	}
 	first := 0
 	if !r.From.IsZero() {
-		first = day(r.From)
+		first = slices.IndexFunc(s.first, func(b models.Block) bool { return !b.Start.Before(r.From) })
+	}
+	if first < 0 {
+		return scored // all have been scored once
 	}
 	for d := first; d < s.days && !firstDue(r.Spec, s.first[d].End).After(watermark); d++ {
 		if scored.More = len(scored.Blocks) == r.Max; scored.More {
@@ -98,7 +109,7 @@ func (s *story) read(t *testing.T, j *judge, watermark time.Time, most func() in
 			}
 			if j.resting() && l.due.Sub(s.alarms[len(s.alarms)-1].AsOf) > 20*24*time.Hour {
 				j.state.Pending = ""
-				j.restart(lossesOf(j.recent(s.watch.Spec.ReferenceBlocks)))
+				j.rebase("it does not help")
 			}
 		}
 	}
@@ -111,6 +122,7 @@ func (s *story) judge() *judge {
 		losses[i].Loss = loss
 	}
 	j.restart(losses)
+	j.state.Reference.Blocks = brief(losses)
 	return &j
 }
 
@@ -158,4 +170,84 @@ func TestPiecesOutagesAndNewRunsChangeNothing(t *testing.T) {
 		alarms += len(calm.alarms)
 	}
 	require.Greater(t, alarms, 25, "there was something to get wrong")
+}
+
+// correcting judges steady days, of which the last ones turn out to be bad only
+// when their labels are corrected.
+func correcting(t *testing.T, first, last func(day int) models.Block) (*judge, []models.Alarm) {
+	t.Helper()
+	s := tell(2, models.Day, 3*models.Day)
+	s.days = 40
+	for d := range s.days {
+		start := origin.AddDate(0, 0, d)
+		s.first[d], s.last[d] = first(d), last(d)
+		for _, b := range []*models.Block{&s.first[d], &s.last[d]} {
+			b.Start, b.End = start, start.AddDate(0, 0, 1)
+		}
+	}
+	j := s.judge()
+	s.read(t, j, origin.AddDate(0, 0, 60), func() int { return 5 })
+	return j, s.alarms
+}
+
+func steadyDay(d int) models.Block {
+	return models.Block{Requests: 100, Labelled: 100, Loss: .47 + .002*float64(d*7%30)}
+}
+
+func badDay(d int) models.Block {
+	return models.Block{Requests: 100, Labelled: 100, Loss: .8 + .002*float64(d*7%30)}
+}
+
+// TestACorrectionMayRaiseAnAlarm, as of the moment at which it is known.
+func TestACorrectionMayRaiseAnAlarm(t *testing.T) {
+	j, alarms := correcting(t, steadyDay, func(d int) models.Block {
+		if d >= 20 {
+			return badDay(d)
+		}
+		return steadyDay(d)
+	})
+	require.Len(t, alarms, 1)
+	a := alarms[0]
+	require.False(t, a.Block.Before(origin.AddDate(0, 0, 20)))
+	require.Equal(t, a.Block.AddDate(0, 0, 1+1+3), a.AsOf, "end, maturity and corrections")
+	for _, b := range j.state.Blocks[20:] {
+		require.True(t, b.Final)
+		require.InDelta(t, .5, *b.Before, .05)
+		require.InDelta(t, .83, b.Loss, .05)
+	}
+	require.Nil(t, j.state.Blocks[19].Before)
+}
+
+// TestACorrectionTakesEvidenceBack: days that looked bad and were not leave the
+// detectors as if they had never looked bad.
+func TestACorrectionTakesEvidenceBack(t *testing.T) {
+	once := func(d int) models.Block {
+		if d == 10 {
+			return badDay(d)
+		}
+		return steadyDay(d)
+	}
+	corrected, alarms := correcting(t, once, steadyDay)
+	require.Empty(t, alarms)
+	never, _ := correcting(t, steadyDay, steadyDay)
+	require.Equal(t, never.present, corrected.present)
+	require.NotNil(t, corrected.state.Blocks[10].Before)
+	require.Equal(t, never.state.Blocks[10].Looks, corrected.state.Blocks[10].Looks)
+}
+
+// TestLateLabelsMayDecideABlock that had too few at first.
+func TestLateLabelsMayDecideABlock(t *testing.T) {
+	late := func(d int) models.Block {
+		b := steadyDay(d)
+		if d%2 > 0 {
+			b.Labelled, b.Loss = 3, 0
+		}
+		return b
+	}
+	j, _ := correcting(t, late, steadyDay)
+	in, _ := correcting(t, steadyDay, steadyDay)
+	require.EqualValues(t, 40, j.present.Observed)
+	require.Equal(t, in.present, j.present)
+	few, _ := correcting(t, late, late)
+	require.EqualValues(t, 20, few.present.Observed, "inconclusive blocks feed no detector")
 }

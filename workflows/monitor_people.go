@@ -110,7 +110,7 @@ func (m *monitor) order(order models.MonitorOrder) {
 	case models.MonitorAccept:
 		event.Text = "the present level is accepted by " + said
 		alarm.State, alarm.Action = models.AlarmAccepted, "the level is accepted by "+said
-		m.close(alarm)
+		m.close(alarm, "accepted by "+order.By)
 	case models.MonitorPause:
 		event.Text = "alarms and arrivals start nothing from now on, by order of " + said
 		m.state.Paused = said

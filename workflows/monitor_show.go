@@ -10,6 +10,9 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
+// What the page shows of long lists.
+const blocksOnPage, aheadOnPage, alarmsOnPage, eventsOnPage = 10, 3, 5, 12
+
 // status is the state with the detectors as of the newest block.
 func (m *monitor) status() models.MonitorStatus {
 	status := models.MonitorStatus{MonitorState: m.state, Waiting: m.waiting, Trouble: m.trouble}
@@ -106,7 +109,7 @@ func (m *monitor) show(ctx workflow.Context, waiting string) {
 	m.showInputs(&p)
 	if len(m.state.Actions) > 0 {
 		p.header("when", "what", "by", "failed")
-		for _, e := range lastOf(m.state.Actions, 12) {
+		for _, e := range lastOf(m.state.Actions, eventsOnPage) {
 			p.row(e.At.UTC().Format(time.DateTime), e.Text, e.By, e.Failed)
 		}
 	}
@@ -132,7 +135,7 @@ func (m *monitor) showDetectors(p *page) {
 
 func (m *monitor) showBlocks(p *page) {
 	p.header("block", "labelled", "first loss", "last loss", "p", "evidence")
-	for _, b := range lastOf(m.state.Blocks, 10) {
+	for _, b := range lastOf(m.state.Blocks, blocksOnPage) {
 		first, last := number(b.Loss), "open"
 		if b.Before != nil {
 			first = number(*b.Before)
@@ -145,10 +148,19 @@ func (m *monitor) showBlocks(p *page) {
 		}
 		p.row(blockKey(b.Start), strconv.FormatInt(b.Labelled, 10), first, last, number(b.P), number(b.Martingale))
 	}
+	if len(m.state.Ahead) > 0 {
+		p.linef("")
+		p.linef("%d more blocks wait for their labels", len(m.state.Ahead))
+	}
+	for _, b := range lastOf(m.state.Ahead, aheadOnPage) {
+		if b.Estimated > 0 {
+			p.linef("- %s: %d requests; by the model's own probabilities, if they hold, the loss will be %s", blockKey(b.Start), b.Requests, number(b.Estimated))
+		}
+	}
 }
 
 func (m *monitor) showAlarms(p *page) {
-	for _, a := range lastOf(m.state.Alarms, 5) {
+	for _, a := range lastOf(m.state.Alarms, alarmsOnPage) {
 		p.linef("")
 		p.linef("**Alarm of %s** on version %s: %s", blockKey(a.Block), a.Version, wordsOf(a))
 		p.linef("- %s: %s", a.State, a.Action)

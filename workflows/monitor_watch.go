@@ -71,8 +71,9 @@ func (m *monitor) buildReference(ctx workflow.Context) error {
 		m.note(models.MonitorEvent{Text: "the reference of version " + watch.Version + " can't be built; the losses of its evaluation stand in for it", Failed: why})
 		reference = referenceOf(*watch, why)
 	}
-	m.state.Reference = &reference
 	m.restart(reference.Blocks)
+	reference.Blocks = brief(reference.Blocks)
+	m.state.Reference = &reference
 	return nil
 }
 

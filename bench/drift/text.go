@@ -10,7 +10,7 @@ import (
 // writeReport writes Markdown, which reads well in a terminal too.
 func writeReport(out io.Writer, r Report) {
 	fmt.Fprintf(out, "%d years of each world, seed %d: %d known days, then %d watched ones. In brackets: the 95 %% interval (Clopper\n", r.Runs, r.Seed, r.Reference, r.Days)
-	fmt.Fprintf(out, "and Pearson). A promise is broken when all of its interval is above the budget.\n")
+	fmt.Fprintf(out, "and Pearson). A promise is broken when all of its interval is above the budget. Other rules play a quarter of the years, the first.\n")
 	writeCalibration(out, r)
 	writeOthers(out, r)
 	writeDelays(out, r)
@@ -56,7 +56,7 @@ func writeOthers(out io.Writer, r Report) {
 
 // writeDelays has a line for each rule and a column for each shift.
 func writeDelays(out io.Writer, r Report) {
-	fmt.Fprintf(out, "\n**The mean loss rises on day %d: found within the year, days until then in the median and in nine of ten years.** Days stray\nlike the flights', σ is the deviation of their means. “–” is not within the year. The second column is how many of the %d years had an alarm before the rise.\n\n", r.Change, r.Changing[0].Runs)
+	fmt.Fprintf(out, "\n**The mean loss rises on day %d: found within the year, days until then in the median and in nine of ten years.** Days stray\nlike the flights', σ is the deviation of their means. “–” is not within the year. The second column is how many of the %d years had an alarm before the rise.\n\n", r.Change, r.Changing[0].Outcomes[0].Runs)
 	fmt.Fprintf(out, "| rule, on what | alarm before |")
 	for _, p := range r.Changing {
 		fmt.Fprintf(out, " %s |", p.Case)
@@ -85,7 +85,7 @@ func delay(d *Delays) string {
 }
 
 func writeInputs(out io.Writer, r Report) {
-	fmt.Fprintf(out, "\n**Rules on %d inputs of rows (%d years).** Years with an alarm, and alarms a year; where something moves on day %d: before\nit, then found as above.\n\n", inputColumns, r.Inputs[0].Runs, r.Change)
+	fmt.Fprintf(out, "\n**Rules on %d inputs of rows (%d years).** Years with an alarm, and alarms a year; where something moves on day %d: before\nit, then found as above.\n\n", inputColumns, r.Inputs[0].Outcomes[0].Runs, r.Change)
 	header(out, r.Inputs)
 	for _, first := range r.Inputs[0].Outcomes {
 		line(out, first, r.Inputs, func(o Outcome) string {

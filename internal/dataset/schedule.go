@@ -68,7 +68,7 @@ func (s Schedule) Plan(open, next []models.OpenBlock) (tasks []Task, more bool) 
 	}
 	due = slices.DeleteFunc(due, func(d score) bool { return d.due.After(s.Watermark) })
 	slices.SortStableFunc(due, func(a, b score) int {
-		return cmp.Or(a.due.Compare(b.due), a.rank()-b.rank(), a.block.Start.Compare(b.block.Start))
+		return cmp.Or(a.due.Compare(b.due), a.block.Start.Compare(b.block.Start)) // at a tie the last score is of the older one
 	})
 	taken, more := s.take(due)
 	at := map[int64]int{} // by start
@@ -111,12 +111,4 @@ func (s Schedule) take(due []score) (taken []score, more bool) {
 		}
 	}
 	return taken, false
-}
-
-// rank breaks ties: last scores come first.
-func (s score) rank() int {
-	if s.last {
-		return 0
-	}
-	return 1
 }

@@ -32,10 +32,22 @@ type (
 	}
 )
 
+// champions are what the steward says of the story's versions.
+func (s *Slot) champions(ctx context.Context, story Story) (watches []models.WatchRequest, err error) {
+	for i := range story.Trainings {
+		watch, err := s.champion(ctx, story, i+1)
+		if err != nil {
+			return nil, err
+		}
+		watches = append(watches, watch)
+	}
+	return watches, nil
+}
+
 // champion is what the steward says of a version: with a snapshot that the
 // engine has prepared, and predictions of its rows.
-func (t *Trial) champion(ctx context.Context, number int) (watch models.WatchRequest, err error) {
-	w, training := t.Story.World, t.Story.Trainings[number-1]
+func (s *Slot) champion(ctx context.Context, story Story, number int) (watch models.WatchRequest, err error) {
+	w, training := story.World, story.Trainings[number-1]
 	version := strconv.Itoa(number)
 	prefix := "source/" + w.Endpoint + "/" + version + "/"
 	phase := w.phase(training.AsOf)
@@ -44,7 +56,7 @@ func (t *Trial) champion(ctx context.Context, number int) (watch models.WatchReq
 	var train []outOfFold
 	for day := first; day < training.AsOf; day++ {
 		rows := w.Rows(day)
-		if err := putRows(ctx, t.Slot.Store, fmt.Sprintf("%s%03d.parquet", prefix, day-first), rows); err != nil {
+		if err := putRows(ctx, s.Store, fmt.Sprintf("%s%03d.parquet", prefix, day-first), rows); err != nil {
 			return watch, err
 		}
 		for _, row := range rows {
@@ -56,27 +68,27 @@ func (t *Trial) champion(ctx context.Context, number int) (watch models.WatchReq
 		}
 	}
 	watch = models.WatchRequest{
-		RequestID: "watch/" + version, Model: w.Endpoint, Version: version, Spec: t.Story.Spec, Prediction: "probability",
+		RequestID: "watch/" + version, Model: w.Endpoint, Version: version, Spec: story.Spec, Prediction: "probability",
 		Data: models.DataSpec{
-			Source: "s3://" + t.Slot.Store.Bucket() + "/" + prefix, Time: "at", Key: "id", Label: "y", Task: models.TaskBinary, Features: []string{"x", "kind"},
+			Source: "s3://" + s.Store.Bucket() + "/" + prefix, Time: "at", Key: "id", Label: "y", Task: models.TaskBinary, Features: []string{"x", "kind"},
 			AsOf: w.Moment(training.AsOf), Window: models.Duration(training.Window) * models.Day, Holdout: models.Duration(training.Holdout) * models.Day,
 		},
 		Promised: models.Estimate{Value: 0.42, Low: 0.38, High: 0.46},
 	}
-	if watch.Snapshot, err = t.snapshot(ctx, watch); err != nil {
+	if watch.Snapshot, err = s.snapshot(ctx, watch); err != nil {
 		return watch, err
 	}
-	if watch.HeldOut, err = putObject(ctx, t.Slot.Store, test); err != nil {
+	if watch.HeldOut, err = putObject(ctx, s.Store, test); err != nil {
 		return watch, err
 	}
-	folds, err := putObject(ctx, t.Slot.Store, train)
+	folds, err := putObject(ctx, s.Store, train)
 	watch.OutOfFold = &folds
 	return watch, err
 }
 
 // snapshot has the engine prepare the rows, as a lifecycle does.
-func (t *Trial) snapshot(ctx context.Context, watch models.WatchRequest) (models.Ref, error) {
-	run, err := t.Slot.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+func (s *Slot) snapshot(ctx context.Context, watch models.WatchRequest) (models.Ref, error) {
+	run, err := s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: "prepare/" + watch.Version, TaskQueue: models.TaskQueue,
 	}, models.PrepareDataWorkflow, models.PrepareDataInput{Model: watch.Model, Data: watch.Data})
 	if err != nil {

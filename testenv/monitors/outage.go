@@ -24,7 +24,7 @@ func (s *Stack) outage(story Story, undisturbed Account) func(ctx context.Contex
 		if !down[from] || from+outageDays > until {
 			return Daily(ctx, t, from, until)
 		}
-		return from + outageDays, s.withoutTemporal(ctx, func() error {
+		return from + outageDays, WithoutTemporal(ctx, s.Stack, func() error {
 			for day := from + 1; day <= from+outageDays; day++ {
 				if err := t.serve(ctx, day); err != nil {
 					return err
@@ -35,22 +35,22 @@ func (s *Stack) outage(story Story, undisturbed Account) func(ctx context.Contex
 	}
 }
 
-// withoutTemporal kills the server, which starts again on the same database at
+// WithoutTemporal kills the server, which starts again on the same database at
 // once, and returns when it is there again. What is done meanwhile must be done
 // before that.
-func (s *Stack) withoutTemporal(ctx context.Context, do func() error) error {
-	before := s.temporal()
+func WithoutTemporal(ctx context.Context, s *devstack.Stack, do func() error) error {
+	before := temporalOf(s)
 	if err := s.Kill(ctx, devstack.ServerTemporal); err != nil {
 		return err
 	}
 	if err := do(); err != nil {
 		return err
 	}
-	if now := s.temporal(); now.State == supervise.Ready {
+	if now := temporalOf(s); now.State == supervise.Ready {
 		return errors.New("Temporal was back before the days had passed: they were not served without it")
 	}
 	if err := eventually(ctx, settleWithin, func() error { // the old incarnation may look ready for a moment
-		if s.temporal().Starts == before.Starts {
+		if temporalOf(s).Starts == before.Starts {
 			return errors.New("Temporal has not started again")
 		}
 		return nil
@@ -60,7 +60,7 @@ func (s *Stack) withoutTemporal(ctx context.Context, do func() error) error {
 	return s.AwaitReady(ctx, devstack.ServerTemporal)
 }
 
-func (s *Stack) temporal() supervise.Status {
+func temporalOf(s *devstack.Stack) supervise.Status {
 	all := s.Status()
 	i := slices.IndexFunc(all, func(status supervise.Status) bool { return status.Name == devstack.ServerTemporal })
 	return all[i]

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/mainspring-ml/mainspring/models"
 )
 
 // Outcome is one trial held against the undisturbed one.
@@ -19,15 +20,15 @@ type Outcome struct {
 	Deaths Moment
 	// Runs is how many the monitor had to go through at least.
 	Runs int
-	// Difference is the first to the undisturbed account; empty: there is none.
-	Difference string
+	// Differences are those to the undisturbed account, the first few.
+	Differences []string
 }
 
 // Check returns what breaks a promise.
 func (o Outcome) Check() error {
 	var broken []error
-	if o.Difference != "" {
-		broken = append(broken, fmt.Errorf("it differs from the undisturbed one at %s", o.Difference))
+	for _, d := range o.Differences {
+		broken = append(broken, errors.New("unlike the undisturbed: "+d))
 	}
 	if steps, deaths := o.Account.Steps[o.Deaths], len(o.Account.Deaths); deaths != steps {
 		broken = append(broken, fmt.Errorf("the worker died %d times at %d steps", deaths, steps))
@@ -53,7 +54,11 @@ type disturbance struct {
 // worker killed at each moment of every step, days that come one at a time, and
 // at last the server down. The first outcome is the undisturbed one.
 func (s *Stack) Prove(ctx context.Context, story Story) ([]Outcome, error) {
-	undisturbed, wanted, err := s.try(ctx, story, disturbance{name: "undisturbed", days: AtOnce})
+	champions, err := s.champions(ctx, story)
+	if err != nil {
+		return nil, err
+	}
+	undisturbed, wanted, err := s.try(ctx, story, champions, disturbance{name: "undisturbed", days: AtOnce})
 	outcomes := []Outcome{undisturbed}
 	if err != nil {
 		return outcomes, err
@@ -63,8 +68,8 @@ func (s *Stack) Prove(ctx context.Context, story Story) ([]Outcome, error) {
 		disturbances = append(disturbances, disturbance{name: "killed-at-" + string(moment), days: AtOnce, deaths: moment})
 	}
 	held := func(d disturbance) (Outcome, error) {
-		outcome, text, err := s.try(ctx, story, d)
-		outcome.Difference = difference(wanted, text)
+		outcome, got, err := s.try(ctx, story, champions, d)
+		outcome.Differences = differences(wanted, got)
 		return outcome, err
 	}
 	disturbed := make([]Outcome, len(disturbances))
@@ -83,8 +88,19 @@ func (s *Stack) Prove(ctx context.Context, story Story) ([]Outcome, error) {
 	return append(outcomes, down), err
 }
 
+// champions prepares what is said of the versions, once for all trials: the
+// objects' names are part of what is compared.
+func (s *Stack) champions(ctx context.Context, story Story) ([]models.WatchRequest, error) {
+	slot, err := s.Slot(ctx, "champions", "")
+	if err != nil {
+		return nil, err
+	}
+	defer slot.close()
+	return slot.champions(ctx, story)
+}
+
 // try lives through the story in a slot of its own.
-func (s *Stack) try(ctx context.Context, story Story, d disturbance) (outcome Outcome, text string, err error) {
+func (s *Stack) try(ctx context.Context, story Story, champions []models.WatchRequest, d disturbance) (outcome Outcome, account any, err error) {
 	began := time.Now()
 	outcome.Name, outcome.Deaths, outcome.Runs = d.name, d.deaths, d.runs
 	slot, err := s.Slot(ctx, d.name, d.deaths)
@@ -92,28 +108,12 @@ func (s *Stack) try(ctx context.Context, story Story, d disturbance) (outcome Ou
 		return outcome, "", err
 	}
 	defer slot.close()
-	trial := &Trial{Slot: slot, Story: story, Days: d.days}
+	trial := &Trial{Slot: slot, Story: story, Champions: champions, Days: d.days}
 	outcome.Account, err = trial.Live(ctx)
 	outcome.Took = time.Since(began)
 	if err != nil {
 		return outcome, "", fmt.Errorf("%s: %w", d.name, err)
 	}
-	text, err = outcome.Account.Text(slot)
-	return outcome, text, err
-}
-
-// difference shows the first line that differs, and those around it.
-func difference(wanted, got string) string {
-	w, g := strings.Split(wanted, "\n"), strings.Split(got, "\n")
-	const around = 14
-	for i := range max(len(w), len(g)) {
-		if i < len(w) && i < len(g) && w[i] == g[i] {
-			continue
-		}
-		excerpt := func(lines []string) string {
-			return strings.Join(lines[min(len(lines), max(0, i-around)):min(len(lines), i+around)], "\n")
-		}
-		return fmt.Sprintf("line %d of %d; undisturbed:\n%s\nhere:\n%s", i+1, len(w), excerpt(w), excerpt(g))
-	}
-	return ""
+	account, err = outcome.Account.plain(slot)
+	return outcome, account, err
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	enums "go.temporal.io/api/enums/v1"
@@ -18,8 +17,9 @@ import (
 
 // Trial is one run of a story.
 type Trial struct {
-	Slot  *Slot
-	Story Story
+	Slot      *Slot
+	Story     Story
+	Champions []models.WatchRequest // what the steward says of versions 1 and 2
 	// Days serves some of an act's days, which end before until, and says before
 	// which day it stopped.
 	Days func(ctx context.Context, t *Trial, from, until int) (to int, err error)
@@ -39,14 +39,18 @@ type Account struct {
 	Deaths   []string                `json:"-"`
 }
 
-// Scene is what is known when an act is over.
+// Scene is what is known when an act is over, but for what a wall clock says
+// (Actions.At), for how often errands were begun (Begun), which depends on how
+// often the monitor looked, and for the looks of single detectors at final
+// blocks, which a new run does not get: the nearest one's and the state of all
+// of them are there.
 type Scene struct {
 	Blocks []models.Block      `json:"blocks"` // all since the beginning
 	State  models.MonitorState `json:"state"`  // without them
 }
 
 // settleWithin bounds the time for an act, deaths included.
-const settleWithin = 4 * time.Minute
+const settleWithin = 40 * time.Second
 
 // Live lives through the story.
 func (t *Trial) Live(ctx context.Context) (account Account, err error) {
@@ -100,11 +104,7 @@ func (t *Trial) begin(ctx context.Context) error {
 	}, deskWorkflow); err != nil {
 		return err
 	}
-	watch, err := t.champion(ctx, 1)
-	if err != nil {
-		return err
-	}
-	_, err = t.Slot.Temporal.SignalWithStartWorkflow(ctx, models.MonitorID(endpoint), models.SignalWatch, watch,
+	_, err := t.Slot.Temporal.SignalWithStartWorkflow(ctx, models.MonitorID(endpoint), models.SignalWatch, t.Champions[0],
 		client.StartWorkflowOptions{ID: models.MonitorID(endpoint), TaskQueue: models.TaskQueue, WorkflowTaskTimeout: 2 * time.Second},
 		models.MonitorWorkflow, models.MonitorState{Endpoint: endpoint})
 	return err
@@ -191,11 +191,7 @@ func (t *Trial) answer(ctx context.Context, act Act) error {
 		return fmt.Errorf("no alarm waits for the steward's %q on day %d: %s", act.Answer, act.Until, text)
 	}
 	if act.Answer == models.RetrainPromoted {
-		watch, err := t.champion(ctx, 2)
-		if err != nil {
-			return err
-		}
-		if err := t.signal(ctx, models.SignalWatch, watch); err != nil {
+		if err := t.signal(ctx, models.SignalWatch, t.Champions[1]); err != nil {
 			return err
 		}
 	}
@@ -210,19 +206,23 @@ func (t *Trial) answer(ctx context.Context, act Act) error {
 	})
 }
 
-// scene is the state without what a wall clock says.
+// scene is the present one.
 func (t *Trial) scene(ctx context.Context) (scene Scene, err error) {
 	var status models.MonitorStatus
 	if err := t.Slot.Query(ctx, models.MonitorID(t.Story.World.Endpoint), &status); err != nil {
 		return scene, err
 	}
-	scene.State, scene.State.Blocks = status.MonitorState, nil
+	scene.State, scene.State.Blocks, scene.State.Begun = status.MonitorState, nil, 0
 	scene.State.Actions = slices.Clone(scene.State.Actions)
 	for i := range scene.State.Actions {
 		scene.State.Actions[i].At = time.Time{}
 	}
 	for _, start := range slices.SortedFunc(maps.Keys(t.blocks), time.Time.Compare) {
-		scene.Blocks = append(scene.Blocks, t.blocks[start])
+		block := t.blocks[start]
+		if block.Final {
+			block.Looks = nil
+		}
+		scene.Blocks = append(scene.Blocks, block)
 	}
 	return scene, nil
 }
@@ -278,10 +278,4 @@ func (t *Trial) count(ctx context.Context, account *Account) error {
 	account.Runs++
 	account.Steps[AtStart], account.Steps[AtEnd] = account.Steps[AtDecision], account.Steps[AtDecision]
 	return nil
-}
-
-// Text is the account as JSON, the same for every slot.
-func (a Account) Text(slot *Slot) (string, error) {
-	text, err := json.MarshalIndent(a, "", " ")
-	return strings.ReplaceAll(string(text), slot.bucket(), "bucket"), err
 }
