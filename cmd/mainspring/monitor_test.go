@@ -77,12 +77,27 @@ func TestMonitorFrameFits(t *testing.T) {
 	m.Status.Detector.Detectors[0].Spec.Column = hostile
 	m.Status.Blocks[149].Version = hostile
 	for _, columns := range []int{20, 80, 200} {
-		for _, line := range (monitorFrame{layout{true, columns}, m, 10}).lines() {
+		for _, line := range (monitorFrame{layout{paint: true, columns: columns}, m, 10}).lines() {
 			require.Less(t, ansi.StringWidth(line), columns)
 			require.NotContains(t, line, "\x1b[2J")
 			require.NotContains(t, line, "\n")
 		}
 	}
+}
+
+// TestASmallTerminalShowsWhatMatters: the end of a frame, which says what is
+// waited for, is not what is cut off.
+func TestASmallTerminalShowsWhatMatters(t *testing.T) {
+	whole := len(monitorFrame{layout{columns: 80}, monitored(t), 10}.lines())
+	for rows := 16; rows <= whole; rows++ {
+		lines := monitorFrame{layout{columns: 80, height: rows}, monitored(t), 10}.lines()
+		require.LessOrEqual(t, len(lines), rows)
+		text := strings.Join(lines, "\n")
+		for _, want := range []string{"evidence", "alarms     2013-06-14", "paused", "waits for"} {
+			require.Contains(t, text, want, rows)
+		}
+	}
+	require.Len(t, monitorFrame{layout{columns: 80, height: whole}, monitored(t), 10}.lines(), whole)
 }
 
 func TestAMonitorWithoutMuchToShow(t *testing.T) {

@@ -92,6 +92,11 @@ func TestMeasuredAndEstimatedLossAreApart(t *testing.T) {
 	require.NotContains(t, rendered(t, status), `id="estimated"`)
 }
 
+// TestBlocksThatMayChangeAreHollow: the last two are not final.
+func TestBlocksThatMayChangeAreHollow(t *testing.T) {
+	require.Equal(t, 2, strings.Count(string(historyOf(fixture(t)).LossPlot()), `class="dot open c1"`))
+}
+
 // TestEvidenceHasAGapWhereDetectorsRest: no line leads over blocks that were not
 // judged.
 func TestEvidenceHasAGapWhereDetectorsRest(t *testing.T) {

@@ -210,7 +210,16 @@ func TestWithoutTemporalThereAreNoFigures(t *testing.T) {
 	require.NotContains(t, text, "mainspring_monitor_up{")
 }
 
-// TestOneLookServesManyScrapes.
+// TestANewChampionHasNoLossYet: that of the version before is not its own.
+func TestANewChampionHasNoLossYet(t *testing.T) {
+	status := flights()
+	status.Watch.Version = "4"
+	text := newStage(map[string]*models.MonitorStatus{"flights": status}).scraped(t)
+	require.NotContains(t, text, "mainspring_monitor_loss{")
+	require.Contains(t, text, `mainspring_monitor_last_block_timestamp_seconds{endpoint="flights",model="delay",version="4"}`)
+}
+
+// TestOneLookServesManyScrapes: whoever scrapes, and however often.
 func TestOneLookServesManyScrapes(t *testing.T) {
 	s := newStage(map[string]*models.MonitorStatus{"flights": flights()})
 	for range 5 {
