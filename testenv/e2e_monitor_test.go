@@ -40,9 +40,10 @@ func TestMonitors(t *testing.T) {
 	l := startLaptopWith(ctx, t, stack.Config{Devices: 8, Programs: []string{rollouts.Program}})
 	bench, err := rollouts.New(l.Laptop, t.TempDir(), t.Logf)
 	require.NoError(t, err)
+	scheduled := onSchedule(ctx, t, l, bench.Store) // its minutes pass meanwhile
 	t.Run("Arrival", func(t *testing.T) { retrainsOnArrival(ctx, t, l, bench.Store) })
-	t.Run("Schedule", func(t *testing.T) { retrainsBySchedule(ctx, t, l, bench.Store) })
 	t.Run("Loop", func(t *testing.T) { decays(ctx, t, l, bench.Store) })
+	t.Run("Schedule", func(t *testing.T) { retrainsBySchedule(ctx, t, scheduled) })
 }
 
 // watched is a model with its world.
@@ -68,7 +69,7 @@ func day(n int) models.Duration { return models.Duration(n) * models.Day }
 // watch makes a model, whose training takes a second, of a world.
 func watch(l *laptop, store artifact.Store, model string, start time.Time) *watched {
 	world := monitors.World{
-		Endpoint: model, Seed: 11, Start: start, RowsPerDay: 120, Maturity: day(1).Std(), Corrections: day(1).Std(),
+		Endpoint: model, Seed: 13, Start: start, RowsPerDay: 120, Maturity: day(1).Std(), Corrections: day(1).Std(),
 		Phases: []monitors.Phase{{Version: "1", Truth: monitors.Rising}},
 	}
 	corrections, limit := day(1), 0.65
@@ -93,7 +94,7 @@ func watch(l *laptop, store artifact.Store, model string, start time.Time) *watc
 		Monitor: &models.MonitorSpec{
 			Corrections: &corrections, Poll: models.Duration(time.Second), ReferenceBlocks: 10,
 			Slices:  []models.SliceSpec{{Column: "x", Quantiles: 2}},
-			Retrain: models.RetrainSpec{Window: day(12), Holdout: day(4), Cooldown: day(2), MaxFailures: 1},
+			Retrain: models.RetrainSpec{Window: day(14), Holdout: day(7), Cooldown: day(2), MaxFailures: 1},
 		},
 	}
 	return &watched{l: l, store: store, spec: spec, gateway: monitors.Gateway{Store: store, World: world, Next: trainedDay}}
@@ -332,19 +333,25 @@ func retrainsOnArrival(ctx context.Context, t *testing.T, l *laptop, store artif
 	w.started(ctx, t, 1)
 }
 
-// retrainsBySchedule has one start a retraining, and its cooldown refuse what
-// comes after.
-func retrainsBySchedule(ctx context.Context, t *testing.T, l *laptop, store artifact.Store) {
+// onSchedule releases a model that is retrained every minute, and whose cooldown
+// is longer.
+func onSchedule(ctx context.Context, t *testing.T, l *laptop, store artifact.Store) *watched {
 	today := time.Now().UTC().Truncate(day(1).Std())
 	w := watch(l, store, "scheduled", today.AddDate(0, 0, -trainedDay-1))
 	w.spec.Deploy.Canary.StepDeadline = models.Duration(2 * time.Second)
 	w.spec.Monitor.Retrain.MaxFailures = 3
-	w.spec.Monitor.Retrain.Schedule = &models.ScheduleSpec{Every: models.Duration(8 * time.Second)}
+	w.spec.Monitor.Retrain.Schedule = &models.ScheduleSpec{Every: models.Duration(time.Minute)}
 	w.learnable(ctx, t, 0, trainedDay)
 	w.release(ctx, t)
+	return w
+}
+
+// retrainsBySchedule wants one retraining, and that the cooldown refused what
+// came after.
+func retrainsBySchedule(ctx context.Context, t *testing.T, w *watched) {
 	status := w.ended(ctx, t, 1)
 	require.Equal(t, models.TriggerSchedule, status.Retrainings[0].Trigger.Kind)
-	require.WithinDuration(t, time.Now(), status.Retrainings[0].AsOf, patience)
+	require.WithinDuration(t, time.Now(), status.Retrainings[0].AsOf, monitorLimit)
 	w.refused(ctx, t, "cooldown")
 	w.started(ctx, t, 1)
 }

@@ -183,7 +183,7 @@ func (m *monitor) answered(alarm *models.Alarm, settled models.RetrainSettled) {
 func (m *monitor) close(alarm *models.Alarm, why string) {
 	alarm.Settled, alarm.RetryAt = true, time.Time{}
 	m.state.Pending = ""
-	m.rebase(why)
+	m.rebase(alarm.Change, why)
 }
 
 // pending is the alarm that the detectors wait for; nil: there is none.

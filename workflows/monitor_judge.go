@@ -15,6 +15,7 @@ const (
 	// depend on when the last run began.
 	blocksShown, blocksCarried = 400, 60
 	recentBlocks               = 7 // what counts as "now" on the page and in comparisons
+	leastReference             = 5 // blocks that a new level is known by, however late it changed
 )
 
 // judge is the monitor's arithmetic: what a look at a block does to the state.
@@ -183,10 +184,13 @@ func (j *judge) restart(reference []models.BlockLoss) {
 	j.present = j.state.Detector
 }
 
-// rebase takes the champion's last blocks as the reference: from now on that is
-// the level that a rise is held against.
-func (j *judge) rebase(why string) {
+// rebase takes the champion's last blocks since a change as the reference: from
+// now on that is the level that a rise is held against. Blocks of before would
+// make every day of the new level a rise.
+func (j *judge) rebase(change time.Time, why string) {
 	recent := j.recent(j.state.Watch.Spec.ReferenceBlocks)
+	since := slices.IndexFunc(recent, func(b models.Block) bool { return !b.Start.Before(change) })
+	recent = recent[max(0, min(since, len(recent)-leastReference)):]
 	reference := *j.state.Reference
 	reference.Blocks, reference.Loss = brief(lossesOf(recent)), meanLoss(recent)
 	reference.Note = fmt.Sprintf("the last %d blocks before %s: %s", len(recent), blockKey(j.state.Next), why)

@@ -109,7 +109,7 @@ func (s *story) read(t *testing.T, j *judge, watermark time.Time, most func() in
 			}
 			if j.resting() && l.due.Sub(s.alarms[len(s.alarms)-1].AsOf) > 20*24*time.Hour {
 				j.state.Pending = ""
-				j.rebase("it does not help")
+				j.rebase(time.Time{}, "it does not help")
 			}
 		}
 	}
