@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/mainspring-ml/mainspring/internal/alarmpage"
@@ -48,13 +49,18 @@ func (d *Drift) explain(ctx context.Context, request models.ExplainRequest, acco
 		c.notes = append(c.notes, note)
 	}
 	account.Inputs, account.Notes = c.report(), c.notes
-	for _, b := range c.reference.Losses() {
+	losses := c.reference.Losses()
+	for _, b := range losses {
 		account.ReferenceLosses = append(account.ReferenceLosses, b.Loss)
+	}
+	if level := request.Alarm.Reference; math.Abs(level-meanLoss(losses)) > 1e-6*level {
+		told.Renewed, told.Level = true, level
 	}
 	now, e := c.result.Now, &account.Explanation
 	e.Classifier = area
 	e.Features, e.Slices = first(account.Inputs.Features, maxExplained), first(account.Inputs.Slices, maxExplained)
 	told.Compared, told.Blocks, told.Labelled = c.recent > 0, c.recent, now.Labelled
+	told.Name(account.Inputs.Features, account.Inputs.Slices)
 	if now.Labelled > 0 {
 		e.LossBefore, e.Loss = c.reference.All.MeanLoss(), now.MeanLoss()
 		account.Splits = c.reference.Splits(now)

@@ -3,16 +3,15 @@ package activities_test
 import (
 	"bytes"
 	"encoding/json"
-	"strconv"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/activities"
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/models"
 )
-
-func itoa(i int) string { return strconv.Itoa(i) }
 
 func changeDay() time.Time { return worldStart.AddDate(0, 0, trained+heldOut+quiet) }
 
@@ -56,6 +55,39 @@ func TestCompareInputs(t *testing.T) {
 	}
 }
 
+// TestScoredBlocksCompare: what scoring writes down is what is compared. The
+// evidence of this world's own counting is replaced by that of the log.
+func TestScoredBlocksCompare(t *testing.T) {
+	c := newChampion(t)
+	reference := *c.reference().Object
+	blocks, _ := c.live(reference)
+	want, err := c.drift.CompareInputs(t.Context(), c.compare(reference, blocks))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.removeAll(models.BlockEvidencePrefix(endpoint, champion, reference.SHA256))
+	replay{t: t, store: c.store}.watermark("gw", models.Watermark{EventTime: changeDay().AddDate(0, 0, changed+9), Closed: true})
+	scored, err := (&activities.Blocks{Store: c.store}).ScoreBlocks(t.Context(), models.ScoreBlocksRequest{
+		Endpoint: endpoint, Version: champion, Data: c.watch.Data, Spec: c.watch.Spec, Prediction: c.watch.Prediction, Reference: &reference, From: blocks[0].Start, Max: len(blocks),
+	})
+	if err != nil || len(scored.Blocks) != len(blocks) || !scored.Blocks[7].Evidence {
+		t.Fatalf("%d blocks were scored: %v", len(scored.Blocks), err)
+	}
+	got, err := c.drift.CompareInputs(t.Context(), c.compare(reference, blocks))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got.Features, want.Features) || got.Rows != want.Rows || got.Note != "" {
+		t.Errorf("the log says\n%+v, counted was\n%+v; note %q", got.Features, want.Features, got.Note)
+	}
+	for i, s := range got.Slices {
+		if s.Slice != want.Slices[i].Slice || s.Rows != want.Slices[i].Rows || s.Moved != want.Slices[i].Moved {
+			t.Errorf("the log says %+v, counted was %+v", s, want.Slices[i])
+		}
+		near(t, "loss of "+s.Slice, s.Loss, want.Slices[i].Loss)
+	}
+}
+
 // TestBlocksWithoutEvidenceAreSkipped, and said, as are features that are never
 // logged.
 func TestBlocksWithoutEvidenceAreSkipped(t *testing.T) {
@@ -81,6 +113,25 @@ func TestBlocksWithoutEvidenceAreSkipped(t *testing.T) {
 	wantFailure(t, err, models.KindInvalidSpec, "the reference of live blocks can't be read")
 }
 
+// TestWhatIsNeverLoggedIsNotCompared: a sensitive column is null in the log, and
+// must not tell now from before.
+func TestWhatIsNeverLoggedIsNotCompared(t *testing.T) {
+	c := newChampion(t)
+	c.masked = true
+	reference := *c.reference().Object
+	blocks, shown := c.live(reference)
+	got, err := c.drift.CompareInputs(t.Context(), c.compare(reference, blocks[:quiet]))
+	if err != nil || len(got.Features) != 2 || !strings.Contains(got.Note, "no value of it: wind") {
+		t.Errorf("%d features, note %q, %v", len(got.Features), got.Note, err)
+	}
+	request := c.compare(reference, blocks[:quiet])
+	request.Recent = quiet
+	explained, err := c.drift.ExplainAlarm(t.Context(), models.ExplainRequest{Compare: request, Alarm: c.alarm(shown), Shown: shown})
+	if err != nil || explained.Classifier == nil || explained.Classifier.Low > 0.53 {
+		t.Errorf("before the change, rows are told apart by what is not logged: %+v, %v", explained.Classifier, err)
+	}
+}
+
 func (c *championWorld) alarm(shown []models.Block) models.Alarm {
 	last := shown[len(shown)-1]
 	return models.Alarm{
@@ -91,10 +142,13 @@ func (c *championWorld) alarm(shown []models.Block) models.Alarm {
 
 func TestExplainAlarm(t *testing.T) {
 	c := newChampion(t)
-	reference := *c.reference().Object
+	built := c.reference()
+	reference := *built.Object
 	blocks, shown := c.live(reference)
+	alarm := c.alarm(shown)
+	alarm.Reference = built.Loss
 	request := models.ExplainRequest{
-		Compare: c.compare(reference, blocks), Alarm: c.alarm(shown), Shown: shown,
+		Compare: c.compare(reference, blocks), Alarm: alarm, Shown: shown,
 		Gate: &models.GateVerdict{Verdict: models.VerdictFail, Reason: "no better than the <champion>"},
 	}
 	got, err := c.drift.ExplainAlarm(t.Context(), request)
@@ -131,9 +185,16 @@ func TestExplainAlarm(t *testing.T) {
 	if err := json.Unmarshal(c.read(*got.Data), &account); err != nil || len(account.Inputs.Features) != 3 || len(account.Splits) != 2 {
 		t.Errorf("the JSON has %d features and %d splits: %v", len(account.Inputs.Features), len(account.Splits), err)
 	}
+	if strings.Contains(got.Words, "as given") {
+		t.Errorf("a renewed reference: %s", got.Words)
+	}
 	again, err := c.drift.ExplainAlarm(t.Context(), request)
 	if err != nil || *again.Report != *got.Report || *again.Data != *got.Data {
 		t.Errorf("not the same twice: %v", err)
+	}
+	request.Alarm.Reference = 0.65 // after a retraining that did not help
+	if got, err = c.drift.ExplainAlarm(t.Context(), request); err != nil || !strings.Contains(got.Words, "the detectors had taken 0.650 as given") {
+		t.Errorf("words: %s, %v", got.Words, err)
 	}
 }
 

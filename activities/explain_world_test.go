@@ -86,6 +86,8 @@ type championWorld struct {
 	watch models.WatchRequest
 	drift *activities.Drift
 	world *world
+	// masked says that the wind is sensitive, and never logged.
+	masked bool
 }
 
 func newChampion(t *testing.T) *championWorld {
@@ -195,6 +197,11 @@ func (c *championWorld) live(reference models.Ref) (blocks []models.OpenBlock, s
 		}
 		day := worldStart.AddDate(0, 0, trained+heldOut+i)
 		flights := c.world.day(day, perDay)
+		for k := range flights {
+			if c.masked {
+				flights[k].wind = math.NaN()
+			}
+		}
 		b := c.block(r, day, flights)
 		encoded, err := b.Encode()
 		if err != nil {
@@ -229,6 +236,7 @@ func (c *championWorld) block(r *shift.Reference, day time.Time, flights []fligh
 
 func (c *championWorld) log(day time.Time, flights []flight) {
 	var rows []models.InferenceRow
+	var labels []models.LabelRow
 	for _, f := range flights {
 		inputs := map[string][]any{"origin": {f.origin}, "hour": {f.hour}, "wind": {f.wind}}
 		if math.IsNaN(f.wind) {
@@ -238,8 +246,10 @@ func (c *championWorld) log(day time.Time, flights []flight) {
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		rows = append(rows, models.InferenceRow{ID: f.id, EventTime: f.at.UnixMicro(), Endpoint: endpoint, Version: champion, Status: 200, Inputs: string(text), Outputs: fmt.Sprintf(`{"probability":[%g]}`, f.p)})
+		rows = append(rows, models.InferenceRow{ID: f.id, EventTime: f.at.UnixMicro(), Endpoint: endpoint, Version: champion, Status: 200, Inputs: string(text), Outputs: fmt.Sprintf(`{"probability":[%v]}`, f.p)})
+		labels = append(labels, models.LabelRow{ID: f.id, Label: f.late, LabelTime: f.at.Add(time.Hour).UnixMicro()})
 	}
+	putObject(c.t, c.store, artifact.URI(c.store, models.LabelPrefix(endpoint, day)+"labels.parquet"), encode(c.t, labels))
 	rows = append(rows, models.InferenceRow{ID: "shadow", EventTime: day.UnixMicro(), Version: champion, Role: "shadow", Status: 200, Inputs: `{`})
 	putObject(c.t, c.store, artifact.URI(c.store, models.InferenceHourPrefix(endpoint, day)+"gw.parquet"), encode(c.t, rows))
 }

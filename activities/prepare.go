@@ -27,40 +27,49 @@ const parquetSuffix = ".parquet"
 // ListPartitions implements models.DataPreparation. Names that begin with '_'
 // or '.' are what other engines leave while they write.
 func (p *Prepare) ListPartitions(ctx context.Context, spec models.DataSpec) (models.PartitionList, error) {
-	partitions, others, absent, err := partitionsAt(ctx, p.Store, spec.Source)
-	if err == nil && len(partitions) == 0 {
+	found, err := partitionsAt(ctx, p.Store, spec.Source)
+	if err == nil && len(found.partitions) == 0 {
 		err = &models.Error{
 			Kind: models.KindInvalidSpec, Subject: "data.source",
-			Message: fmt.Sprintf("%s holds no *%s files (%d other files)", spec.Source, parquetSuffix, others), Cause: absent,
+			Message: fmt.Sprintf("%s holds no *%s files (%d other files)", spec.Source, parquetSuffix, found.others), Cause: found.absent,
 			Hint: "name the directory or prefix that the partitions lie in, or upload them",
 		}
 	}
-	return models.PartitionList{Partitions: partitions}, err
+	return models.PartitionList{Partitions: found.partitions}, err
 }
 
-// partitionsAt lists a source's partitions by URI and counts its other files. A
-// source that does not exist (yet) has none, and absent says so.
-func partitionsAt(ctx context.Context, store artifact.Store, source string) (partitions []models.Partition, others int, absent, err error) {
+// held is what a source holds.
+type held struct {
+	partitions []models.Partition // by URI
+	others     int                // further files
+	absent     error              // why there is nothing at all; nil: there is something
+}
+
+// partitionsAt lists a source. One that does not exist (yet) holds nothing.
+func partitionsAt(ctx context.Context, store artifact.Store, source string) (held, error) {
 	all, err := artifact.ListURI(ctx, store, source)
 	switch {
 	case errors.Is(err, artifact.ErrNotFound):
-		return nil, 0, err, nil
+		return held{absent: err}, nil
 	case errors.Is(err, artifact.ErrInvalid):
-		return nil, 0, nil, &models.Error{
+		return held{}, &models.Error{
 			Kind: models.KindInvalidSpec, Subject: "data.source", Message: fmt.Sprintf("%q can't be listed", source), Cause: err,
 			Hint: "a relative path is uploaded by the mainspring client, which puts the s3:// URI in its place",
 		}
 	case err != nil:
-		return nil, 0, nil, unavailable(source, "the source can't be listed", err)
+		return held{}, unavailable(source, "the source can't be listed", err)
 	}
 	root := strings.TrimSuffix(source, "/")
-	for _, found := range all {
-		if isPartition(strings.TrimPrefix(found.URI, root)) {
-			partitions = append(partitions, models.Partition{URI: found.URI, ETag: found.ETag, Size: found.Size})
+	var found held
+	for _, file := range all {
+		if isPartition(strings.TrimPrefix(file.URI, root)) {
+			found.partitions = append(found.partitions, models.Partition{URI: file.URI, ETag: file.ETag, Size: file.Size})
+		} else {
+			found.others++
 		}
 	}
-	slices.SortFunc(partitions, func(a, b models.Partition) int { return strings.Compare(a.URI, b.URI) })
-	return partitions, len(all) - len(partitions), nil, nil
+	slices.SortFunc(found.partitions, func(a, b models.Partition) int { return strings.Compare(a.URI, b.URI) })
+	return found, nil
 }
 
 // isPartition judges a name below the source.

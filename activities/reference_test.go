@@ -2,8 +2,10 @@ package activities_test
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,24 +90,25 @@ func (c *championWorld) removeAll(prefix string) {
 
 func TestReferenceOfOtherRows(t *testing.T) {
 	c := newChampion(t)
-	answers := dataset.Table{Series: []dataset.Series{{Name: "key", Type: dataset.TypeString, Strings: []string{"x"}}, {Name: "candidate", Type: dataset.TypeFloat64, Floats: []float64{0.5}}}}
+	answers := func(p float64, keys ...string) models.Ref {
+		return c.table(dataset.Table{Series: []dataset.Series{
+			{Name: "key", Type: dataset.TypeString, Strings: keys}, {Name: "candidate", Type: dataset.TypeFloat64, Floats: slices.Repeat([]float64{p}, len(keys))},
+		}})
+	}
+	var keys []string
+	for day := trained; day < trained+heldOut; day++ {
+		for i := range perDay {
+			keys = append(keys, fmt.Sprintf("%s-%d", models.DayKey(worldStart.AddDate(0, 0, day)), i))
+		}
+	}
 	for name, test := range map[string]struct {
 		change func()
 		says   string
 	}{
-		"other keys":       {func() { c.watch.HeldOut = c.table(answers) }, "1 rows instead of 2100"},
+		"other keys":       {func() { c.watch.HeldOut = answers(0.5, "x") }, "1 rows instead of 2100"},
 		"no such feature":  {func() { c.watch.Spec.Inputs.Features = []string{"gust"} }, "gust"},
 		"a string's parts": {func() { c.watch.Spec.Slices = []models.SliceSpec{{Column: "origin", Quantiles: 3}} }, "has no quantiles"},
-		"no probabilities": {func() {
-			answers.Series[0].Strings, answers.Series[1].Floats = nil, nil
-			for day := trained; day < trained+heldOut; day++ {
-				for i := range perDay {
-					answers.Series[0].Strings = append(answers.Series[0].Strings, models.DayKey(worldStart.AddDate(0, 0, day))+"-"+itoa(i))
-					answers.Series[1].Floats = append(answers.Series[1].Floats, 1.5)
-				}
-			}
-			c.watch.HeldOut = c.table(answers)
-		}, "is 1.5 for a held-out row"},
+		"no probabilities": {func() { c.watch.HeldOut = answers(1.5, keys...) }, "is 1.5 for a held-out row"},
 	} {
 		before := c.watch
 		test.change()

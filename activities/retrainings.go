@@ -101,8 +101,8 @@ func scheduleOf(id string, request models.ScheduleRequest) client.ScheduleOption
 // workflow's input: the server keeps cron expressions in a form of its own.
 func asWanted(found client.Schedule, wanted client.ScheduleOptions) bool {
 	action, ok := found.Action.(*client.ScheduleWorkflowAction)
-	want := wanted.Action.(*client.ScheduleWorkflowAction) //nolint:forcetypeassert // made by scheduleOf
-	if !ok || len(action.Args) != 1 || found.Policy == nil {
+	want, made := wanted.Action.(*client.ScheduleWorkflowAction)
+	if !ok || !made || len(action.Args) != 1 || found.Policy == nil {
 		return false
 	}
 	payload, ok := action.Args[0].(*commonpb.Payload)

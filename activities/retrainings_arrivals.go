@@ -34,7 +34,7 @@ const maxListing = 128 << 20
 // FindArrivals implements models.Retrainings. The same state and the same source
 // give the same result, but for the wall clock of a change.
 func (r *Retrainings) FindArrivals(ctx context.Context, request models.ArrivalRequest) (models.ArrivalState, error) {
-	partitions, _, _, err := partitionsAt(ctx, r.Store, request.Data.Source)
+	found, err := partitionsAt(ctx, r.Store, request.Data.Source)
 	if err != nil {
 		return models.ArrivalState{}, err
 	}
@@ -42,12 +42,12 @@ func (r *Retrainings) FindArrivals(ctx context.Context, request models.ArrivalRe
 	if err != nil {
 		return models.ArrivalState{}, err
 	}
-	next := models.ArrivalState{Count: len(partitions)}
+	next := models.ArrivalState{Count: len(found.partitions)}
 	if known {
 		next.Changed = request.State.Changed
 	}
 	now := listing{Partitions: []knownPartition{}}
-	for _, part := range partitions {
+	for _, part := range found.partitions {
 		is := knownPartition{URI: part.URI, ETag: part.ETag}
 		was, there := before[part.URI]
 		switch {

@@ -1,8 +1,10 @@
 package activities_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -142,7 +144,7 @@ func TestNoticesThatFail(t *testing.T) {
 			http.Redirect(w, post, elsewhere.URL, http.StatusTemporaryRedirect)
 		}, "", models.KindInvalidSpec, "307"},
 		"nobody there":     {nil, gone.URL + "/hush", models.KindUnavailable, "connection refused"},
-		"no such name":     {nil, "http://hush.invalid/hush", models.KindUnavailable, ""},
+		"no such name":     {nil, "http://hush.invalid/hush", models.KindUnavailable, "can't be resolved"},
 		"no address":       {nil, "hush", models.KindInvalidSpec, "is none"},
 		"another scheme":   {nil, "ftp://hush/hush", models.KindInvalidSpec, "is none"},
 		"not even one":     {nil, "http://hush:port/hush", models.KindInvalidSpec, "is none"},
@@ -155,7 +157,13 @@ func TestNoticesThatFail(t *testing.T) {
 			if test.url != "" {
 				address = test.url
 			}
-			err := notifier(address).SendNotice(t.Context(), models.NotifyRequest{To: models.NotifySpec{URL: "env:HOOK"}, Notice: notice()})
+			r := notifier(address)
+			if strings.Contains(address, ".invalid") { // without asking anybody
+				r.HTTP = &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+					return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "hush.invalid"}}
+				}}}
+			}
+			err := r.SendNotice(t.Context(), models.NotifyRequest{To: models.NotifySpec{URL: "env:HOOK"}, Notice: notice()})
 			wantFailure(t, err, test.kind, "monitor.notify", test.says)
 			secrets := []string{"hush"}
 			if test.url == "" {

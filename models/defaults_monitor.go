@@ -24,8 +24,12 @@ func (m MonitorSpec) WithDefaults() MonitorSpec {
 		m.Detectors = []DetectorSpec{{Kind: DetectorConformal, Share: 4}, {Kind: DetectorLevel, Share: 1}}
 	}
 	for i := range m.Detectors {
-		m.Detectors[i].Share = cmp.Or(m.Detectors[i].Share, 1)
-		m.Detectors[i].Season = cmp.Or(m.Detectors[i].Season, SeasonNone)
+		d := &m.Detectors[i]
+		d.Share = cmp.Or(d.Share, 1)
+		if d.Season == "" && d.Kind != DetectorLevel {
+			d.Season = m.season()
+		}
+		d.Season = cmp.Or(d.Season, SeasonNone)
 	}
 	m.ReferenceBlocks = cmp.Or(m.ReferenceBlocks, 30)
 	m.Poll = cmp.Or(m.Poll, Duration(5*time.Minute))
@@ -44,6 +48,20 @@ func (m MonitorSpec) WithDefaults() MonitorSpec {
 		}
 	}
 	return m
+}
+
+// season is the pattern that most traffic has: where it has one, blocks of
+// different hours or weekdays are not exchangeable. Where it has none, it costs
+// next to nothing.
+func (m MonitorSpec) season() Season {
+	switch {
+	case m.Block == Day:
+		return SeasonDayOfWeek
+	case m.Block > 0 && m.Block < Day:
+		return SeasonHourOfWeek
+	default:
+		return SeasonNone
+	}
 }
 
 func (r RetrainSpec) withDefaults() RetrainSpec {

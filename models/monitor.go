@@ -173,6 +173,8 @@ type MonitorState struct {
 	Seen    []string       `json:"seen,omitempty"`    // IDs of requests already handled; the last 50
 	// Restarts counts the detectors' fresh starts, for their seeds.
 	Restarts int `json:"restarts,omitempty"`
+	// Watched is where the first block begins that is the champion's.
+	Watched time.Time `json:"watched,omitzero"`
 	// Judged is where the first block begins that the present detectors judge;
 	// blocks before it were known when they started.
 	Judged time.Time `json:"judged,omitzero"`

@@ -23,7 +23,7 @@ type MonitorSpec struct {
 type DetectorSpec struct {
 	Kind   DetectorKind `json:"kind" jsonschema_description:"conformal: the loss of blocks ranks higher than it should among all before. level: the mean loss is above what was promised. estimated: conformal on the loss that is estimated before labels come; it trusts the model's probabilities."`
 	Share  float64      `json:"share,omitempty" jsonschema_description:"Its part of the budget, relative to the other detectors'. Default: 1."`
-	Season Season       `json:"season,omitempty" jsonschema_description:"Compare a block only with those of the same hour of the week or day of the week. Kind conformal only. Default: none."`
+	Season Season       `json:"season,omitempty" jsonschema_description:"Compare a block only with those of the same hour of the week or day of the week. Not for kind level. Default: day_of_week for blocks of a day, hour_of_week for shorter ones, otherwise none."`
 	Level  *float64     `json:"level,omitempty" jsonschema_description:"The promised mean loss. Kind level only. Default: the upper end of the interval that evaluation found."`
 	Column string       `json:"column,omitempty" jsonschema_description:"Watch one part of the traffic only: a column of slices. Default: all of it."`
 	Slice  string       `json:"slice,omitempty" jsonschema_description:"The part's name among the column's slices, such as EWR or '(12, 40]'."`
@@ -42,7 +42,7 @@ const (
 // Season groups blocks that are comparable.
 type Season string
 
-// The seasons. An empty one is SeasonNone.
+// The seasons.
 const (
 	SeasonNone       Season = "none"
 	SeasonDayOfWeek  Season = "day_of_week"
@@ -64,7 +64,7 @@ type RetrainSpec struct {
 	MinWindow   Duration       `json:"min_window,omitempty" jsonschema_description:"The shortest window with from: change. Default: three times the holdout."`
 	Holdout     Duration       `json:"holdout,omitempty" jsonschema_description:"Held-out part of it. Default: the spec's own."`
 	Cooldown    Duration       `json:"cooldown,omitempty" jsonschema_description:"Least event time between two retrainings. Default: 14d."`
-	MaxFailures int            `json:"max_failures,omitempty" jsonschema_description:"After this many retrainings in a row that promoted nothing, ask a person. Default: 3."`
+	MaxFailures int            `json:"max_failures,omitempty" jsonschema_description:"After this many retrainings in a row that promoted nothing, ask a person; 1 to 100. Default: 3."`
 	Budget      *RetrainBudget `json:"budget,omitempty" jsonschema_description:"What retrainings may cost. Default: no limit."`
 	Schedule    *ScheduleSpec  `json:"schedule,omitempty" jsonschema_description:"Retrain at fixed times as well. Default: never."`
 	Arrival     *ArrivalSpec   `json:"arrival,omitempty" jsonschema_description:"Retrain when new partitions appear at data.source as well. Default: never."`
@@ -84,7 +84,7 @@ const (
 // of event time.
 type RetrainBudget struct {
 	Per      Duration `json:"per,omitempty" jsonschema_description:"Length of the span. Default: 30d."`
-	Runs     int      `json:"runs,omitempty" jsonschema_description:"Most retrainings in it. 0: no limit."`
+	Runs     int      `json:"runs,omitempty" jsonschema_description:"Most retrainings in it, up to 200. 0: no limit."`
 	GPUHours float64  `json:"gpu_hours,omitempty" jsonschema_description:"Most GPU-hours that they may have leased before another one starts. 0: no limit."`
 }
 

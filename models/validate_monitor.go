@@ -56,7 +56,7 @@ func (m MonitorSpec) checkDetectors(at section) {
 		oneOf(item, "season", d.Season, SeasonNone, SeasonDayOfWeek, SeasonHourOfWeek)
 		item.check(d.Share > 0, "share", "", "is %v; it must be above 0", d.Share)
 		item.check(d.Season == SeasonNone || d.Kind != DetectorLevel, "season", "drop it, or use kind conformal", "is for ranks; a level has no seasons")
-		item.check(d.Season != SeasonHourOfWeek || m.Block == 0 || m.Block <= Duration(time.Hour), "season", "use day_of_week, or shorter blocks",
+		item.check(d.Season != SeasonHourOfWeek || m.Block == 0 || m.Block < Day, "season", "use day_of_week, or shorter blocks",
 			"is hour_of_week, and a block of %s has no hour", m.Block)
 		item.check(d.Season != SeasonDayOfWeek || m.Block == 0 || m.Block <= Day, "season", "drop it, or use shorter blocks",
 			"is day_of_week, and a block of %s has no day", m.Block)

@@ -48,7 +48,7 @@ func TestValidateMonitor(t *testing.T) {
 		"detectors": {func(s *LifecycleSpec) {
 			s.Monitor.Detectors = []DetectorSpec{
 				{Kind: "ks", Season: "moon", Share: -1}, {Kind: DetectorLevel, Season: SeasonDayOfWeek, Level: f(0)},
-				{Kind: DetectorConformal, Level: f(1), Slice: "UA"}, {Kind: DetectorEstimated, Column: "carrier", Slice: "UA"},
+				{Kind: DetectorConformal, Level: f(1), Slice: "UA", Season: SeasonNone}, {Kind: DetectorEstimated, Column: "carrier", Slice: "UA"},
 				{Kind: DetectorConformal, Column: "carrier", Slice: "UA", Season: SeasonHourOfWeek}, {Kind: DetectorConformal, Season: SeasonDayOfWeek}, {Kind: DetectorConformal, Season: SeasonDayOfWeek, Share: 2}}
 		},
 			"monitor.detectors[0].kind: is \"ks\"; it must be conformal, level or estimated\n" +

@@ -267,7 +267,7 @@ func TestWithDefaults(t *testing.T) {
 			Eject:   EjectSpec{Failures: 5, For: Duration(time.Second)}, Log: LogSpec{Sample: 100}}}
 	corrections := Day
 	want.Monitor = &MonitorSpec{Block: Day, Maturity: Day, Corrections: &corrections, MinLabels: 30, FalseAlarmsPerYear: 0.1, ReferenceBlocks: 30,
-		Detectors: []DetectorSpec{{Kind: "conformal", Share: 4, Season: "none"}, {Kind: "level", Share: 1, Season: "none"}},
+		Detectors: []DetectorSpec{{Kind: "conformal", Share: 4, Season: "day_of_week"}, {Kind: "level", Share: 1, Season: "none"}},
 		Poll:      Duration(5 * time.Minute), Inputs: InputsSpec{Bins: 16, Level: 0.1},
 		Retrain: RetrainSpec{Window: 60 * Day, From: "window", MinWindow: 42 * Day, Holdout: 14 * Day, Cooldown: 14 * Day, MaxFailures: 3}}
 

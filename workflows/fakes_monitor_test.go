@@ -18,21 +18,22 @@ type tower struct {
 	*house
 	log *dailyLog
 
-	mu         sync.Mutex
-	references []models.ReferenceRequest
-	reference  func(models.ReferenceRequest) (models.MonitorReference, error)
-	compared   []models.CompareRequest
-	compareErr error
-	explained  []models.ExplainRequest
-	explainErr error
-	notices    []models.NotifyRequest
-	noticeErr  func(attempt int) error
-	listed     []models.ArrivalRequest
-	arrivals   func(models.ArrivalRequest) (models.ArrivalState, error)
-	scoreErr   func(call int) error // 1 for the first; nil: all go well
-	scoreCalls int
-	answer     func(models.RetrainRequest) []stewardNews
-	deaf       int // so many asks fail after they have arrived
+	mu           sync.Mutex
+	references   []models.ReferenceRequest
+	reference    func(models.ReferenceRequest) (models.MonitorReference, error)
+	compared     []models.CompareRequest
+	compareErr   error
+	explained    []models.ExplainRequest
+	explainErr   error
+	explainFails int // so many times
+	notices      []models.NotifyRequest
+	noticeErr    func(attempt int) error
+	listed       []models.ArrivalRequest
+	arrivals     func(models.ArrivalRequest) (models.ArrivalState, error)
+	scoreErr     func(call int) error // 1 for the first; nil: all go well
+	scoreCalls   int
+	answer       func(models.RetrainRequest) []stewardNews
+	deaf         int // so many asks fail after they have arrived
 }
 
 func newTower(t *testing.T, log *dailyLog) *tower {
@@ -74,6 +75,9 @@ func (w *tower) registerWatching() {
 		words := "because"
 		if r.Gate != nil {
 			words = "because; " + r.Gate.Reason
+		}
+		if w.explainFails--; w.explainFails >= 0 {
+			return models.Explanation{}, errStore
 		}
 		return models.Explanation{Words: words}, w.explainErr
 	})

@@ -65,6 +65,24 @@ func TestMonitorFollowsANewChampion(t *testing.T) {
 	require.Len(t, versions, 2)
 }
 
+// TestBlocksOfAnEarlierReignAreNotRecent: version 1 comes back; what it lost the
+// first time is no reference for now.
+func TestBlocksOfAnEarlierReignAreNotRecent(t *testing.T) {
+	w := newTower(t, aDayEveryTenMinutes(60, steady))
+	w.at(4*time.Hour, models.SignalWatch, watch("w2", "2"))
+	w.at(6*time.Hour, models.SignalWatch, watch("w3", "1"))
+	w.answer = func(models.RetrainRequest) []stewardNews {
+		return []stewardNews{says(models.RetrainNotHelping, "gain 0")}
+	}
+	w.log.first = losing(jump(50))
+	s := w.watching(t, watch("w1", "1"), 12*time.Hour)
+	require.NotEmpty(t, s.Alarms)
+	first, last := s.Blocks[0], s.Blocks[len(s.Blocks)-1]
+	require.Equal(t, first.Version, last.Version)
+	require.True(t, s.Watched.After(march.AddDate(0, 0, 30)))
+	require.Less(t, len(s.Reference.Blocks), 25, "those since it is champion again")
+}
+
 func TestARollbackClosesTheAlarmWithoutAPromotion(t *testing.T) {
 	w := newTower(t, days(90, jump(60)))
 	back := watch("w2", "0")

@@ -9,26 +9,20 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// arriving watches a source; from the second hour on two partitions are new.
+// arriving watches a source; after two hours two partitions are new, until a
+// retraining has been asked for.
 func arriving(t *testing.T, w *tower) models.WatchRequest {
 	t.Helper()
 	start := w.Now()
-	known := 0
 	w.arrivals = func(r models.ArrivalRequest) (models.ArrivalState, error) {
-		if r.State == nil {
+		switch {
+		case r.State == nil || w.Now().Sub(start) < 2*time.Hour:
 			return models.ArrivalState{Count: 10}, nil
+		case r.State.Count == 12 && r.State.New == 0:
+			return *r.State, nil // they are known
+		default:
+			return models.ArrivalState{Count: 12, New: 2, Newest: march.AddDate(0, 0, 25), Changed: start.Add(2 * time.Hour), Example: "s3://b/12.parquet"}, nil
 		}
-		if r.State.New == 0 && r.State.Count == 12 {
-			known = 2
-		}
-		if w.Now().Sub(start) < 2*time.Hour {
-			return models.ArrivalState{Count: 10}, nil
-		}
-		state := models.ArrivalState{Count: 12, New: 2 - known, Newest: march.AddDate(0, 0, 25), Changed: start.Add(2 * time.Hour), Example: "s3://b/12.parquet"}
-		if r.State.Count == 12 && r.State.New == 0 {
-			state.New = 0
-		}
-		return state, nil
 	}
 	request := watch("w1", "1")
 	request.Spec.Retrain.Arrival = &models.ArrivalSpec{Partitions: 2}

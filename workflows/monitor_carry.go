@@ -60,7 +60,7 @@ func blocksNeeded(state models.MonitorState) int {
 			break
 		}
 		n++
-		if b := state.Blocks[i]; b.Conclusive && b.Version == state.Watch.Version {
+		if b := state.Blocks[i]; b.Conclusive && !b.Start.Before(state.Watched) {
 			conclusive++
 		}
 	}

@@ -158,3 +158,30 @@ func TestANewRunBeginsErrandsAgain(t *testing.T) {
 	require.Equal(t, w.notices[0].Notice, second.notices[0].Notice)
 	require.Empty(t, status[models.MonitorStatus](t, second.house).Errands)
 }
+
+// TestTheExplanationWithTheVerdictIsTheLast, even if the first one takes longer
+// than the retraining.
+func TestTheExplanationWithTheVerdictIsTheLast(t *testing.T) {
+	w := newTower(t, days(90, jump(60)))
+	w.explainFails = 3
+	w.answer = func(models.RetrainRequest) []stewardNews {
+		no := says(models.RetrainNotHelping, "gain 0")
+		no.after = 10 * time.Millisecond
+		no.settled.Gate = &models.GateVerdict{Verdict: models.VerdictFail, Reason: "not better"}
+		return []stewardNews{no}
+	}
+	s := w.watching(t, watch("w1", "1"), 2*time.Hour)
+	require.Equal(t, "because; not better", s.Alarms[0].Explanation.Words)
+}
+
+// TestANewRunWaitsForWhatTheStewardIsAsked: nobody else would ask it.
+func TestANewRunWaitsForWhatTheStewardIsAsked(t *testing.T) {
+	w := newTower(t, days(90, jump(60)))
+	w.deaf = 6 // for some 15 seconds
+	w.RegisterDelayedCallback(func() { w.SetContinueAsNewSuggested(true); w.SignalWorkflow(models.SignalCheck, struct{}{}) }, 3*time.Second)
+	w.at(time.Second, models.SignalWatch, watch("w1", "1"))
+	w.ExecuteWorkflow(models.MonitorWorkflow, models.MonitorState{Endpoint: "flights"})
+	var next *workflow.ContinueAsNewError
+	require.ErrorAs(t, w.GetWorkflowError(), &next)
+	require.Len(t, w.steward, 7, "until it has arrived")
+}

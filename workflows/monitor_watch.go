@@ -29,7 +29,7 @@ func (m *monitor) watch(request models.WatchRequest) {
 	if request.Since.After(m.state.Next) {
 		m.state.Next = request.Since
 	}
-	m.state.Judged, m.state.Evidence = m.state.Next, nil
+	m.state.Watched, m.state.Judged, m.state.Evidence = m.state.Next, m.state.Next, nil
 	for i := range m.state.Blocks {
 		m.state.Blocks[i].Final = true // nobody scores the old champion any more
 	}

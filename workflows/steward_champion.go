@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -272,9 +273,20 @@ func (s *steward) watchChampion(ctx workflow.Context, champion models.ModelVersi
 			Reference: champion.Candidate.Reference, Data: champion.Spec.Data, Spec: *champion.Spec.Monitor,
 			Prediction: champion.Spec.Evaluate.Prediction,
 			Snapshot:   champion.Candidate.SnapshotManifest, OutOfFold: champion.Candidate.OutOfFold, HeldOut: champion.Candidate.HeldOut,
-			Promised: champion.Candidate.Metrics[champion.Spec.Data.Task.DefaultMetric()],
+			Promised: promised(champion), Decided: workflow.Now(ctx),
 		},
 	}))
+}
+
+// promised is the mean loss of a row that evaluation found. The loss of a
+// regression is the squared error.
+func promised(champion models.ModelVersion) models.Estimate {
+	task := cmp.Or(champion.Spec.Data.Task, models.TaskBinary)
+	found := champion.Candidate.Metrics[task.DefaultMetric()]
+	if task == models.TaskRegression {
+		return models.Estimate{Value: found.Value * found.Value, Low: found.Low * found.Low, High: found.High * found.High}
+	}
+	return found
 }
 
 // must notes a step that is retried for ever and failed all the same: only a

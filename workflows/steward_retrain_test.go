@@ -149,6 +149,8 @@ func TestRefusals(t *testing.T) {
 			alarm("r", day(8, 1)), models.RetrainInFlight, time.Time{}, "lifecycle/m/x"},
 		"cooldown":                 {retrained(nil, past(day(7, 25), models.RetrainNotHelping)), alarm("r", day(8, 1)), models.RetrainCooling, day(8, 8), "the cooldown is 14d"},
 		"older data than the last": {retrained(nil, past(day(7, 25), models.RetrainPromoted)), alarm("r", day(7, 1)), models.RetrainCooling, day(8, 8), "cooldown"},
+		"the last one saw older data": {retrained(nil, past(day(7, 25), models.RetrainPromoted), past(day(7, 1), models.RetrainPromoted)),
+			alarm("r", day(8, 1)), models.RetrainCooling, day(8, 8), "2013-07-25"},
 		"runs": {retrained(func(r *models.RetrainSpec) {
 			r.Cooldown, r.Budget = models.Day, &models.RetrainBudget{Per: 30 * models.Day, Runs: 2}
 		}, past(day(7, 10), models.RetrainPromoted), past(day(7, 20), models.RetrainPromoted)),

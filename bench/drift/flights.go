@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/mainspring-ml/mainspring/bench/drift/rivals"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -96,15 +95,8 @@ func flightRules() (rules []flightRule) {
 	}
 	for _, rule := range windowRules(1) {
 		rules = append(rules, flightRule{name: rule.name, alarms: func(days []models.BlockLoss) []int {
-			losses, _ := daily(days)
-			c := column{reference: rivals.NewSample(losses[:flightReference])}
-			for i := 7; i <= flightReference; i += 7 {
-				c.chunks = append(c.chunks, rivals.NewSample(losses[i-7:i]))
-			}
-			for i := flightReference + 7; i <= len(losses); i += 7 {
-				c.weeks = append(c.weeks, rivals.NewSample(losses[i-7:i]))
-			}
-			return weekly(rule.open(c), c.weeks)
+			losses, ends := daily(days)
+			return rule.weekly(sampled(losses, ends, flightReference))
 		}})
 	}
 	for _, rule := range streamRules() {

@@ -14,6 +14,7 @@ import (
 type contender struct {
 	name   string
 	sees   sight
+	ours   bool    // the product's
 	budget float64 // probability of any false alarm that it promises to keep; 0: none
 	alarms func(*stream) []int
 }
@@ -51,7 +52,7 @@ func monitors(set setting) (rules []contender) {
 	for _, budget := range budgets() {
 		spec := monitorSpec(budget, set.season)
 		spec.Block = models.Duration(days) * models.Day
-		c := contender{name: fmt.Sprintf("Mainspring, %.3g a year", budget), sees: seesBlocks}
+		c := contender{name: fmt.Sprintf("Mainspring, %.3g a year", budget), sees: seesBlocks, ours: true}
 		if set.season != models.SeasonNone {
 			c.name += ", season: " + string(set.season)
 		}
@@ -108,10 +109,10 @@ func promised(blocks []models.BlockLoss) models.Estimate {
 	return models.Estimate{Value: mean, Low: mean - half, High: mean + half}
 }
 
-// windowRule opens a window rule on a column's reference.
+// windowRule opens a window rule on a reference.
 type windowRule struct {
 	name string
-	open func(column) rivals.Window
+	open func(*samples) rivals.Window
 }
 
 // weeksInYear is what the careful KS divides its level by.
@@ -119,20 +120,21 @@ const weeksInYear = 52
 
 func windowRules(columns float64) []windowRule {
 	return []windowRule{
-		{"PSI ≥ 0.1, weekly", func(c column) rivals.Window { return rivals.NewPSI(c.reference, 0.1) }},
-		{"PSI ≥ 0.2, weekly", func(c column) rivals.Window { return rivals.NewPSI(c.reference, 0.2) }},
-		{"KS p < 0.05, weekly", func(c column) rivals.Window { return rivals.KS{Reference: c.reference, Level: 0.05} }},
-		{"KS, Bonferroni, weekly", func(c column) rivals.Window {
-			return rivals.KS{Reference: c.reference, Level: 0.05 / weeksInYear / columns}
+		{"PSI ≥ 0.1, weekly", func(s *samples) rivals.Window { return rivals.NewPSI(s.reference, 0.1) }},
+		{"PSI ≥ 0.2, weekly", func(s *samples) rivals.Window { return rivals.NewPSI(s.reference, 0.2) }},
+		{"KS p < 0.05, weekly", func(s *samples) rivals.Window { return rivals.KS{Reference: s.reference, Level: 0.05} }},
+		{"KS, Bonferroni, weekly", func(s *samples) rivals.Window {
+			return rivals.KS{Reference: s.reference, Level: 0.05 / weeksInYear / columns}
 		}},
-		{"evidently, weekly", func(c column) rivals.Window { return rivals.Evidently{Reference: c.reference} }},
-		{"NannyML, weekly", func(c column) rivals.Window { return rivals.NewNannyML(c.reference, c.chunks) }},
+		{"evidently, weekly", func(s *samples) rivals.Window { return rivals.Evidently{Reference: s.reference} }},
+		{"NannyML, weekly", func(s *samples) rivals.Window { return rivals.NewNannyML(s.reference, s.chunks) }},
 	}
 }
 
 // weekly are the last days of the weeks in which the rule calls drift.
-func weekly(rule rivals.Window, weeks []rivals.Sample) (alarms []int) {
-	for i, week := range weeks {
+func (r windowRule) weekly(s *samples) (alarms []int) {
+	rule := r.open(s)
+	for i, week := range s.weeks {
 		if rule.Drifted(week) {
 			alarms = append(alarms, 7*i+6)
 		}
@@ -145,13 +147,13 @@ func weekly(rule rivals.Window, weeks []rivals.Sample) (alarms []int) {
 func onLosses() (rules []contender) {
 	for _, rule := range windowRules(1) {
 		rules = append(rules, contender{name: rule.name, sees: seesRows, alarms: func(s *stream) []int {
-			return weekly(rule.open(s.losses), s.losses.weeks)
+			return rule.weekly(s.losses.sampled())
 		}})
 	}
 	for _, rule := range streamRules() {
 		rules = append(rules,
 			contender{name: rule.name, sees: seesRows, alarms: func(s *stream) []int {
-				return along(rule.open(), s.losses.values, s.ends, referenceDays)
+				return along(rule.open(), s.losses.values, s.losses.ends, referenceDays)
 			}},
 			contender{name: rule.name, sees: seesBlocks, alarms: func(s *stream) []int {
 				means, ends := daily(s.blocks(1))
@@ -227,7 +229,7 @@ func onInputs() (rules []contender) {
 		rules = append(rules, contender{name: rule.name, sees: seesInputs, alarms: func(s *stream) (alarms []int) {
 			calls := make(map[int]int)
 			for _, input := range s.inputs {
-				for _, day := range weekly(rule.open(input), input.weeks) {
+				for _, day := range rule.weekly(input.sampled()) {
 					calls[day]++
 				}
 			}

@@ -9,8 +9,8 @@ import (
 
 // writeReport writes Markdown, which reads well in a terminal too.
 func writeReport(out io.Writer, r Report) {
-	fmt.Fprintf(out, "%d years of each world, seed %d: %d known days, then %d watched ones. In brackets: the 95 %% interval (Clopper\n", r.Runs, r.Seed, r.Reference, r.Days)
-	fmt.Fprintf(out, "and Pearson). A promise is broken when all of its interval is above the budget.\n")
+	fmt.Fprintf(out, "%d years of each world, seed %d: %d known days, then %d watched ones. In brackets: the 95 %% interval\n", r.Runs, r.Seed, r.Reference, r.Days)
+	fmt.Fprintf(out, "(Clopper and Pearson). A promise is broken when all of its interval is above the budget. Other rules\nplay the first quarter of the years.\n")
 	writeCalibration(out, r)
 	writeOthers(out, r)
 	writeDelays(out, r)
@@ -38,7 +38,7 @@ func writeCalibration(out io.Writer, r Report) {
 			if o.Promise == PromiseBroken {
 				rate = "**" + rate + ", broken**"
 			}
-			fmt.Fprintf(out, "| %s | %s | %s | %s | %.2g |\n", p.Case, o.Rule, promise, rate, o.PerYear)
+			fmt.Fprintf(out, "| %s | %s | %s | %s | %s |\n", p.Case, o.Rule, promise, rate, number(o.PerYear))
 		}
 	}
 }
@@ -49,14 +49,14 @@ func writeOthers(out io.Writer, r Report) {
 	header(out, r.Quiet)
 	for _, first := range r.Quiet[0].Outcomes {
 		line(out, first, r.Quiet, func(o Outcome) string {
-			return fmt.Sprintf("%s, %.2g", percent(o.Rate), o.PerYear)
+			return percent(o.Rate) + ", " + number(o.PerYear)
 		})
 	}
 }
 
 // writeDelays has a line for each rule and a column for each shift.
 func writeDelays(out io.Writer, r Report) {
-	fmt.Fprintf(out, "\n**The mean loss rises on day %d: found within the year, days until then in the median and in nine of ten years.** Days stray\nlike the flights', σ is the deviation of their means. “–” is not within the year. The second column is how many of the %d years had an alarm before the rise.\n\n", r.Change, r.Changing[0].Runs)
+	fmt.Fprintf(out, "\n**The mean loss rises on day %d: found within the year, days until then in the median and in nine\nof ten years.** Days stray like the flights', σ is the deviation of their means. “–”: not within the\nyear. The second column is how many of the %d years had an alarm before the rise.\n\n", r.Change, r.Changing[0].Outcomes[0].Runs)
 	fmt.Fprintf(out, "| rule, on what | alarm before |")
 	for _, p := range r.Changing {
 		fmt.Fprintf(out, " %s |", p.Case)
@@ -85,14 +85,14 @@ func delay(d *Delays) string {
 }
 
 func writeInputs(out io.Writer, r Report) {
-	fmt.Fprintf(out, "\n**Rules on %d inputs of rows (%d years).** Years with an alarm, and alarms a year; where something moves on day %d: before\nit, then found as above.\n\n", inputColumns, r.Inputs[0].Runs, r.Change)
+	fmt.Fprintf(out, "\n**Rules on %d inputs of rows (%d years).** Years with an alarm, and alarms a year; where something\nmoves on day %d, years with an alarm before it, then found as above.\n\n", inputColumns, r.Inputs[0].Outcomes[0].Runs, r.Change)
 	header(out, r.Inputs)
 	for _, first := range r.Inputs[0].Outcomes {
 		line(out, first, r.Inputs, func(o Outcome) string {
 			if o.Delays != nil {
 				return percent(o.Rate) + "; " + delay(o.Delays)
 			}
-			return fmt.Sprintf("%s, %.2g", percent(o.Rate), o.PerYear)
+			return percent(o.Rate) + ", " + number(o.PerYear)
 		})
 	}
 }
@@ -120,7 +120,7 @@ func (p Played) outcome(of Outcome) Outcome {
 }
 
 func writeFlights(out io.Writer, f Flights) {
-	fmt.Fprintf(out, "\n**The flights of 2013: daily mean log-loss of a model of January and February.** All rules see the daily losses, the first\n%d days as reference. In the real order the loss rises in June; the %d permutations of all days have no drift.\n\n", f.Reference, f.Permutations)
+	fmt.Fprintf(out, "\n**The flights of 2013: daily mean log-loss of a model of January and February.** All\nrules see the daily losses, the first %d days as reference. In the real order the loss rises in June;\nthe %d permutations of all days have no drift.\n\n", f.Reference, f.Permutations)
 	fmt.Fprintf(out, "| rule | first alarm, real order | alarms, real order | permutations with an alarm |\n|---|---|---|---|\n")
 	for _, o := range f.Outcomes {
 		first, rate := o.First, fmt.Sprintf("%s (%s to %s)", percent(o.Rate), percent(o.Low), percent(o.High))
@@ -132,6 +132,14 @@ func writeFlights(out io.Writer, f Flights) {
 		}
 		fmt.Fprintf(out, "| %s | %s | %d | %s |\n", o.Rule, first, o.Alarms, rate)
 	}
+}
+
+// number has two digits, or all before the point.
+func number(n float64) string {
+	if n >= 10 {
+		return fmt.Sprintf("%.0f", n)
+	}
+	return fmt.Sprintf("%.2g", n)
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.3g %%", 100*share) }

@@ -54,18 +54,22 @@ func weekday() [7]float64 { return [7]float64{0.02, 0, 0.015, 0.037, 0.025, -0.0
 // stream is a year of rows in the order of time, with the reference before it.
 type stream struct {
 	world  world
-	ends   []int // end of each day in the columns
-	losses column
-	inputs []column
+	losses *column
+	inputs []*column
 }
 
-// column is the values of all rows. Its samples are made once and only read
-// after.
+// column is the values of all rows.
 type column struct {
-	values    []float64
+	values  []float64
+	ends    []int    // of days
+	samples *samples // nil: not made yet
+}
+
+// samples are what windows compare.
+type samples struct {
 	reference rivals.Sample
 	chunks    []rivals.Sample // weeks of the reference
-	weeks     []rivals.Sample // of the year; the last day is left over
+	weeks     []rivals.Sample // of the year; days after the last whole week are left over
 }
 
 // sigma is the deviation of daily means that the shifts are measured in.
@@ -89,7 +93,7 @@ func weekdayMean() (mean float64) {
 }
 
 func (w world) simulate(r *rand.Rand) *stream {
-	s := &stream{world: w, inputs: make([]column, 0, inputColumns)}
+	s := &stream{world: w, losses: &column{}}
 	effect := r.NormFloat64()
 	for day := range referenceDays + watchedDays {
 		if day > 0 {
@@ -99,14 +103,13 @@ func (w world) simulate(r *rand.Rand) *stream {
 		for range w.rows(r) {
 			s.losses.values = append(s.losses.values, mean+perRow*w.noise(r))
 		}
-		s.ends = append(s.ends, len(s.losses.values))
+		s.losses.ends = append(s.losses.ends, len(s.losses.values))
 	}
 	if w.Inputs {
 		for range inputColumns {
-			s.inputs = append(s.inputs, w.input(r, s.ends))
+			s.inputs = append(s.inputs, w.input(r, s.losses.ends))
 		}
 	}
-	s.losses.sample(s.ends)
 	return s
 }
 
@@ -144,8 +147,8 @@ func (w world) risen(day int) float64 {
 	}
 }
 
-func (w world) input(r *rand.Rand, ends []int) column {
-	c := column{values: make([]float64, 0, ends[len(ends)-1])}
+func (w world) input(r *rand.Rand, ends []int) *column {
+	c := &column{ends: ends, values: make([]float64, 0, ends[len(ends)-1])}
 	for day, end := range ends {
 		mean := inputPerDay * w.Day / perDay * r.NormFloat64()
 		if day >= referenceDays+change {
@@ -155,31 +158,41 @@ func (w world) input(r *rand.Rand, ends []int) column {
 			c.values = append(c.values, mean+r.NormFloat64())
 		}
 	}
-	c.sample(ends)
 	return c
 }
 
-// sample makes the samples that windows compare.
-func (c *column) sample(ends []int) {
-	begin := 0
-	for day := 7; day <= len(ends); day += 7 {
-		week := rivals.NewSample(c.values[begin:ends[day-1]])
-		begin = ends[day-1]
-		if day <= referenceDays {
-			c.chunks = append(c.chunks, week)
-		} else {
-			c.weeks = append(c.weeks, week)
-		}
+// sampled are the column's samples, made when first asked for, since most years
+// are played by rules that need none.
+func (c *column) sampled() *samples {
+	if c.samples == nil {
+		c.samples = sampled(c.values, c.ends, referenceDays)
 	}
-	c.reference = rivals.NewSample(c.values[:ends[referenceDays-1]])
+	return c.samples
+}
+
+// sampled cuts a column into the reference, of so many days, and weeks.
+func sampled(values []float64, ends []int, known int) *samples {
+	s := &samples{reference: rivals.NewSample(values[:ends[known-1]])}
+	weeks := func(from, to int) (all []rivals.Sample) {
+		for day := from; day+7 <= to; day += 7 {
+			begin := 0
+			if day > 0 {
+				begin = ends[day-1]
+			}
+			all = append(all, rivals.NewSample(values[begin:ends[day+6]]))
+		}
+		return all
+	}
+	s.chunks, s.weeks = weeks(0, known), weeks(known, len(ends))
+	return s
 }
 
 // blocks are the mean losses of so many days each, as a monitor scores them. The
 // last days, if too few, are left out.
 func (s *stream) blocks(days int) (blocks []models.BlockLoss) {
 	start, begin := time.Date(2025, 1, 6, 0, 0, 0, 0, time.UTC), 0 // a Monday
-	for day := 0; day+days <= len(s.ends); day += days {
-		end, total := s.ends[day+days-1], 0.0
+	for day := 0; day+days <= len(s.losses.ends); day += days {
+		end, total := s.losses.ends[day+days-1], 0.0
 		for _, loss := range s.losses.values[begin:end] {
 			total += loss
 		}

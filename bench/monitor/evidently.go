@@ -19,9 +19,9 @@ import (
 const evidentlyVersion = "0.7.23"
 
 var (
-	//go:embed evidently.py
+	//go:embed report.py
 	evidentlyProgram []byte
-	//go:embed evidently.txt
+	//go:embed versions.txt
 	evidentlyVersions []byte
 )
 
@@ -51,7 +51,7 @@ func runEvidently(ctx context.Context, dir string, o options) (*evidently, error
 			return nil, err
 		}
 	}
-	program := filepath.Join(dir, "evidently.py")
+	program := filepath.Join(dir, "report.py")
 	if err := os.WriteFile(program, evidentlyProgram, 0o600); err != nil {
 		return nil, err
 	}

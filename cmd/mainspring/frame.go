@@ -19,6 +19,7 @@ const (
 type layout struct {
 	paint   terminal.Paint
 	columns int
+	height  int // in lines; 0: as many as there are to show
 }
 
 // plainLayout is for files and pipes.
@@ -84,9 +85,9 @@ func (v live) follow(ctx context.Context, screen *terminal.Screen) {
 	trouble := ""
 	for {
 		screen.Draw(func(columns, rows int) []string {
-			lines := v.lines(layout{terminal.Colours(), columns})
+			lines := v.lines(layout{terminal.Colours(), columns, max(rows, 1)})
 			if trouble != "" {
-				lines = append(lines, "", terminal.Fit(" "+trouble, columns-1))
+				lines = append(lines[:min(len(lines), max(rows-2, 0))], "", terminal.Fit(" "+trouble, columns-1))
 			}
 			return lines[:min(len(lines), max(rows, 1))]
 		})

@@ -45,7 +45,7 @@ Orders of a person:
 			"  mainspring monitor flights --follow\n" +
 			"  mainspring monitor flights --report monitor.html\n" +
 			"  mainspring monitor flights --alarm last --report alarm.html\n" +
-		"  mainspring monitor flights accept --reason 'the label was redefined in May'",
+			"  mainspring monitor flights accept --reason 'the label was redefined in May'",
 		Args: cobra.MaximumNArgs(2),
 		RunE: func(command *cobra.Command, args []string) error {
 			use, err := f.job(args, command.OutOrStdout())

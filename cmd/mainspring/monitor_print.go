@@ -1,12 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/mainspring-ml/mainspring/client"
 	"github.com/mainspring-ml/mainspring/internal/monitorview"
@@ -14,22 +11,42 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// How much of each a frame shows.
-const (
-	alarmsShown  = 3
-	actionsShown = 5
-	movedShown   = 5
-	sparkBlocks  = 60
-)
+// extent is how much of each a frame shows.
+type extent struct {
+	blocks, ahead, alarms, moved, actions int
+	explained                             bool
+}
+
+// extents are from all that helps to what must be seen in a small terminal.
+func extents(blocks int) []extent {
+	return []extent{
+		{blocks, min(blocks, 3), 3, 5, 5, true},
+		{min(blocks, 6), min(blocks, 2), 1, 4, 3, true},
+		{min(blocks, 3), min(blocks, 1), 1, 2, 1, false},
+		{0, 0, 1, 0, 0, false},
+	}
+}
+
+const sparkBlocks = 60
 
 // monitorFrame lays out what a monitor knows.
 type monitorFrame struct {
 	layout
 	monitor client.Monitor
-	blocks  int // of the table
+	blocks  int // of the table, where there is room
 }
 
-func (f monitorFrame) lines() []string {
+// lines are no more than the layout is high, if that can be.
+func (f monitorFrame) lines() (lines []string) {
+	for _, e := range extents(f.blocks) {
+		if lines = f.laidOut(e); f.height == 0 || len(lines) <= f.height {
+			break
+		}
+	}
+	return lines
+}
+
+func (f monitorFrame) laidOut(e extent) []string {
 	s := f.monitor.Status
 	lines := f.title()
 	if s.Watch != nil {
@@ -37,14 +54,14 @@ func (f monitorFrame) lines() []string {
 		lines = append(lines, f.losses()...)
 		lines = append(lines, f.evidence()...)
 	}
-	if table := f.table(); len(table) > 0 {
+	if table := f.table(e); len(table) > 0 {
 		lines = append(lines, "")
 		lines = append(lines, table...)
 	}
 	lines = append(lines, "")
-	lines = append(lines, f.alarms()...)
-	lines = append(lines, f.inputs()...)
-	lines = append(lines, f.actions()...)
+	lines = append(lines, f.alarms(e)...)
+	lines = append(lines, f.inputs(e)...)
+	lines = append(lines, f.actions(e)...)
 	return f.fitted(append(lines, f.standing()...))
 }
 
@@ -146,148 +163,4 @@ func (f monitorFrame) evidence() []string {
 		lines = append(lines, f.row("", f.paint.Dim("the detectors rest until the open alarm is settled")))
 	}
 	return lines
-}
-
-func (f monitorFrame) alarms() []string {
-	all := f.monitor.Status.Alarms
-	if len(all) == 0 {
-		return []string{f.row("alarms", f.paint.Dim("none"))}
-	}
-	var lines []string
-	for i, a := range slices.Backward(all[max(0, len(all)-alarmsShown):]) {
-		label := ""
-		if i == min(len(all), alarmsShown)-1 {
-			label = "alarms"
-		}
-		colour := f.paint.Yellow
-		if a.State == models.AlarmPromoted || a.State == models.AlarmAccepted {
-			colour = f.paint.Green
-		} else if a.State == models.AlarmPerson {
-			colour = f.paint.Red
-		}
-		lines = append(lines, f.row(label, monitorview.Moment(a.Block)+"  "+colour(monitorview.StateWords(a.State))+f.paint.Dim("  version "+terminal.Plain(a.Version))))
-		for _, text := range []string{monitorview.AlarmFigures(a), a.Action, explained(a)} {
-			if text != "" {
-				lines = append(lines, f.rows("", terminal.Plain(text), f.paint.Dim)...)
-			}
-		}
-	}
-	if more := len(all) - alarmsShown; more > 0 {
-		lines = append(lines, f.row("", f.paint.Dim(fmt.Sprintf("and %d before", more))))
-	}
-	return lines
-}
-
-func explained(a models.Alarm) string {
-	if a.Explanation == nil {
-		return ""
-	}
-	text := a.Explanation.Words
-	if report := a.Explanation.Report; report != nil {
-		text += " Report: " + report.URI
-	}
-	return text
-}
-
-// inputs are those that moved, with the slices; they explain.
-func (f monitorFrame) inputs() []string {
-	r := f.monitor.Status.Inputs
-	if r == nil {
-		return nil
-	}
-	var lines []string
-	label := "inputs"
-	for _, moved := range monitorview.Moved(r, movedShown) {
-		lines = append(lines, f.row(label, terminal.Plain(moved)))
-		label = ""
-	}
-	if len(lines) == 0 {
-		return []string{f.row(label, f.paint.Dim(fmt.Sprintf("none of %d moved, nor a slice, in %s", len(r.Features), counted(r.Blocks, "block"))))}
-	}
-	return lines
-}
-
-func (f monitorFrame) actions() []string {
-	var lines []string
-	label := "actions"
-	all := f.monitor.Status.Actions
-	for _, e := range all[max(0, len(all)-actionsShown):] {
-		text := terminal.Plain(e.Text)
-		if e.By != "" && !strings.Contains(text, e.By) {
-			text = terminal.Plain(e.By) + ": " + text
-		}
-		colour := plainly
-		if e.Failed != "" {
-			text += " (failed: " + terminal.Plain(e.Failed) + ")"
-			colour = f.paint.Red
-		}
-		lines = append(lines, f.rows(label, moment(e.At)+"  "+text, colour)...)
-		label = ""
-	}
-	return lines
-}
-
-// standing is what holds, and what is waited for.
-func (f monitorFrame) standing() []string {
-	var lines []string
-	s := f.monitor.Status
-	if !f.monitor.Closed.IsZero() {
-		lines = append(lines, f.rows("ended", moment(f.monitor.Closed)+": nobody watches; the next promotion starts it anew", f.paint.Red)...)
-	}
-	if s.Paused != "" {
-		lines = append(lines, f.rows("paused", "alarms start nothing: "+terminal.Plain(s.Paused), f.paint.Yellow)...)
-	}
-	if s.Waiting != "" && f.monitor.Closed.IsZero() {
-		lines = append(lines, f.rows("waits for", terminal.Plain(s.Waiting), plainly)...)
-	}
-	if f.monitor.Page != "" {
-		lines = append(lines, f.row("page", f.paint.Dim(f.monitor.Page)))
-	}
-	return lines
-}
-
-// monitorNews are the lines that tell what came between two looks.
-func monitorNews(before, now models.MonitorStatus) []string {
-	var lines []string
-	var seen time.Time
-	if n := len(before.Blocks); n > 0 {
-		seen = before.Blocks[n-1].Start
-	}
-	for _, b := range now.Blocks {
-		if b.Start.After(seen) {
-			lines = append(lines, "block "+monitorview.Moment(b.Start)+": "+monitorview.BlockWords(b))
-		}
-	}
-	states := map[string]models.AlarmState{}
-	for _, a := range before.Alarms {
-		states[a.RequestID] = a.State
-	}
-	for _, a := range now.Alarms {
-		if was, known := states[a.RequestID]; !known || was != a.State {
-			lines = append(lines, fmt.Sprintf("alarm %s: %s, %s", monitorview.Moment(a.Block), monitorview.StateWords(a.State), cmp.Or(a.Action, monitorview.AlarmFigures(a))))
-		}
-	}
-	var acted time.Time
-	if n := len(before.Actions); n > 0 {
-		acted = before.Actions[n-1].At
-	}
-	for _, e := range now.Actions {
-		if e.At.After(acted) {
-			lines = append(lines, moment(e.At)+" "+e.Text)
-		}
-	}
-	if now.Waiting != before.Waiting && now.Waiting != "" {
-		lines = append(lines, "waits for "+now.Waiting)
-	}
-	for i := range lines {
-		lines[i] = terminal.Plain(lines[i])
-	}
-	return lines
-}
-
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return terminal.Grouped(int64(n)) + " " + noun + "s"
 }

@@ -14,12 +14,12 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// table has the newest blocks, oldest first, and below them those whose labels
-// have not come.
-func (f monitorFrame) table() []string {
+// table has the newest blocks, oldest first, and below them the newest of those
+// whose labels have not come.
+func (f monitorFrame) table(e extent) []string {
 	s := f.monitor.Status
-	shown := s.Blocks[max(0, len(s.Blocks)-f.blocks):]
-	ahead := s.Ahead[:min(len(s.Ahead), f.blocks)]
+	shown := s.Blocks[max(0, len(s.Blocks)-e.blocks):]
+	ahead := s.Ahead[max(0, len(s.Ahead)-e.ahead):]
 	if len(shown)+len(ahead) == 0 {
 		return nil
 	}
@@ -128,6 +128,9 @@ func monitorState(s models.MonitorStatus) string {
 	}
 	if s.Paused != "" {
 		state += "; paused"
+	}
+	if s.Trouble != "" {
+		state += "; blocks can't be scored: " + s.Trouble
 	}
 	return state
 }

@@ -49,8 +49,8 @@ func TestAMonitorIsPrinted(t *testing.T) {
             conformal at 31.2 of 13.8; loss 0.637 against 0.553, since about 2013-06-03
             version 2 was promoted: its loss on held-out rows is lower by 0.069
             The loss rose from 0.553 to 0.637 since about 3 June: most of it because the same flights have become
-            harder, above all from EWR. Departure hours moved with it. Report:
-            s3://mainspring/monitors/flights/alarms/2013-06-14/report.html
+            harder, above all from EWR. Departure hours moved with it.
+            its page: mainspring monitor flights --alarm '2013-06-14' --report alarm.html
  inputs     dep_hour: PSI 0.31, Jensen-Shannon 0.18, moved by 0.42 standard deviations
             carrier: PSI 0.12, Jensen-Shannon 0.11, nulls 0.2 %, were 0 %, 3.1 % in new categories
             origin = EWR: loss 0.668, was 0.57; 41 % of the traffic, was 36 %
@@ -77,12 +77,27 @@ func TestMonitorFrameFits(t *testing.T) {
 	m.Status.Detector.Detectors[0].Spec.Column = hostile
 	m.Status.Blocks[149].Version = hostile
 	for _, columns := range []int{20, 80, 200} {
-		for _, line := range (monitorFrame{layout{true, columns}, m, 10}).lines() {
+		for _, line := range (monitorFrame{layout{paint: true, columns: columns}, m, 10}).lines() {
 			require.Less(t, ansi.StringWidth(line), columns)
 			require.NotContains(t, line, "\x1b[2J")
 			require.NotContains(t, line, "\n")
 		}
 	}
+}
+
+// TestASmallTerminalShowsWhatMatters: the end of a frame, which says what is
+// waited for, is not what is cut off.
+func TestASmallTerminalShowsWhatMatters(t *testing.T) {
+	whole := len(monitorFrame{layout{columns: 80}, monitored(t), 10}.lines())
+	for rows := 16; rows <= whole; rows++ {
+		lines := monitorFrame{layout{columns: 80, height: rows}, monitored(t), 10}.lines()
+		require.LessOrEqual(t, len(lines), rows)
+		text := strings.Join(lines, "\n")
+		for _, want := range []string{"evidence", "alarms     2013-06-14", "paused", "waits for"} {
+			require.Contains(t, text, want, rows)
+		}
+	}
+	require.Len(t, monitorFrame{layout{columns: 80, height: whole}, monitored(t), 10}.lines(), whole)
 }
 
 func TestAMonitorWithoutMuchToShow(t *testing.T) {
@@ -112,6 +127,9 @@ func TestAnAlarmIsPrinted(t *testing.T) {
 	require.Contains(t, monitorText(m, 1), "and 2 before")
 	require.Equal(t, "alarm of 2013-06-14: a person must decide; paused", monitorState(m.Status))
 
+	m.Status.Trouble = "the log can't be read"
+	require.Contains(t, monitorText(m, 1), " trouble    blocks can't be scored: the log can't be read\n")
+	require.Equal(t, "alarm of 2013-06-14: a person must decide; paused; blocks can't be scored: the log can't be read", monitorState(m.Status))
 	m.Closed = noon
 	require.Contains(t, monitorText(m, 1), "ended      2026-11-25 12:00:00Z: nobody watches; the next promotion starts it anew")
 }

@@ -115,7 +115,7 @@ func TestRolloutFrameFits(t *testing.T) {
 	r := underWay()
 	r.Status.Orders[0].Reason = strings.Repeat("\x1b[2J漢字\n", 60)
 	for _, columns := range []int{20, 80, 200} {
-		for _, line := range (rolloutFrame{layout{true, columns}, r, noon}).lines() {
+		for _, line := range (rolloutFrame{layout{paint: true, columns: columns}, r, noon}).lines() {
 			require.Less(t, ansi.StringWidth(line), columns)
 			require.NotContains(t, line, "\x1b[2J")
 			require.NotContains(t, line, "\n")

@@ -60,7 +60,7 @@ var page string
 // HTML writes the page.
 func (a Account) HTML() ([]byte, error) {
 	functions := template.FuncMap{
-		"date": date, "figure": figure, "percent": percent, "evidence": evidence, "grouped": plot.Grouped, "signed": signed,
+		"date": date, "figure": figure, "percent": percent, "evidence": evidence, "grouped": plot.Grouped, "signed": signed, "chance": chance, "short": short,
 	}
 	t, err := template.New("alarm").Funcs(functions).Parse(page)
 	if err != nil {
@@ -144,10 +144,21 @@ func percent(share float64) string {
 	return fmt.Sprintf("%.1f %%", 100*share)
 }
 
+// chance is a p-value.
+func chance(p float64) string {
+	if p < 1e-4 {
+		return "<0.0001"
+	}
+	return fmt.Sprintf("%.4f", p)
+}
+
+// short has three decimals whatever the size.
+func short(v float64) string { return fmt.Sprintf("%.3f", v) }
+
 func evidence(e float64) string {
 	switch {
 	case e >= 1e6:
-		return fmt.Sprintf("10^%.0f", math.Floor(math.Log10(e)))
+		return plot.PowerOfTen(int(math.Log10(e)))
 	case e >= 100:
 		return plot.Grouped(int64(e))
 	default:

@@ -99,15 +99,22 @@ func (a Account) drawEvidence() string {
 // mark draws where the loss is estimated to have changed, and which block raised
 // the alarm.
 func (a Account) mark(f plot.Frame) {
+	const room = 170.0 // of a label
+	last := -room
 	if at := float64(a.Alarm.Change.Unix()); !a.Alarm.Change.IsZero() && at >= f.X.From && at <= f.X.To {
-		f.Line(f.X.At(at), f.Y.Begin, f.X.At(at), f.Y.End, "rule")
-		f.Text(f.X.At(at)-6, f.Y.End+12, "end", "change, about "+a.Alarm.Change.UTC().Format("2 Jan"))
+		last = f.X.At(at)
+		f.Line(last, f.Y.Begin, last, f.Y.End, "rule")
+		f.Text(last-6, f.Y.End+12, "end", "change, about "+a.Alarm.Change.UTC().Format("2 Jan"))
 	}
 	for _, b := range a.Blocks {
 		if b.Start.Equal(a.Alarm.Block) {
 			x := f.X.At(middle(b))
 			f.Line(x, f.Y.Begin, x, f.Y.End, "limit")
-			f.Text(x-6, f.Y.End+28, "limit end", "alarm")
+			y := f.Y.End + 12
+			if x-last < room {
+				y += 16
+			}
+			f.Text(x-6, y, "limit end", "alarm")
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/monitorview"
 	"github.com/mainspring-ml/mainspring/internal/plot"
 	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
@@ -23,7 +24,8 @@ type page struct {
 	Sentences  []string // what happened, in order
 	Timeline   template.HTML
 	Loss       template.HTML
-	Martingale template.HTML
+	Estimated  template.HTML
+	Evidence   []evidencePage
 	Lifecycles []lifecyclePage
 	SpecJSON   string
 	Workflows  []link
@@ -55,7 +57,7 @@ func renderHTML(story *Story) ([]byte, error) {
 		"grouped": terminal.Grouped, "figure": terminal.Figure, "percent": percent, "date": date, "short": shortDigest,
 		"stopwatch": func(s float64) string { return stopwatch(time.Duration(s * float64(time.Second))) },
 		"clock":     func(t time.Time) string { return t.UTC().Format("15:04:05") },
-		"head":      pageHead, "foot": plot.Foot, "word": metricWord, "main": mainMetrics, "estimate": estimate, "bytes": readableBytes,
+		"head":      pageHead, "foot": plot.Foot, "word": metricWord, "main": mainMetrics, "estimate": estimate, "bytes": readableBytes, "state": monitorview.StateWords,
 	}).Parse(reportTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("template: %w", err)
@@ -66,7 +68,7 @@ func renderHTML(story *Story) ([]byte, error) {
 	}
 	p := page{
 		Story: story, Summary: summary(story), Sentences: sentences(story),
-		Timeline: timeline(story), Loss: lossPlot(story), Martingale: martingalePlot(story),
+		Timeline: timeline(story), Loss: history(story).LossPlot(), Estimated: history(story).EstimatedPlot(), Evidence: evidencePages(story),
 		SpecJSON: string(spec), Workflows: workflowLinks(story), Offered: offeredLinks(story),
 		Chain: chainWords(story.Records),
 	}

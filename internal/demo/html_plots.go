@@ -3,128 +3,50 @@ package demo
 import (
 	"fmt"
 	"html/template"
-	"slices"
-	"time"
 
-	"github.com/mainspring-ml/mainspring/internal/drift"
+	"github.com/mainspring-ml/mainspring/internal/monitorview"
 	"github.com/mainspring-ml/mainspring/internal/plot"
 	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// reign is the span of event time over which one version was judged as
-// champion.
-type reign struct {
-	version  string
-	from, to time.Time
-	class    string // its colour in every plot
-}
-
-// reigns follow from the judged blocks, which name their champion.
-func reigns(s *Story) []reign {
-	var all []reign
-	for _, b := range s.Blocks {
-		if b.Version == "" {
+// history is what the monitor knew at the end, with what came of retrainings.
+func history(s *Story) monitorview.History {
+	h := monitorview.History{Blocks: s.Blocks, Ahead: s.Ahead, Alarms: s.Alarms, Detectors: s.Detectors, Marks: marks(s), Loss: "log-loss"}
+	for _, l := range s.Lifecycles {
+		if l.Status.Version == "" || l.Status.Evaluation == nil || len(l.Status.Evaluation.Reference) == 0 {
 			continue
 		}
-		end := b.Start.Add(blockLength(s))
-		if n := len(all); n > 0 && all[n-1].version == b.Version {
-			all[n-1].to = end
-			continue
+		var blocks []models.BlockLoss
+		for _, loss := range l.Status.Evaluation.Reference {
+			blocks = append(blocks, models.BlockLoss{Loss: loss})
 		}
-		all = append(all, reign{version: b.Version, from: b.Start, to: end, class: fmt.Sprintf("c%d", len(all)%4)})
+		r := monitorview.Reference{Version: l.Status.Version, Loss: mean(l.Status.Evaluation.Reference)}
+		if span, ok := monitorview.Expected(blocks); ok {
+			r.Low, r.High = span[0], span[1]
+		}
+		h.References = append(h.References, r)
 	}
-	return all
+	return h
 }
 
-func blockLength(s *Story) time.Duration {
-	if s.Spec.Monitor == nil || s.Spec.Monitor.Block <= 0 {
-		return models.Day.Std()
-	}
-	return s.Spec.Monitor.Block.Std()
-}
-
-// marks are the alarms, promotions and refusals as vertical rules.
+// marks are what came of retrainings, as vertical rules.
 func marks(s *Story) []plot.Rule {
 	var rules []plot.Rule
-	for _, a := range s.Alarms {
-		rules = append(rules, plot.Rule{At: plot.Time(a.Block), Vertical: true, Class: "alarm", Label: "alarm " + a.Block.UTC().Format("2 Jan")})
-	}
 	for _, r := range s.Retrains {
 		mark := plot.Rule{At: plot.Time(r.AsOf), Vertical: true, Class: "refused", Label: "not promoted"}
 		if r.Promoted {
 			mark.Class, mark.Label = "promoted", "promoted: version "+r.Version
-			if reign := reignOf(s, r.Version); reign != nil {
-				mark.At = plot.Time(reign.from)
+			for _, era := range monitorview.Eras(s.Blocks) {
+				if era.Version == r.Version {
+					mark.At = plot.Time(era.From)
+					break
+				}
 			}
 		}
 		rules = append(rules, mark)
 	}
-	slices.SortStableFunc(rules, func(a, b plot.Rule) int { return int(a.At - b.At) })
 	return rules
-}
-
-func reignOf(s *Story, version string) *reign {
-	for _, r := range reigns(s) {
-		if r.version == version {
-			return &r
-		}
-	}
-	return nil
-}
-
-func eventAxis(s *Story) plot.Axis {
-	a := plot.Axis{Label: "event time (UTC)", Dates: true}
-	if n := len(s.Blocks); n > 0 {
-		a.From, a.To = plot.Time(s.Blocks[0].Start), plot.Time(s.Blocks[n-1].Start)
-	}
-	return a
-}
-
-// lossPlot has one point a day, the mean of seven, and the mean of the losses
-// that each champion came with.
-func lossPlot(s *Story) template.HTML {
-	p := plot.Plot{Title: "Champion's log-loss by day", Width: 960, Height: 340, X: eventAxis(s), Rules: marks(s)}
-	var values []float64
-	for _, r := range reigns(s) {
-		days := plot.Series{Name: "version " + r.version + ", by day", Class: r.class, Dots: true}
-		week := plot.Series{Name: "7-day mean", Class: r.class, Line: true}
-		if len(p.Series) > 0 {
-			week.Name = ""
-		}
-		var last []float64
-		for _, b := range s.Blocks {
-			if b.Version != r.version || !b.Conclusive || b.Start.Before(r.from) || !b.Start.Before(r.to) {
-				continue
-			}
-			values = append(values, b.Loss)
-			days.Points = append(days.Points, plot.Point{X: plot.Time(b.Start), Y: b.Loss, Note: fmt.Sprintf("%s: log-loss %.3f on %s labels, version %s",
-				date(b.Start), b.Loss, terminal.Grouped(b.Labelled), b.Version)})
-			last = append(last, b.Loss)
-			last = last[max(0, len(last)-7):]
-			if len(last) == 7 {
-				week.Points = append(week.Points, plot.Point{X: plot.Time(b.Start), Y: mean(last)})
-			}
-		}
-		p.Series = append(p.Series, days, week)
-		if reference := referenceOf(s, r.version); len(reference) > 0 {
-			level := mean(reference)
-			values = append(values, level)
-			p.Rules = append(p.Rules, plot.Rule{At: level, Class: "reference", Label: fmt.Sprintf("reference of version %s: %.3f", r.version, level), Span: [2]float64{plot.Time(r.from), plot.Time(r.to)}})
-		}
-	}
-	p.Y = plot.Around("mean log-loss", values)
-	return p.Render()
-}
-
-// referenceOf are the out-of-sample losses that a version came with.
-func referenceOf(s *Story, version string) []float64 {
-	for _, l := range s.Lifecycles {
-		if l.Status.Version == version && l.Status.Evaluation != nil {
-			return l.Status.Evaluation.Reference
-		}
-	}
-	return nil
 }
 
 func mean(values []float64) float64 {
@@ -135,32 +57,24 @@ func mean(values []float64) float64 {
 	return sum / float64(max(len(values), 1))
 }
 
-func martingalePlot(s *Story) template.HTML {
-	p := plot.Plot{Title: "Martingale by day against its threshold", Width: 960, Height: 260, X: eventAxis(s), Rules: marks(s)}
-	var values []float64
-	for _, r := range reigns(s) {
-		line := plot.Series{Name: "version " + r.version, Class: r.class, Line: true, Dots: true}
-		for _, b := range s.Blocks {
-			if b.Version == r.version && b.Conclusive && !b.Start.Before(r.from) && b.Start.Before(r.to) {
-				values = append(values, b.Martingale)
-				line.Points = append(line.Points, plot.Point{X: plot.Time(b.Start), Y: b.Martingale,
-					Note: fmt.Sprintf("%s: martingale %s, p %s", date(b.Start), terminal.Figure(b.Martingale), terminal.Figure(b.P))})
-			}
-		}
-		p.Series = append(p.Series, line)
+// evidencePage is one detector with its picture.
+type evidencePage struct {
+	Name      string
+	Threshold float64
+	Plot      template.HTML
+}
+
+func evidencePages(s *Story) []evidencePage {
+	h := history(s)
+	width := 470.0
+	if len(h.Detectors) == 1 {
+		width = 960
 	}
-	limit := 0.0
-	for _, a := range s.Alarms {
-		limit = max(limit, a.Threshold)
+	var pages []evidencePage
+	for i, d := range h.Detectors {
+		pages = append(pages, evidencePage{Name: models.DetectorName(d.Spec), Threshold: d.Threshold, Plot: h.EvidencePlot(i, width)})
 	}
-	if limit == 0 && s.Spec.Monitor != nil && s.Spec.Monitor.FalseAlarmsPerYear > 0 {
-		limit = 1 / drift.Alpha(s.Spec.Monitor.FalseAlarmsPerYear)
-	}
-	p.Y = plot.Evidence("martingale (log scale)", values, limit)
-	if limit > 0 {
-		p.Rules = append(p.Rules, plot.Rule{At: limit, Class: "threshold", Label: "threshold " + terminal.Figure(limit)})
-	}
-	return p.Render()
+	return pages
 }
 
 // curvePlot is the training's loss by step.

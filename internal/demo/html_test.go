@@ -60,21 +60,23 @@ func TestReportTellsTheStory(t *testing.T) {
 	for _, want := range []string{
 		"2 alarms, 1 retraining promoted, 1 refused: version 2 is champion.",
 		"The first lifecycle, as of 1 March 2013, made version 1 the champion, with log-loss 0.548 and AUC 0.712 on 11,852 held-out rows.",
-		"On 3 August 2013 the monitor raised an alarm on version 1: log-loss 0.637 over its last seven judged days against 0.553 in its reference, martingale 12.4 above the threshold of 11.",
+		"On 3 August 2013 the monitor raised an alarm on version 1: conformal evidence 12.4 above the threshold of 11. The loss rose from 0.553 to 0.637 since 10 July 2013. Most of it is concept: the same flights have become harder.",
+		"On 22 December 2013 the monitor raised an alarm on version 2: log-loss 0.672 since about 8 December 2013 against 0.561 in its reference, conformal evidence 11.9 above the threshold of 11.",
+		"new champion", "retraining does not help", "change 10 Jul", "alarm 3 Aug",
 		"The retraining as of 4 August 2013 was promoted as version 2. Its gain over the champion on 11,852 held-out rows was &#43;0.069",
 		"The retraining as of 23 December 2013 was not promoted: log-loss gain -0.093",
 		"The gateway answered 52,318 requests, 0 of them with an error.",
 		`id="versions"`, `id="timeline"`, `id="loss"`, `id="martingale"`, `id="lifecycles"`, `id="traffic"`, `id="spec"`,
-		"reference of version 1: ", "threshold 11", "safe enough: 20", "rolls back: 100", "Restarts of agent-b",
+		"reference of version 1: ", "alarms at 11", "alarms at 55", "safe enough: 20", "rolls back: 100", "Restarts of agent-b",
 		"60 GPU-seconds leased: starting 8 (13 %), computing 36 (60 %), checkpointing 6 (10 %), lost 10 (17 %)",
 		"lost: 10 GPU-seconds, 16.7 %", "agent lost: its agent gave no sign of life", "Checkpoint passed over: step-60: sha256 of model.json differs",
 		"http://127.0.0.1:8233/namespaces/mainspring/workflows/lifecycle%2Fflights%2F2013-08-04",
 	} {
 		require.Contains(t, page, want)
 	}
-	// timeline, loss, martingale; a curve and days for each of three; two steps;
+	// timeline, loss, two detectors; a curve and days for each of three; two steps;
 	// two accounts: the third training was made before there were any.
-	require.Len(t, drawing.FindAllString(page, -1), 3+3*2+2+2)
+	require.Len(t, drawing.FindAllString(page, -1), 4+3*2+2+2)
 	require.NotContains(t, page, "no data to draw")
 }
 

@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/monitorview"
 	"github.com/mainspring-ml/mainspring/internal/plot"
 	"github.com/mainspring-ml/mainspring/internal/terminal"
 )
@@ -43,9 +44,9 @@ func timelineAxis(s *Story) (plot.Axis, bool) {
 			to = t
 		}
 	}
-	for _, r := range reigns(s) {
-		reach(r.from)
-		reach(r.to)
+	for _, r := range monitorview.Eras(s.Blocks) {
+		reach(r.From)
+		reach(r.To)
 	}
 	for _, a := range s.Alarms {
 		reach(a.Block)
@@ -90,11 +91,11 @@ func (t timelineDrawing) months(rows int) {
 
 func (t timelineDrawing) champions(s *Story) {
 	t.label(0, "champion")
-	for _, r := range reigns(s) {
-		from, to := t.x(r.from), t.x(r.to)
-		t.svg.Rect(from, t.y(0)+3, to-from-1, t.row-10, "band "+r.class, "version "+r.version+" from "+date(r.from)+" to "+date(r.to))
+	for _, r := range monitorview.Eras(s.Blocks) {
+		from, to := t.x(r.From), t.x(r.To)
+		t.svg.Rect(from, t.y(0)+3, to-from-1, t.row-10, "band "+r.Class, "version "+r.Version+" from "+date(r.From)+" to "+date(r.To))
 		if to-from > 70 {
-			t.svg.Text((from+to)/2, t.y(0)+t.row/2+2, "onband middle", "version "+r.version)
+			t.svg.Text((from+to)/2, t.y(0)+t.row/2+2, "onband middle", "version "+r.Version)
 		}
 	}
 }

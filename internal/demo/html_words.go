@@ -77,9 +77,18 @@ func firstSentence(l LifecycleStory) string {
 	return text + "."
 }
 
+// alarmSentence leaves the losses to the explanation, once there is one.
 func alarmSentence(a models.Alarm) string {
-	return fmt.Sprintf("On %s the monitor raised an alarm on version %s: log-loss %.3f over its last seven judged days against %.3f in its reference, martingale %s above the threshold of %s.",
-		date(a.Block), a.Version, a.Loss, a.Reference, terminal.Figure(a.Martingale), terminal.Figure(a.Threshold))
+	evidence := fmt.Sprintf("%s evidence %s above the threshold of %s", cmp.Or(a.Detector, "the detector's"), terminal.Figure(a.Martingale), terminal.Figure(a.Threshold))
+	begin := fmt.Sprintf("On %s the monitor raised an alarm on version %s: ", date(a.Block), a.Version)
+	if a.Explanation != nil {
+		return begin + evidence + ". " + a.Explanation.Words
+	}
+	since := ""
+	if !a.Change.IsZero() {
+		since = " since about " + date(a.Change)
+	}
+	return begin + fmt.Sprintf("log-loss %.3f%s against %.3f in its reference, %s.", a.Loss, since, a.Reference, evidence)
 }
 
 func retrainSentence(s *Story, r Retrain) string {

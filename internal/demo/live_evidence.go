@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/monitorview"
 	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -100,21 +101,36 @@ func (f frame) monitor() []string {
 		spark = f.paint.Blue(terminal.Pad(terminal.Sparkline(values, min(60, f.columns-32)), min(60, f.columns-32))) +
 			f.paint.Dim(fmt.Sprintf("  %.2f to %.2f", low, high))
 	}
-	alarm := f.paint.Dim("none")
-	if n := len(m.Alarms); n > 0 {
-		a := m.Alarms[n-1]
-		alarm = f.paint.Yellow(fmt.Sprintf("%s  loss %.3f against %.3f  ", a.Block.UTC().Format("2 Jan"), a.Loss, a.Reference)) + terminal.Plain(a.Action)
-		if n > 1 {
-			alarm = fmt.Sprintf("%d, last: ", n) + alarm
-		}
-	}
 	nearest, _ := m.Detector.Nearest()
-	return []string{
-		f.row("MONITOR", head),
-		f.row("  loss", spark),
-		f.evidence("  evidence", f.paint.Yellow, nearest.Value, nearest.Threshold, "alarms"),
-		f.row("  alarms", alarm),
+	evidence := f.evidence("  evidence", f.paint.Yellow, nearest.Value, nearest.Threshold, "alarms")
+	if nearest.Spec.Kind != "" {
+		evidence += f.paint.Dim(": " + terminal.Plain(models.DetectorName(nearest.Spec)))
 	}
+	alarm, why := f.alarm(m.Alarms)
+	return []string{f.row("MONITOR", head), f.row("  loss", spark), evidence, f.row("  alarms", alarm), f.row("", why)}
+}
+
+// alarm is the newest one, what came of it, and why it was raised.
+func (f frame) alarm(alarms []models.Alarm) (text, why string) {
+	n := len(alarms)
+	if n == 0 {
+		return f.paint.Dim("none"), ""
+	}
+	a := alarms[n-1]
+	if n > 1 {
+		text = fmt.Sprintf("%d, last: ", n)
+	}
+	text += f.paint.Yellow(fmt.Sprintf("%s  loss %.3f against %.3f", a.Block.UTC().Format("2 Jan"), a.Loss, a.Reference))
+	if !a.Change.IsZero() {
+		text += f.paint.Dim(" since about " + a.Change.UTC().Format("2 Jan"))
+	}
+	if a.State != "" {
+		text += "  " + monitorview.StateWords(a.State)
+	}
+	if a.Explanation != nil {
+		return text, f.paint.Dim(terminal.Plain(a.Explanation.Words))
+	}
+	return text, f.paint.Dim(terminal.Plain(a.Action))
 }
 
 // recentLosses are the last blocks' losses, with gaps for the inconclusive.

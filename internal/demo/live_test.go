@@ -22,7 +22,7 @@ func sceneOf(story *Story, share float64) Scene {
 	}
 	current := story.Lifecycles[min(int(share*3), 2)]
 	s.Current = &current
-	s.Monitor.Detector.Detectors = []models.Detector{{Threshold: 11}}
+	s.Monitor.Detector.Detectors = []models.Detector{{Spec: models.DetectorSpec{Kind: models.DetectorConformal}, Threshold: 11}}
 	if len(blocks) > 0 {
 		last := blocks[len(blocks)-1]
 		s.EventTime = last.Start
@@ -45,6 +45,7 @@ func scenes(t *testing.T) map[string]Scene {
 	waiting.Waiting = []string{"CreateRun, attempt 3: MLflow does not answer\nat all", strings.Repeat("漢字\x1b[2J", 90)}
 	waiting.HoldsFor = "a retraining is in stage " + strings.Repeat("train ", 50)
 	waiting.Current.Failure = strings.Repeat("no rows ", 40)
+	waiting.Monitor.Alarms = []models.Alarm{{State: models.AlarmAsked, Explanation: &models.Explanation{Words: strings.Repeat("harder\n漢字 ", 50)}}}
 	return map[string]Scene{
 		"empty": {}, "half empty": {Current: &LifecycleStory{}, Training: &models.RankProgress{}},
 		"training": training, "waiting": waiting, "middle": sceneOf(story, 0.5), "end": sceneOf(story, 1),
@@ -84,7 +85,9 @@ func TestFrameShowsTheMoment(t *testing.T) {
 		require.Contains(t, shown("middle"), want)
 	}
 	require.Contains(t, shown("waiting"), "2 reasons, first: CreateRun, attempt 3: MLflow does not answer at all")
-	require.Contains(t, shown("end"), "2, last: 22 Dec  loss 0.672 against 0.561")
+	require.Contains(t, shown("end"), "2, last: 22 Dec  loss 0.672 against 0.561 since about 8 Dec  retraining does not help")
+	require.Contains(t, shown("end"), "log-loss gain -0.093", "what came of it, while it is not explained")
+	require.Contains(t, shown("middle"), "it alarms: conformal")
 }
 
 func TestFrameWithoutColour(t *testing.T) {

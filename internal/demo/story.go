@@ -23,14 +23,18 @@ type Story struct {
 	Latency         Latency        `json:"latency"`
 	// Restarts counts, by process, how often the supervisor had to start it
 	// again: somebody killed it, and the story went on.
-	Restarts    map[string]int       `json:"restarts,omitempty"`
-	UI          map[string]string    `json:"ui"`
-	WorkflowIDs []string             `json:"workflow_ids"`
-	Blocks      []models.Block       `json:"blocks"`
-	Lifecycles  []LifecycleStory     `json:"lifecycles"`
-	Records     []models.Record      `json:"records"`
-	Spec        models.LifecycleSpec `json:"spec"`
-	Events      []Event              `json:"events"`
+	Restarts    map[string]int    `json:"restarts,omitempty"`
+	UI          map[string]string `json:"ui"`
+	WorkflowIDs []string          `json:"workflow_ids"`
+	Blocks      []models.Block    `json:"blocks"`
+	// Ahead are the blocks whose labels had not matured at the end, Detectors
+	// where the detectors stood.
+	Ahead      []models.Block       `json:"ahead,omitempty"`
+	Detectors  []models.Detector    `json:"detectors,omitempty"`
+	Lifecycles []LifecycleStory     `json:"lifecycles"`
+	Records    []models.Record      `json:"records"`
+	Spec       models.LifecycleSpec `json:"spec"`
+	Events     []Event              `json:"events"`
 }
 
 // Latency of the requests, as the client saw it.

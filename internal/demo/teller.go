@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
+	"github.com/mainspring-ml/mainspring/internal/monitorview"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -255,22 +256,22 @@ func (t *teller) noteSteward() {
 
 func (t *teller) noteMonitor() {
 	for _, a := range t.monitor.Alarms {
-		t.note(a.RequestID, EventAlarm, "alarm on %s: log-loss %.3f against %.3f, martingale %.1f above %.1f",
-			models.DayKey(a.Block), a.Loss, a.Reference, a.Martingale, a.Threshold)
+		t.note(a.RequestID, EventAlarm, "alarm on %s: %s", models.DayKey(a.Block), monitorview.AlarmFigures(a))
+		if a.Explanation != nil {
+			t.note(a.RequestID+"/explained", EventAlarm, "why: %s", a.Explanation.Words)
+		}
 	}
 }
 
 // holdReason says why the replay's clock must stand still; empty: it may run.
-// Event time runs while a canary needs traffic, and stands while a retraining
-// that takes minutes at real speed is being prepared.
+// Event time runs while a canary needs traffic, and while an alarm waits for a
+// cooldown or a person; it stands while a retraining that takes minutes at real
+// speed is being prepared.
 func (t *teller) holdReason() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.monitor.Pending == "" {
-		return ""
-	}
 	for _, r := range t.steward.Retrainings {
-		if r.RequestID != t.monitor.Pending || r.Ended {
+		if r.Ended {
 			continue
 		}
 		l := t.lifecycles[r.LifecycleID]
@@ -282,7 +283,12 @@ func (t *teller) holdReason() string {
 		}
 		return "a retraining is in stage " + string(l.Status.Stage)
 	}
-	return "an alarm is being answered"
+	for _, a := range t.monitor.Alarms {
+		if a.RequestID == t.monitor.Pending && a.State == models.AlarmAsked {
+			return "an alarm is being answered"
+		}
+	}
+	return ""
 }
 
 // nextBlock is the start of the block that the monitor judges next.
@@ -298,6 +304,12 @@ func (t *teller) tell(story *Story) {
 	defer t.mu.Unlock()
 	story.Model, story.Endpoint = t.model, t.endpoint
 	story.Alarms, story.Blocks, story.Records, story.Events = t.monitor.Alarms, t.monitor.Blocks, t.steward.Records, t.events
+	story.Ahead = t.monitor.Ahead
+	story.Detectors = nil
+	for _, d := range t.monitor.Detector.Detectors {
+		// The losses that it knows are in the blocks.
+		story.Detectors = append(story.Detectors, models.Detector{Spec: d.Spec, Alpha: d.Alpha, Threshold: d.Threshold, Observed: d.Observed, Value: d.Value})
+	}
 	story.ModelVersions = []Version{}
 	for _, v := range t.steward.Versions {
 		story.ModelVersions = append(story.ModelVersions, t.versionStory(v))

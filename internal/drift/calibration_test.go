@@ -13,26 +13,26 @@ import (
 // TestFalseAlarms: in a year without drift P(any alarm) is within the budget,
 // for clustered data: the rows of a block have much in common.
 func TestFalseAlarms(t *testing.T) {
-	const runs = 200
 	weekly := models.DetectorSpec{Kind: models.DetectorConformal, Share: 1, Season: models.SeasonDayOfWeek}
 	for _, test := range []struct {
 		name      string
+		runs      int
 		reference int
 		budget    float64
 		detectors []models.DetectorSpec
 		loss      func(r *rand.Rand, day int) float64
 	}{
-		{"default", 59, 0.1, []models.DetectorSpec{daily, level}, clustered},
-		{"great budget", 59, 1, []models.DetectorSpec{daily, level}, clustered},
-		{"no seasons", 59, 1, []models.DetectorSpec{conformal}, clustered},
-		{"no reference, empty strata", 0, 1, []models.DetectorSpec{weekly}, func(r *rand.Rand, day int) float64 {
+		{"default", 200, 59, 0.1, []models.DetectorSpec{daily, level}, clustered},
+		{"great budget", 200, 59, 1, []models.DetectorSpec{daily, level}, clustered},
+		{"no seasons", 100, 59, 1, []models.DetectorSpec{conformal}, clustered},
+		{"no reference, empty strata", 100, 0, 1, []models.DetectorSpec{weekly}, func(r *rand.Rand, day int) float64 {
 			return clustered(r, day) + float64(day%7)
 		}},
-		{"heavy tails", 14, 1, []models.DetectorSpec{conformal, level}, func(r *rand.Rand, _ int) float64 { return math.Exp(1.5 * r.NormFloat64()) }},
-		{"few values", 14, 1, []models.DetectorSpec{conformal}, func(r *rand.Rand, _ int) float64 { return float64(r.IntN(3)) }},
+		{"heavy tails", 100, 14, 1, []models.DetectorSpec{conformal, level}, func(r *rand.Rand, _ int) float64 { return math.Exp(1.5 * r.NormFloat64()) }},
+		{"few values", 100, 14, 1, []models.DetectorSpec{conformal}, func(r *rand.Rand, _ int) float64 { return float64(r.IntN(3)) }},
 	} {
 		alarms := 0
-		for run := range uint64(runs) {
+		for run := range uint64(test.runs) {
 			r := rand.New(rand.NewPCG(run, 31))
 			blocks := simulated(r, test.reference+365, test.loss)
 			state := New(spec(test.budget, test.detectors...), blocks[:test.reference], models.Estimate{}, run)
@@ -40,9 +40,9 @@ func TestFalseAlarms(t *testing.T) {
 				alarms++
 			}
 		}
-		share, alpha := float64(alarms)/runs, Alpha(test.budget)
+		share, alpha := float64(alarms)/float64(test.runs), Alpha(test.budget)
 		t.Logf("%s: alarms in %.3f of the years, α = %.3f", test.name, share, alpha)
-		if share > alpha+2*math.Sqrt(alpha*(1-alpha)/runs) {
+		if share > alpha+2*math.Sqrt(alpha*(1-alpha)/float64(test.runs)) {
 			t.Errorf("%s: alarms in %.3f of the years, α = %.3f", test.name, share, alpha)
 		}
 	}
@@ -51,7 +51,7 @@ func TestFalseAlarms(t *testing.T) {
 // TestRestarts: started afresh after each alarm, detectors of a budget of two
 // cry falsely no oftener than twice a year, the later years included.
 func TestRestarts(t *testing.T) {
-	const runs, years, budget = 60, 3, 2.0
+	const runs, years, budget = 30, 3, 2.0
 	alarms := 0
 	for run := range uint64(runs) {
 		r := rand.New(rand.NewPCG(run, 32))
@@ -112,7 +112,7 @@ func TestHandedOut(t *testing.T) {
 
 // TestDelays: how long a rise of the daily loss lasts before the alarm.
 func TestDelays(t *testing.T) {
-	const runs, never = 60, 180
+	const runs, never = 40, 180
 	for _, test := range []struct {
 		detector models.DetectorSpec
 		quiet    int     // blocks without drift before the rise

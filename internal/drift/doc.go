@@ -60,6 +60,7 @@
 // days. Two of them came from looking at how the flights in testdata fared:
 // paying by the place's whole interval instead of by a random number in it, and
 // stakes for every day instead of every week; simulations agree with both.
-// Seasons by day of the week cost almost nothing there when there was no weekly
-// pattern, and saved up to half of the delay when there was one.
+// Seasons by day of the week were tried when the flights' alarm came late without
+// them: in simulation they cost almost nothing when there was no weekly pattern,
+// and saved up to half of the delay when there was one.
 package drift

@@ -11,7 +11,8 @@ import (
 // that it is m + Δ, with a deviation of σ, puts the share λ = Δ/(σ²+Δ²) of his
 // capital on it: a loss x multiplies the capital by 1 + λ(x-m), which averages
 // at most 1 under the hypothesis, and is never negative as long as λ ≤ 1/m and
-// losses are not.
+// losses are not. That bound makes the detector slow where losses vary by little
+// in proportion to the level; the conformal one is not.
 const (
 	// clip is how many deviations above the level a loss counts at most. A lower
 	// loss has no higher expectation, so this keeps the null hypothesis, and one

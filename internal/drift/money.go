@@ -10,7 +10,7 @@ import (
 const (
 	year    = 365 * 24 * time.Hour
 	windows = 365 // moments of a year at which capital is handed out
-	stakes  = 32  // that are told apart
+	stakes  = 16  // that are told apart
 	// atOnce is the share of the first year's capital that is handed out with the
 	// first block: a new version is likelier to disappoint at once than on any
 	// other day.

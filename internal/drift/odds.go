@@ -2,6 +2,7 @@ package drift
 
 import (
 	"math"
+	"sort"
 	"sync"
 )
 
@@ -35,7 +36,7 @@ var tails = sync.OnceValue(func() []float64 {
 // reference, and bet against it in the end.
 func odds(at place, shift int, diluted float64) float64 {
 	b := belief{tails(), shift, diluted}
-	return (b.chance(at.to) - b.chance(at.from)) / (at.to - at.from)
+	return (b.chance(at.to, at.toCell) - b.chance(at.from, at.fromCell)) / (at.to - at.from)
 }
 
 // belief is that of one bettor.
@@ -64,12 +65,13 @@ func (b belief) pooled(i int) float64 {
 	return (1-b.diluted)*b.tails[i+widest] + b.diluted*b.tails[i+widest-b.shift]
 }
 
-// chance is that of a p-value below p.
-func (b belief) chance(p float64) float64 {
+// chance is that of a p-value below p, which lies in the given cell.
+func (b belief) chance(p float64, cell int) float64 {
 	if p <= 0 || p >= 1 {
 		return min(max(p, 0), 1)
 	}
-	low, high := -1, cells // pooled(high) <= p < pooled(low)
+	// Risen losses move p up by shift at most: pooled(high) <= p < pooled(low).
+	low, high := cell, min(cell+1+b.shift, cells)
 	for high-low > 1 {
 		if middle := (low + high) / 2; b.pooled(middle) > p {
 			low = middle
@@ -79,4 +81,11 @@ func (b belief) chance(p float64) float64 {
 	}
 	risen, pooled := b.risen(high), b.pooled(high)
 	return risen + (b.risen(low)-risen)*(p-pooled)/(b.pooled(low)-pooled)
+}
+
+// cellOf is the last point above which more than p of unrisen losses lie; -1:
+// there is none.
+func cellOf(p float64) int {
+	unrisen := tails()[widest:]
+	return sort.Search(len(unrisen), func(i int) bool { return unrisen[i] <= p }) - 1
 }

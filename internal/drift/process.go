@@ -1,9 +1,7 @@
 package drift
 
 import (
-	"cmp"
 	"math"
-	"slices"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -36,97 +34,76 @@ type Evidence struct {
 
 // Process runs the conformal e-process over the live values of one series, say
 // a feature's distance to its reference or the loss of a slice, oldest first.
-// Values that are no numbers are left out. Seed breaks ties. The money is
-// handed out evenly over the live values, which the caller must not have chosen
-// by looking at their values.
+// Values that are no numbers are left out. Seed breaks ties. The capital is
+// handed out evenly over the live values, so the caller must not have chosen
+// their number by looking at them: give all blocks since the watch began.
 func Process(reference, live []float64, side Side, seed uint64) Evidence {
-	stratum := models.Stratum{}
-	for i, value := range reference {
-		if !math.IsNaN(value) {
-			rank(&stratum, store(value), uniform(^seed, uint64(i)))
-		}
-	}
-	known := size(stratum)
-	sides := []bool{true, false}
+	p := process{evidence: Evidence{Final: 1, Highest: 1}}
 	switch side {
 	case Rise:
-		sides = sides[:1]
+		p.rises = []bool{true}
 	case Fall:
-		sides = sides[1:]
+		p.rises = []bool{false}
 	case Either:
+		p.rises = []bool{true, false}
 	}
-	step := max(1, (len(live)+processWindows-1)/processWindows)
-	windows := (len(live) + step - 1) / step
-	stakes := make([][]models.Stake, len(sides))
-	evidence := Evidence{Final: 1, Highest: 1}
-	handed, judged := 0, 0
+	p.stakes = make([][]models.Stake, len(p.rises))
+	for i, value := range reference {
+		if !math.IsNaN(value) {
+			rank(&p.known, store(value), uniform(^seed, uint64(i)))
+		}
+	}
+	p.before = size(p.known)
 	for i, value := range live {
-		if i%step == 0 {
-			handed++
-			for k := range stakes {
-				stakes[k] = append(stakes[k], newStake(int64(judged), 1/float64(windows*len(sides))))
-			}
+		p.handOut(1/float64(len(live)), int64(i))
+		if !math.IsNaN(value) {
+			p.judge(value, uniform(seed, uint64(i)))
 		}
-		if math.IsNaN(value) {
-			continue
-		}
-		at := rank(&stratum, store(value), uniform(seed, uint64(i)))
-		evidence.Final = 1 - float64(handed)/float64(windows)
-		evidence.Rose, evidence.Since = false, 0
-		most := 0.0
-		for k, up := range sides {
-			if !up {
-				at = place{1 - at.to, 1 - at.from}
-			}
-			for n := range stakes[k] {
-				s := &stakes[k][n]
-				betOnRank(s, at, int64(judged), known+int64(judged))
-				evidence.Final += total(*s)
-				if total(*s) > most {
-					most, evidence.Rose, evidence.Since = total(*s), up, n*step
-				}
-			}
-		}
-		evidence.Highest = max(evidence.Highest, evidence.Final)
-		judged++
+		p.judged++
 	}
-	return evidence
+	return p.evidence
 }
 
-const processWindows = 32
-
-// Lift turns the highest value of an e-process into an e-value at any stopping
-// time, also one that other series chose: an alarm stops all series at a moment
-// that depends on the loss, and a plain e-process is only good for moments that
-// it chose itself. It is the adjuster (e-1-ln e)/ln² e, whose integral over
-// de/e² from 1 is 1 (Choe and Ramdas, Combining evidence across filtrations).
-func Lift(highest float64) float64 {
-	e := max(highest, 1)
-	log := math.Log(e)
-	if log < 1e-3 {
-		return 0.5 + log/6
-	}
-	return (e - 1 - log) / (log * log)
+// process is one while it runs.
+type process struct {
+	known    models.Stratum
+	before   int64 // values of the reference
+	judged   int64 // live values, those that are no numbers included
+	rises    []bool
+	stakes   [][]models.Stake // of each side
+	handed   float64
+	evidence Evidence
 }
 
-// Reject says which e-values are discoveries by the e-BH rule: among those
-// rejected, the expected share of wrong ones is at most level, however the
-// e-values depend on each other (Wang and Ramdas).
-func Reject(evalues []float64, level float64) []bool {
-	order := make([]int, len(evalues))
-	for i := range order {
-		order[i] = i
+// handOut gives each side its part of the money.
+func (p *process) handOut(money float64, since int64) {
+	p.handed += money
+	for side, has := range p.stakes {
+		has = append(has, newStake(since, money/float64(len(p.stakes))))
+		if len(has) > stakes {
+			has = merge(has)
+		}
+		p.stakes[side] = has
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(evalues[b], evalues[a]) })
-	count := 0
-	for k, i := range order {
-		if evalues[i]*level*float64(k+1) >= float64(len(evalues)) {
-			count = k + 1
+}
+
+func (p *process) judge(value, u float64) {
+	at := rank(&p.known, store(value), u)
+	p.evidence.Final = max(0, 1-p.handed)
+	richest := 0.0
+	for side, rises := range p.rises {
+		if !rises {
+			at = placed(1-at.to, 1-at.from)
+		}
+		for n := range p.stakes[side] {
+			s := &p.stakes[side][n]
+			betOnRank(s, at, p.judged, p.before+p.judged)
+			capital := min(total(*s), most)
+			p.evidence.Final = min(p.evidence.Final+capital, most)
+			if capital > richest {
+				richest, p.evidence.Rose, p.evidence.Since = capital, rises, int(s.Since)
+			}
 		}
 	}
-	rejected := make([]bool, len(evalues))
-	for _, i := range order[:count] {
-		rejected[i] = true
-	}
-	return rejected
+	p.evidence.Highest = max(p.evidence.Highest, p.evidence.Final)
 }

@@ -10,7 +10,12 @@ import (
 
 // place is where a loss stands among others, counted from the top: the conformal
 // p-value lies in [from, to).
-type place struct{ from, to float64 }
+type place struct {
+	from, to         float64
+	fromCell, toCell int // see odds
+}
+
+func placed(from, to float64) place { return place{from, to, cellOf(from), cellOf(to)} }
 
 // rank adds loss to the stratum and returns its place among all losses of the
 // stratum and itself. If others are equal it is put at random among them, by the
@@ -42,7 +47,7 @@ func rank(s *models.Stratum, loss, u float64) place {
 	default:
 		insert(s, at, loss)
 	}
-	return place{float64(above) / total, float64(above+width) / total}
+	return placed(float64(above)/total, float64(above+width)/total)
 }
 
 // higher counts the losses above the gap below the at-th loss.

@@ -10,12 +10,13 @@ import (
 // bettors are the rises that are betted on, in sixteenths of a deviation: half
 // a deviation and one. Between a third of a deviation and two they lose little
 // to a bettor who knew the rise (chosen by simulated delays, not on the flights).
-func bettors() [2]int { return [2]int{perSigma / 2, perSigma} }
+func bettors() []int { return []int{perSigma / 2, perSigma} }
 
 func newStake(since int64, money float64) models.Stake {
-	s := models.Stake{Since: since, Capitals: make([]float64, len(bettors()))}
-	for i := range s.Capitals {
-		s.Capitals[i] = money / float64(len(s.Capitals))
+	s := models.Stake{Since: since}
+	shifts := bettors()
+	for range shifts {
+		s.Capitals = append(s.Capitals, money/float64(len(shifts)))
 	}
 	return s
 }
@@ -40,18 +41,20 @@ func total(s models.Stake) float64 {
 	return sum
 }
 
-// roundDown shortens capitals, since the state travels in payloads. Lowering a
-// capital is always allowed: it can only prevent alarms.
+// roundDown shortens capitals to five digits, since the state travels in
+// payloads. Lowering a capital is always allowed: it can only prevent alarms.
 func roundDown(s *models.Stake) {
 	for i, capital := range s.Capitals {
-		rounded := short(min(capital, most), 5)
-		if rounded > capital {
-			rounded = short(capital*(1-1e-5), 5)
+		switch {
+		case capital < 1e-15:
+			s.Capitals[i] = 0
+		case capital < 1e5:
+			// An integer by an exact power of ten is the float nearest to the decimal.
+			unit := math.Pow10(4 - int(math.Floor(math.Log10(capital))))
+			s.Capitals[i] = min(math.Floor(capital*unit)/unit, capital)
+		default:
+			s.Capitals[i] = min(short(capital, 5), capital, most)
 		}
-		if rounded < 1e-15 {
-			rounded = 0
-		}
-		s.Capitals[i] = rounded
 	}
 }
 

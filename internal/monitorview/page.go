@@ -160,6 +160,9 @@ func summary(s models.MonitorStatus) []string {
 		}
 	}
 	lines = append(lines, open)
+	if s.Trouble != "" {
+		lines = append(lines, "Blocks can't be scored: "+strings.TrimSuffix(s.Trouble, ".")+".")
+	}
 	if s.Paused != "" {
 		lines = append(lines, "Alarms start nothing: "+strings.TrimSuffix(s.Paused, ".")+".")
 	}

@@ -66,7 +66,7 @@ func TestThePageTellsWhatTheMonitorKnows(t *testing.T) {
 		"alarm 14 Jun", "change 3 Jun", `<span class="tag promoted">new champion</span>`,
 		"The loss is 0.637 since about 2013-06-03, against 0.553 in the reference.",
 		"The loss rose from 0.553 to 0.637 since about 3 June", "concept shift", "AUC of 0.61",
-		"s3://mainspring/monitors/flights/alarms/2013-06-14/report.html",
+		"mainspring monitor flights --alarm 2013-06-14 --report alarm.html", "s3://mainspring/monitors/flights/alarms/2013-06-14/report.html",
 		"dep_hour", "origin = EWR", "0.2 %, was 0 %", "3.1 %", "2026-11-25 11:59:00", "kim@ops",
 		"failed: HTTP 500, given up after an hour", "150 blocks, newest first", "too few labels", "no requests",
 		"final, was ", `&#34;false_alarms_per_year&#34;: 0.1`, "As of 2026-11-25 12:00:00 UTC",
@@ -92,6 +92,11 @@ func TestMeasuredAndEstimatedLossAreApart(t *testing.T) {
 	require.NotContains(t, rendered(t, status), `id="estimated"`)
 }
 
+// TestBlocksThatMayChangeAreHollow: the last two are not final.
+func TestBlocksThatMayChangeAreHollow(t *testing.T) {
+	require.Equal(t, 2, strings.Count(string(historyOf(fixture(t)).LossPlot()), `class="dot open c1"`))
+}
+
 // TestEvidenceHasAGapWhereDetectorsRest: no line leads over blocks that were not
 // judged.
 func TestEvidenceHasAGapWhereDetectorsRest(t *testing.T) {
@@ -114,7 +119,9 @@ func TestAPageWithoutMuchToShow(t *testing.T) {
 	status = fixture(t)
 	status.Alarms[0].Settled, status.Alarms[0].State, status.Alarms[0].Action = false, models.AlarmPerson, ""
 	status.Alarms[0].Explanation = nil
+	status.Trouble = "S3 does not answer"
 	page = rendered(t, status)
+	require.Contains(t, page, "Blocks can&#39;t be scored: S3 does not answer.")
 	require.Contains(t, page, "The alarm of 2013-06-14 is open: a person must decide.")
 	require.Contains(t, page, "It is not explained yet.")
 }
@@ -147,11 +154,18 @@ func TestNumbersThatAreNone(t *testing.T) {
 	rendered(t, status)
 }
 
+func TestChangesHaveTheDigitsThatMatter(t *testing.T) {
+	require.Equal(t, "+0.0414", signed(0.04141, 0.528))
+	require.Equal(t, "-0.0004", signed(-0.000367, 0.528))
+	require.Equal(t, "+37", signed(36.7, 1204))
+	require.Equal(t, "+0.000005", signed(5e-6, 0.0012))
+}
+
 func TestTheSplitHasBothDirections(t *testing.T) {
 	require.Empty(t, SplitPlot(models.Explanation{}))
 	drawn := string(SplitPlot(models.Explanation{Column: "origin", Mix: -0.02, Concept: 0.04}))
-	require.Contains(t, drawn, ">-0.02</text>")
-	require.Contains(t, drawn, ">+0.04</text>")
+	require.Contains(t, drawn, ">-0.0200</text>")
+	require.Contains(t, drawn, ">+0.0400</text>")
 	require.Contains(t, drawn, "band good")
-	require.Contains(t, string(SplitPlot(models.Explanation{Column: "origin"})), ">+0</text>")
+	require.Contains(t, string(SplitPlot(models.Explanation{Column: "origin"})), ">+0.0000</text>")
 }

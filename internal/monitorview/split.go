@@ -51,7 +51,7 @@ func SplitPlot(e models.Explanation) template.HTML {
 			x, class, label, anchor = zero-length, "band good", zero-length-8, " end"
 		}
 		d.Rect(x, y, length, 22, class, p.note)
-		d.Text(label, y+16, "legend"+anchor, signed(p.value))
+		d.Text(label, y+16, "legend"+anchor, signed(p.value, e.LossBefore))
 	}
 	bottom := 6 + row*float64(len(parts))
 	d.Line(zero, 2, zero, bottom, "axis")
@@ -59,5 +59,12 @@ func SplitPlot(e models.Explanation) template.HTML {
 	return d.Done()
 }
 
-// signed writes a change with its sign.
-func signed(v float64) string { return fmt.Sprintf("%+.3g", v) }
+// signed writes a change of a loss with its sign, to the digits that matter
+// beside the loss.
+func signed(v, loss float64) string {
+	digits := 4
+	if size := math.Abs(loss); size > 0 && !math.IsInf(size, 0) {
+		digits = min(max(3-int(math.Floor(math.Log10(size))), 0), 9)
+	}
+	return fmt.Sprintf("%+.*f", digits, v)
+}

@@ -42,6 +42,8 @@ func StateWords(s models.AlarmState) string {
 		return "accepted as normal"
 	case models.AlarmRecorded:
 		return "recorded, starts nothing"
+	case models.AlarmSuperseded:
+		return "another version took over"
 	default:
 		return string(s)
 	}
@@ -158,6 +160,8 @@ func Level(watch *models.WatchRequest, detectors []models.Detector) (level float
 	for _, d := range detectors {
 		switch {
 		case d.Spec.Kind != models.DetectorLevel || d.Spec.Column != "":
+		case d.Level > 0:
+			return d.Level, true
 		case d.Spec.Level != nil:
 			return *d.Spec.Level, true
 		case watch != nil && watch.Promised != (models.Estimate{}):

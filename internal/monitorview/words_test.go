@@ -33,7 +33,7 @@ func TestBlocksInWords(t *testing.T) {
 func TestEveryStateHasWords(t *testing.T) {
 	for _, state := range []models.AlarmState{
 		models.AlarmAsked, models.AlarmWaiting, models.AlarmPerson, models.AlarmPromoted, models.AlarmNotHelping,
-		models.AlarmFailed, models.AlarmAccepted, models.AlarmRecorded,
+		models.AlarmFailed, models.AlarmAccepted, models.AlarmRecorded, models.AlarmSuperseded,
 	} {
 		require.Contains(t, StateWords(state), " ", state)
 	}
@@ -82,4 +82,7 @@ func TestWhatIsPromised(t *testing.T) {
 	whole.Spec.Level = &own
 	level, _ = Level(promised, []models.Detector{whole})
 	require.InDelta(t, 0.6, level, 0)
+	whole.Level = 0.57 // what the detector works with
+	level, _ = Level(promised, []models.Detector{whole})
+	require.InDelta(t, 0.57, level, 0)
 }

@@ -178,11 +178,16 @@ func (p Plot) labelRules(d *Drawing) {
 			}
 			d.Text(x, marginTop+11+14*float64(level%3), "mark "+r.Class+anchor, r.Label)
 			level++
+		case from+6+letterWidth*float64(len([]rune(r.Label))) > p.Width && from > p.Width/2:
+			d.Text(from-6, p.py(r.At)+4, "mark "+r.Class+" end", r.Label) // there is no room to the right
 		default:
 			d.Text(from+6, p.py(r.At)-5, "mark "+r.Class, r.Label)
 		}
 	}
 }
+
+// crowd is how many dots are so close that they are drawn smaller.
+const crowd = 80
 
 func (p Plot) drawSeries(d *Drawing, series Series) {
 	if series.Line {
@@ -199,12 +204,16 @@ func (p Plot) drawSeries(d *Drawing, series Series) {
 	if !series.Dots {
 		return
 	}
+	radius := 2.6
+	if len(series.Points) > crowd {
+		radius = 1.9
+	}
 	for _, q := range series.Points {
 		class := "dot " + series.Class
 		if q.Open {
 			class = "dot open " + series.Class
 		}
-		d.Dot(p.px(q.X), p.py(q.Y), 2.6, class, q.Note)
+		d.Dot(p.px(q.X), p.py(q.Y), radius, class, q.Note)
 	}
 }
 

@@ -64,6 +64,17 @@ func TestPlotLeavesOutWhatHasNoPlace(t *testing.T) {
 	require.Contains(t, string(p.Render()), "no data to draw")
 }
 
+// TestLabelsOfShortRulesHaveRoom: one that does not fit to the right of where its
+// rule begins stands to the left.
+func TestLabelsOfShortRulesHaveRoom(t *testing.T) {
+	p := Plot{Width: 400, Height: 200, X: Axis{To: 1}, Y: Axis{To: 1}, Rules: []Rule{
+		{At: 0.5, Label: "as long as this is", Span: [2]float64{0.9, 1}}, {At: 0.25, Label: "short", Span: [2]float64{0.1, 1}},
+	}, Series: []Series{{Dots: true, Points: []Point{{X: 0.5, Y: 0.5}}}}}
+	drawn := string(p.Render())
+	require.Contains(t, drawn, `<text x="344.0" y="96.0" class="mark  end">as long as this is</text>`)
+	require.Contains(t, drawn, `<text x="100.0" y="118.0" class="mark ">short</text>`)
+}
+
 // TestBandsLieWithinThePlot: one that reaches beyond the axis is cut there, and
 // one without numbers is left out.
 func TestBandsLieWithinThePlot(t *testing.T) {

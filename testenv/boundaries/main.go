@@ -35,7 +35,7 @@ func rules() []rule {
 		{Path: "internal/placement", Own: []string{"models", "internal/placement"}, Others: []string{"gonum.org"}, Why: "a pure core: values in, verdict or plan out"},
 		{Path: "internal/placement/simulation", Own: []string{"models", "internal/placement", "internal/runner/fencing"}, Why: "a model of the pool's world, made of pure cores"},
 		pure("internal/canary"),
-		{Path: "internal/drift", Own: []string{"models", "internal/drift", "internal/dataset"}, Others: []string{"gonum.org"}, Why: "a pure core: values in, verdict or plan out"},
+		{Path: "internal/drift", Own: []string{"models", "internal/dataset", "internal/drift"}, Others: []string{"gonum.org"}, Why: "a pure core: values in, verdict or plan out"},
 		{Path: "internal/gate", Own: []string{"models", "internal/gate"}, Others: []string{"gonum.org"}, Why: "a pure core: values in, verdict or plan out"},
 		{Path: "internal/dataset", Own: []string{"models", "internal/dataset"}, Others: []string{"gonum.org"}, Why: "a pure core: values in, verdict or plan out"},
 		{Path: "workflows", Own: core, Others: []string{"go.temporal.io/sdk", "go.temporal.io/api"}, Why: "workflows decide with cores and act through activities"},

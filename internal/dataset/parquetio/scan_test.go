@@ -1,10 +1,14 @@
 package parquetio_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
@@ -82,6 +86,40 @@ func TestScanReadsWhatReadAllReads(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestValuesOutliveTheirPages: pages are far smaller than a batch, and a page that
+// was given back too early is written over by the next.
+func TestValuesOutliveTheirPages(t *testing.T) {
+	type texts struct {
+		A string `parquet:"a,zstd"`
+		B string `parquet:"b,plain"`
+	}
+	rows := make([]texts, 5000)
+	for i := range rows {
+		rows[i] = texts{fmt.Sprintf("the first text of row %d, long enough to fill a page soon", i), fmt.Sprintf("the second text of row %d, which is not compressed", i)}
+	}
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[texts](&b, parquet.PageBufferSize(2048))
+	if _, err := w.Write(rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	at := 0
+	err := open(t, b.Bytes()).Scan(context.Background(), []dataset.Field{{Name: "a", Type: dataset.TypeString}, {Name: "b", Type: dataset.TypeString}}, func(b *parquetio.Batch) error {
+		for row := range b.Rows {
+			if got := (texts{string(b.Bytes(0, row)), string(b.Bytes(1, row))}); got != rows[at] {
+				t.Fatalf("row %d: %+v", at, got)
+			}
+			at++
+		}
+		return nil
+	})
+	if err != nil || at != len(rows) {
+		t.Errorf("%d rows, %v", at, err)
 	}
 }
 

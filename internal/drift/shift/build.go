@@ -32,6 +32,10 @@ const maxBlocks = 120
 
 // Build makes the reference. The same rows in the same order give the same.
 func Build(rows Rows, plan Plan) (*Reference, error) {
+	if n := len(rows.Losses); len(rows.Labels) != n || len(rows.Predictions) != plan.Width*n || rows.Table.Rows() != n {
+		return nil, fmt.Errorf("%d rows, %d labels, %d losses and %d predictions of width %d do not belong together",
+			rows.Table.Rows(), len(rows.Labels), n, len(rows.Predictions), plan.Width)
+	}
 	r := &Reference{Format: format, Task: cmp.Or(plan.Data.Task, models.TaskBinary), Classes: plan.Data.Classes, Width: plan.Width}
 	for _, name := range plan.Features {
 		column := rows.Table.Column(name)

@@ -25,10 +25,10 @@ type Curve struct {
 func (c Curve) At(x float64) float64 {
 	n := len(c.X)
 	i := sort.SearchFloat64s(c.X, x)
-	switch {
-	case i == 0:
+	if i == 0 {
 		return c.Y[0]
-	case i == n:
+	}
+	if i == n {
 		return c.Y[n-1]
 	}
 	part := (x - c.X[i-1]) / (c.X[i] - c.X[i-1])

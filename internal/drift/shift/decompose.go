@@ -46,9 +46,10 @@ func (r *Reference) Decompose(slicing int, now *Block) []models.SliceShift {
 
 // Split is the change of the mean loss over one column of slices.
 type Split struct {
-	Column       string
-	Mix, Concept float64
-	Slices       []models.SliceShift // all of the column's, in the order of the reference
+	Column  string              `json:"column"`
+	Mix     float64             `json:"mix"`
+	Concept float64             `json:"concept"`
+	Slices  []models.SliceShift `json:"slices"` // all of the column's, in the order of the reference
 }
 
 // Splits are the splits over every slicing.

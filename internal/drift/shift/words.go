@@ -15,8 +15,32 @@ type Told struct {
 	Since       time.Time // when the loss changed
 	Blocks      int
 	Labelled    int64
-	// Compared says that there was a reference to hold inputs and slices against.
+	// Renewed says that the detectors have taken Level, the loss of later blocks,
+	// as given, because a retraining did not help or a person said so. The
+	// explanation is still against the champion's own rows.
+	Renewed bool
+	Level   float64
+	// Compared says that there was a reference to hold inputs and slices against,
+	// Moved which features moved, Worse which of so many Slices became worse.
 	Compared bool
+	Moved    []string
+	Worse    []string
+	Slices   int
+}
+
+// Name takes over what a comparison names.
+func (t *Told) Name(features []models.FeatureShift, slices []models.SliceShift) {
+	for _, f := range features {
+		if f.Moved {
+			t.Moved = append(t.Moved, f.Feature)
+		}
+	}
+	for _, s := range slices {
+		if s.Moved {
+			t.Worse = append(t.Worse, s.Column+" = "+s.Slice)
+		}
+	}
+	t.Slices = len(slices)
 }
 
 // Words are two sentences for somebody who has just been woken: what happened,
@@ -35,29 +59,22 @@ func (t Told) happened() string {
 	if t.Blocks > 0 {
 		text += fmt.Sprintf(", over %s with %d labelled predictions", count(t.Blocks, "block"), t.Labelled)
 	}
+	if t.Renewed {
+		text += fmt.Sprintf(" (against the champion's own rows; the detectors had taken %s as given by then)", figure(t.Level))
+	}
 	return text + "."
 }
 
 func (t Told) reason() string {
 	e := t.Explanation
-	var features, slices []string
-	for _, f := range e.Features {
-		if f.Moved {
-			features = append(features, f.Feature)
-		}
-	}
-	for _, s := range e.Slices {
-		if s.Moved {
-			slices = append(slices, s.Column+" = "+s.Slice)
-		}
-	}
 	switch {
 	case !t.Compared:
 		return "Why can't be said: there is nothing that inputs and slices could be compared with."
 	case e.Column != "" && e.Loss > e.LossBefore:
-		return t.split() + named(features, slices) + "."
-	case len(features)+len(slices) > 0:
-		return "What moved" + strings.TrimPrefix(named(features, slices), "; what moved") + "."
+		return t.split() + "; " + t.named() + "."
+	case len(t.Moved)+len(t.Worse) > 0:
+		named := t.named()
+		return strings.ToUpper(named[:1]) + named[1:] + "."
 	default:
 		return "No input moved by more than chance, so the world that the labels come from is likely to have changed."
 	}
@@ -66,28 +83,32 @@ func (t Told) reason() string {
 // split says how the rise divides.
 func (t Told) split() string {
 	e := t.Explanation
-	rise := e.Loss - e.LossBefore
-	switch mix := e.Mix / rise; {
-	case mix >= 0.75:
-		return fmt.Sprintf("Most of the rise (%.0f %%) is that there are more of those requests, by %s, that were always hard", 100*min(mix, 1), e.Column)
-	case mix <= 0.25:
-		return fmt.Sprintf("Nearly all of it is that the same kinds of requests became harder, not that there are more hard ones (by %s, these explain %.0f %%)", e.Column, 100*max(mix, 0))
+	share := e.Mix / (e.Loss - e.LossBefore)
+	switch {
+	case share >= 0.95:
+		return fmt.Sprintf("It rose because there are more requests of kinds (by %s) that were always hard", e.Column)
+	case share >= 0.5:
+		return fmt.Sprintf("About %.0f %% of the rise is that there are more requests of kinds (by %s) that were always hard, the rest is that kinds became harder", 100*share, e.Column)
+	case share > 0.05:
+		return fmt.Sprintf("About %.0f %% of the rise is that the same kinds of requests (by %s) became harder, the rest is that there are more of the hard ones", 100*(1-share), e.Column)
 	default:
-		return fmt.Sprintf("%.0f %% of the rise is that there are more of those requests, by %s, that were always hard, the rest is that requests of the same kinds became harder", 100*mix, e.Column)
+		return fmt.Sprintf("It rose because the same kinds of requests (by %s) became harder, not because there are more of the hard ones", e.Column)
 	}
 }
 
-func named(features, slices []string) string {
-	switch {
-	case len(features) == 0 && len(slices) == 0:
-		return "; no input moved by more than chance"
-	case len(slices) == 0:
-		return "; what moved: " + listed(features)
-	case len(features) == 0:
-		return "; no input moved by more than chance, but it is worse for " + listed(slices)
-	default:
-		return "; what moved: " + listed(features) + "; worse for " + listed(slices)
+// named says which inputs moved, and which slices became worse.
+func (t Told) named() string {
+	text := "no input moved by more than chance"
+	if len(t.Moved) > 0 {
+		text = "inputs that moved: " + listed(t.Moved)
 	}
+	switch {
+	case len(t.Worse) > 3 && 4*len(t.Worse) >= 3*t.Slices:
+		return text + fmt.Sprintf("; worse in %d of %d slices", len(t.Worse), t.Slices)
+	case len(t.Worse) > 0:
+		return text + "; worse for " + listed(t.Worse)
+	}
+	return text
 }
 
 // listed names at most three.

@@ -61,6 +61,8 @@ var (
 	lastFailure = watched("last_failure_timestamp_seconds", "Wall clock of the newest action that failed, such as a notice that reached nobody.")
 	paused      = watched("paused", "1 while a person has said that alarms start nothing.")
 
+	scoringFails = watched("scoring_failing", "1 while blocks can't be scored; the monitor's status says why.")
+
 	movedFeatures = watched("moved_features", "Inputs whose distribution is not that of the reference; they explain and start nothing.")
 	movedSlices   = watched("moved_slices", "Slices whose loss rose.")
 )
@@ -70,7 +72,7 @@ func gauges() []gauge {
 	return []gauge{
 		scrapeSuccess, scrapeTimestamp, up, loss, referenceLoss, estimatedLoss, martingale, threshold,
 		blocks, inconclusiveBlocks, inconclusiveRatio, blockSeconds, maturitySeconds, watermark, lastBlock,
-		alarms, alarmOpen, lastAlarm, lastAction, lastFailure, paused, movedFeatures, movedSlices,
+		alarms, alarmOpen, lastAlarm, lastAction, lastFailure, paused, scoringFails, movedFeatures, movedSlices,
 	}
 }
 

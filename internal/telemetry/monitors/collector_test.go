@@ -137,7 +137,7 @@ func flights() *models.MonitorStatus {
 	s.Actions = []models.MonitorEvent{
 		{At: day(7), Kind: models.NoticeNotHelping}, {At: day(9), Kind: models.NoticeAlarm}, {At: day(8), Kind: models.NoticeAlarm, Failed: "HTTP 500"}, {At: day(9), Text: "told"},
 	}
-	s.Paused = "kim: upgrade"
+	s.Paused, s.Trouble = "kim: upgrade", "S3 does not answer"
 	s.Inputs = &models.InputReport{Features: []models.FeatureShift{{Moved: true}, {}}, Slices: []models.SliceShift{{}}}
 	return s
 }
@@ -171,6 +171,7 @@ func TestMonitorsAreShown(t *testing.T) {
 		`last_action_timestamp_seconds{endpoint="flights",kind="alarm",model="delay",version="3"} 1.7731008e+09`,
 		`last_failure_timestamp_seconds{endpoint="flights",model="delay",version="3"} 1.7730144e+09`,
 		`paused{endpoint="flights",model="delay",version="3"} 1`,
+		`scoring_failing{endpoint="flights",model="delay",version="3"} 1`,
 		`moved_features{endpoint="flights",model="delay",version="3"} 1`,
 		`moved_slices{endpoint="flights",model="delay",version="3"} 0`,
 	} {
@@ -209,7 +210,16 @@ func TestWithoutTemporalThereAreNoFigures(t *testing.T) {
 	require.NotContains(t, text, "mainspring_monitor_up{")
 }
 
-// TestOneLookServesManyScrapes.
+// TestANewChampionHasNoLossYet: that of the version before is not its own.
+func TestANewChampionHasNoLossYet(t *testing.T) {
+	status := flights()
+	status.Watch.Version = "4"
+	text := newStage(map[string]*models.MonitorStatus{"flights": status}).scraped(t)
+	require.NotContains(t, text, "mainspring_monitor_loss{")
+	require.Contains(t, text, `mainspring_monitor_last_block_timestamp_seconds{endpoint="flights",model="delay",version="4"}`)
+}
+
+// TestOneLookServesManyScrapes: whoever scrapes, and however often.
 func TestOneLookServesManyScrapes(t *testing.T) {
 	s := newStage(map[string]*models.MonitorStatus{"flights": flights()})
 	for range 5 {

@@ -120,7 +120,7 @@ func (m monitorScrape) detectors() {
 var (
 	alarmStates = []models.AlarmState{
 		models.AlarmAsked, models.AlarmWaiting, models.AlarmPerson, models.AlarmPromoted, models.AlarmNotHelping,
-		models.AlarmFailed, models.AlarmAccepted, models.AlarmRecorded,
+		models.AlarmFailed, models.AlarmAccepted, models.AlarmRecorded, models.AlarmSuperseded,
 	}
 	openStates = []models.AlarmState{models.AlarmAsked, models.AlarmWaiting, models.AlarmFailed, models.AlarmPerson, models.AlarmRecorded}
 )
@@ -159,24 +159,28 @@ func (m monitorScrape) acted() {
 		m.time(lastAction, last[kind], string(kind))
 	}
 	m.time(lastFailure, failed)
-	off := 0.0
-	if m.status.Paused != "" {
-		off = 1
+	m.set(paused, oneIf(m.status.Paused != ""))
+	m.set(scoringFails, oneIf(m.status.Trouble != ""))
+	if m.status.Inputs != nil {
+		m.moved(*m.status.Inputs)
 	}
-	m.set(paused, off)
-	if inputs := m.status.Inputs; inputs != nil {
-		features, slices := 0, 0
-		for _, f := range inputs.Features {
-			if f.Moved {
-				features++
-			}
-		}
-		for _, s := range inputs.Slices {
-			if s.Moved {
-				slices++
-			}
-		}
-		m.set(movedFeatures, float64(features))
-		m.set(movedSlices, float64(slices))
+}
+
+func (m monitorScrape) moved(inputs models.InputReport) {
+	features, slices := 0.0, 0.0
+	for _, f := range inputs.Features {
+		features += oneIf(f.Moved)
 	}
+	for _, s := range inputs.Slices {
+		slices += oneIf(s.Moved)
+	}
+	m.set(movedFeatures, features)
+	m.set(movedSlices, slices)
+}
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }

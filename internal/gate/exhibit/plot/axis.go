@@ -3,6 +3,7 @@ package plot
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -81,12 +82,18 @@ func (a Axis) powers(n int) []Tick {
 	for k := first; k <= last; k += every {
 		v := math.Pow(10, float64(k))
 		label := strconv.FormatFloat(v, 'g', 4, 64)
-		if k >= 0 && k < 7 {
-			label = Grouped(int64(math.Round(v)))
+		if k < -2 || k > 2 {
+			label = PowerOfTen(k)
 		}
 		ticks = append(ticks, Tick{v, label})
 	}
 	return ticks
+}
+
+// PowerOfTen writes 10³.
+func PowerOfTen(k int) string {
+	digits := strings.NewReplacer("-", "⁻", "0", "⁰", "1", "¹", "2", "²", "3", "³", "4", "⁴", "5", "⁵", "6", "⁶", "7", "⁷", "8", "⁸", "9", "⁹")
+	return "10" + digits.Replace(strconv.Itoa(k))
 }
 
 // Dates are at most n ticks at midnight, of an axis of Unix seconds; of less than

@@ -82,6 +82,7 @@ func escape(text string) string {
 	return html.EscapeString(text)
 }
 
+// Text writes with its baseline at y.
 func (c *Canvas) Text(x, y float64, class, text string) {
 	fmt.Fprintf(&c.b, `<text x="%.1f" y="%.1f" class="%s">%s</text>`+"\n", x, y, class, escape(text))
 }
@@ -91,14 +92,17 @@ func (c *Canvas) Upright(x, y float64, class, text string) {
 	fmt.Fprintf(&c.b, `<text x="%.1f" y="%.1f" class="%s" transform="rotate(-90 %.1f %.1f)">%s</text>`+"\n", x, y, class, x, y, escape(text))
 }
 
+// Line joins two points.
 func (c *Canvas) Line(x1, y1, x2, y2 float64, class string) {
 	fmt.Fprintf(&c.b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" class="%s"/>`+"\n", x1, y1, x2, y2, class)
 }
 
+// Bar is a rectangle by its upper left corner.
 func (c *Canvas) Bar(x, y, width, height float64, class string) {
 	fmt.Fprintf(&c.b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="1.5" class="%s"/>`+"\n", x, y, max(width, 0), max(height, 0), class)
 }
 
+// Dot is a round mark; the note is shown on hover.
 func (c *Canvas) Dot(x, y, radius float64, class, note string) {
 	fmt.Fprintf(&c.b, `<circle cx="%.1f" cy="%.1f" r="%.1f" class="mark %s"><title>%s</title></circle>`+"\n", x, y, radius, class, escape(note))
 }
@@ -128,6 +132,7 @@ func (c *Canvas) Path(points [][2]float64, class string) {
 // letter is about the width of one in the plots' font.
 const letter = 6.9
 
+// Width is about that of a text.
 func Width(text string) float64 { return letter * float64(len([]rune(text))) }
 
 // Shorten cuts a text to so many letters.

@@ -1,6 +1,6 @@
 """Time evidently's data drift and classification presets on two data frames.
 
-Usage: evidently.py DIRECTORY (with current.parquet and reference.parquet).
+Usage: report.py DIRECTORY (with current.parquet and reference.parquet).
 Prints one line of JSON.
 """
 
