@@ -28,8 +28,8 @@ const (
 	coinDay     = 24 // from here on the champion's answers mean nothing
 	refusedDay  = 38 // the gate refuses what a retraining made of that
 	contraryDay = 46 // from here on they mean the contrary
-	promotedDay = 60 // a retraining has learnt it
-	lastDay     = 68
+	promotedDay = 66 // a retraining has learnt it
+	lastDay     = 72
 )
 
 // Decay is a world that becomes worse twice. No retraining helps the first time;
