@@ -69,7 +69,7 @@ func day(n int) models.Duration { return models.Duration(n) * models.Day }
 // watch makes a model, whose training takes a second, of a world.
 func watch(l *laptop, store artifact.Store, model string, start time.Time) *watched {
 	world := monitors.World{
-		Endpoint: model, Seed: 13, Start: start, RowsPerDay: 120, Maturity: day(1).Std(), Corrections: day(1).Std(),
+		Endpoint: model, Seed: 11, Start: start, RowsPerDay: 120, Maturity: day(1).Std(), Corrections: day(1).Std(),
 		Phases: []monitors.Phase{{Version: "1", Truth: monitors.Rising}},
 	}
 	corrections, limit := day(1), 0.65
@@ -371,8 +371,10 @@ func (w *watched) refused(ctx context.Context, t *testing.T, why string) {
 	t.Helper()
 	eventually(t, patience, func() (bool, any) {
 		records := w.steward(ctx, t).Records
+		var monitor models.MonitorStatus
+		err := w.l.query(ctx, models.MonitorID(w.model()), &monitor)
 		return slices.ContainsFunc(records, func(r models.Record) bool {
 			return r.Action == models.ActionRetrainRefused && bytes.Contains([]byte(r.Reason), []byte(why))
-		}), fmt.Sprintf("%+v", records)
+		}), fmt.Sprintf("%+v %+v %+v %v", monitor.Arrival, monitor.Request, monitor.Actions, err)
 	})
 }
