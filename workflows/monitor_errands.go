@@ -221,6 +221,9 @@ func (m *monitor) explainRequest(alarm models.Alarm, gate *models.GateVerdict) m
 	}
 	request.Compare.Recent = max(since, 1)
 	for _, b := range lastOf(m.state.Blocks, shownInReports) {
+		if b.Version != alarm.Version {
+			continue // of another champion, with detectors of its own
+		}
 		b.Looks, b.Slices = nil, nil
 		request.Shown = append(request.Shown, b)
 	}
