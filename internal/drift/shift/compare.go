@@ -41,7 +41,7 @@ type Result struct {
 // names at the level, however they depend on each other.
 func Compare(c Comparison) Result {
 	r := c.Reference
-	recent := c.Live[max(0, len(c.Live)-max(1, c.Recent)):]
+	recent := c.Live[max(0, len(c.Live)-c.Recent):]
 	result := Result{Now: r.newBlock(), Features: []models.FeatureShift{}, Slices: []models.SliceShift{}}
 	for _, b := range recent {
 		result.Now.Merge(b)
