@@ -180,6 +180,9 @@ func TestExplainAlarm(t *testing.T) {
 		!strings.Contains(got.Words, "wind") {
 		t.Errorf("words: %s", got.Words)
 	}
+	if !strings.Contains(got.Words, "(at the alarm, every block counting the same, 0.700 instead of ") {
+		t.Errorf("the alarm's own figures are not told: %s", got.Words)
+	}
 	near(t, "mix and concept", got.Mix+got.Concept, got.Loss-got.LossBefore)
 	if got.Column != "origin" || got.Mix <= 0 || got.Concept <= got.Mix {
 		t.Errorf("split by %s: mix %v, concept %v", got.Column, got.Mix, got.Concept)
