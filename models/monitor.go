@@ -184,6 +184,10 @@ type MonitorState struct {
 	// Request is a retraining that a person or an arrival asked for and that has
 	// not ended; nil: there is none. Alarms wait for it.
 	Request *MonitorRequest `json:"request,omitempty"`
+	// Asking is the newest request for a retraining, Asked the wall clock when the
+	// steward was last sent it: as long as it has not ended, it is sent again.
+	Asking *StewardSignal `json:"asking,omitempty"`
+	Asked  time.Time      `json:"asked,omitzero"`
 	// ArrivalRetryAt is the event time before which arrivals ask for nothing,
 	// because they were refused.
 	ArrivalRetryAt time.Time `json:"arrival_retry_at,omitzero"`

@@ -94,6 +94,7 @@ func (m *monitor) turn(ctx workflow.Context) error {
 	}
 	m.askAgain()
 	m.askForArrivals()
+	m.remind()
 	return nil
 }
 

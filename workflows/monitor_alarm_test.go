@@ -172,6 +172,41 @@ func TestWithRetrainOffAlarmsAreRecorded(t *testing.T) {
 	require.Contains(t, s.Waiting, "`mainspring monitor flights retrain` or `accept`")
 }
 
+// TestAnAnswerThatWasLostIsAskedForAgain: with the same request, until there is
+// one.
+func TestAnAnswerThatWasLostIsAskedForAgain(t *testing.T) {
+	w := newTower(t, days(90, jump(60)))
+	w.answer = func(models.RetrainRequest) []stewardNews {
+		if len(w.steward) < 3 {
+			return nil
+		}
+		return []stewardNews{says(models.RetrainStarted, ""), says(models.RetrainAsksPerson, "three in a row")}
+	}
+	s := w.watching(t, watch("w1", "1"), 30*time.Hour)
+	require.Len(t, w.steward, 3)
+	require.Len(t, w.retrainRequests(), 1)
+	require.Equal(t, models.AlarmPerson, s.Alarms[0].State)
+	require.Nil(t, s.Asking)
+}
+
+// TestTheEndOfARequestWithoutAnAlarmIsAskedForAgain: alarms wait for it.
+func TestTheEndOfARequestWithoutAnAlarmIsAskedForAgain(t *testing.T) {
+	w := newTower(t, days(20, steady))
+	w.answer = func(models.RetrainRequest) []stewardNews {
+		if len(w.steward) == 1 {
+			return []stewardNews{says(models.RetrainStarted, "")}
+		}
+		return []stewardNews{says(models.RetrainFailed, "it was terminated")}
+	}
+	var refused error
+	w.orders(time.Minute, by(models.MonitorRetrain), &refused)
+	s := w.watching(t, watch("w1", "1"), 30*time.Hour)
+	require.NoError(t, refused)
+	require.Len(t, w.steward, 2)
+	require.Len(t, w.retrainRequests(), 1)
+	require.Nil(t, s.Request)
+}
+
 // TestAnAskThatArrivedTwiceIsOneRequest: the steward dedupes by ID.
 func TestAnAskThatArrivedTwiceIsOneRequest(t *testing.T) {
 	w := newTower(t, days(90, jump(60)))
