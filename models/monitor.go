@@ -28,6 +28,9 @@ type WatchRequest struct {
 	// Decided is the wall clock when the steward decided it: a request that is
 	// older than the one watched is out of date. Zero: not known.
 	Decided time.Time `json:"decided,omitzero"`
+	// Unwatched says that the spec of this champion has no monitor section: nobody
+	// is to be watched any more.
+	Unwatched bool `json:"unwatched,omitempty"`
 }
 
 // Block is one judged span of event time.

@@ -94,6 +94,30 @@ func TestARollbackClosesTheAlarmWithoutAPromotion(t *testing.T) {
 	require.Equal(t, "version 0 took over", s.Alarms[0].Action)
 }
 
+// TestNobodyIsWatchedWhenTheSpecSaysSo: the new champion's has no monitor section.
+func TestNobodyIsWatchedWhenTheSpecSaysSo(t *testing.T) {
+	w := newTower(t, aDayEveryTenMinutes(0, jump(20)))
+	request := arriving(t, w)
+	w.at(10*time.Hour, models.SignalWatch, models.WatchRequest{RequestID: "w2", Model: "m", Version: "2", Unwatched: true})
+	w.at(12*time.Hour, models.SignalRetrainSettled, models.RetrainSettled{RequestID: "monitor/flights/arrival/1/1", Outcome: models.RetrainFailed})
+	var judged int
+	w.RegisterDelayedCallback(func() {
+		s := status[models.MonitorStatus](t, w.house)
+		judged = len(s.Blocks)
+		require.Nil(t, s.Watch)
+		require.Equal(t, models.AlarmSuperseded, s.Alarms[0].State)
+		require.Equal(t, "a champion whose spec has a monitor section", s.Waiting)
+	}, 13*time.Hour)
+	w.at(14*time.Hour, models.SignalWatch, watch("w3", "3"))
+	s := w.watching(t, request, 20*time.Hour)
+	require.Len(t, s.Alarms, 2)
+	require.Equal(t, "3", s.Watch.Version)
+	require.Greater(t, len(s.Blocks), judged)
+	for d, b := range s.Blocks {
+		require.Equal(t, march.AddDate(0, 0, d), b.Start)
+	}
+}
+
 func TestAnOlderWatchRequestIsHarmless(t *testing.T) {
 	w := newTower(t, days(30, steady))
 	first, second := watch("w1", "1"), watch("w2", "2")

@@ -187,7 +187,7 @@ func (m *monitor) carryOut(ctx workflow.Context, e models.MonitorErrand) error {
 		return do(inTime(quick(ctx, "Tell: "+e.Notify.Notice.Title), left), models.Retrainings.SendNotice, *e.Notify)
 	case e.Explain != nil:
 		alarm := m.alarmOf(e.Explain.Alarm)
-		if alarm == nil || alarm.Version != watch.Version || !m.comparable() {
+		if alarm == nil || !m.comparable() || alarm.Version != watch.Version {
 			return nil // its champion is gone, and with it the reference
 		}
 		explanation, err := call(inTime(heavy(ctx, "Explain the alarm of "+blockKey(alarm.Block)), left), models.DriftExplanation.ExplainAlarm, m.explainRequest(*alarm, e.Explain.Gate))

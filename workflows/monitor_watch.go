@@ -24,20 +24,41 @@ func (m *monitor) watch(request models.WatchRequest) {
 		m.note(models.MonitorEvent{Text: fmt.Sprintf("asked to watch version %s, which version %s had replaced by then", request.Version, before.Version)})
 		return
 	}
-	m.state.Watch, m.state.Reference, m.state.Inputs, m.state.Ahead = &request, nil, nil, nil
-	m.state.Detector, m.present = models.DetectorState{}, models.DetectorState{}
+	if request.Unwatched {
+		m.unwatch(request.Version)
+		return
+	}
+	m.state.Watch = &request
+	m.forget()
 	if request.Since.After(m.state.Next) {
 		m.state.Next = request.Since
 	}
-	m.state.Watched, m.state.Judged, m.state.Evidence = m.state.Next, m.state.Next, nil
-	for i := range m.state.Blocks {
-		m.state.Blocks[i].Final = true // nobody scores the old champion any more
-	}
+	m.state.Watched, m.state.Judged = m.state.Next, m.state.Next
 	m.note(models.MonitorEvent{Block: m.state.Next, Text: "watches version " + request.Version})
 	m.supersede(request.Version)
 	m.newData(before)
+	m.look = true
+}
+
+// unwatch ends the watch: the spec of the new champion has no monitor section.
+func (m *monitor) unwatch(version string) {
+	m.note(models.MonitorEvent{Block: m.state.Next, Text: "watches nobody any more: the spec of version " + version + " has no monitor section"})
+	m.supersede(version)
+	m.forget()
+	m.state.Watch, m.state.Request, m.state.Arrival, m.state.ArrivalRetryAt = nil, nil, nil, time.Time{}
+	m.look = true
+}
+
+// forget drops what is known of the champion before. Its blocks stay as they
+// are: nobody scores them any more.
+func (m *monitor) forget() {
+	m.state.Reference, m.state.Inputs, m.state.Ahead, m.state.Evidence = nil, nil, nil, nil
+	m.state.Detector, m.present = models.DetectorState{}, models.DetectorState{}
+	for i := range m.state.Blocks {
+		m.state.Blocks[i].Final = true
+	}
 	m.state.Errands = slices.DeleteFunc(m.state.Errands, func(e models.MonitorErrand) bool { return e.Compare && !m.started[e.ID] })
-	m.trouble, m.look = "", true
+	m.trouble = ""
 }
 
 // supersede closes the alarm of the champion before. That its retraining made
