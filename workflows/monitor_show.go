@@ -27,6 +27,8 @@ func (m *monitor) whatNext() string {
 		return "the first champion"
 	case m.state.Watch == nil:
 		return "a champion whose spec has a monitor section"
+	case m.state.Reference == nil && m.trouble != "":
+		return "the reference of version " + m.state.Watch.Version + " to be built: " + m.trouble
 	case m.trouble != "":
 		return fmt.Sprintf("the log to be readable; tries again every %s: %s", m.state.Watch.Spec.Poll, m.trouble)
 	case m.state.Reference == nil:

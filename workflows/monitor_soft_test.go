@@ -33,6 +33,21 @@ func TestSignalsAreTakenWhileTheReferenceIsBuilt(t *testing.T) {
 	require.EqualValues(t, 30, s.Detector.Observed)
 }
 
+// TestASilentStoreIsNoSilentMonitor: what is asked for ever is said aloud.
+func TestASilentStoreIsNoSilentMonitor(t *testing.T) {
+	w := newTower(t, days(30, steady))
+	w.scoreErr = func(call int) error {
+		if call > 1 {
+			return activity.ErrResultPending
+		}
+		return nil
+	}
+	s := w.watching(t, watch("w1", "1"), time.Hour)
+	require.Contains(t, s.Trouble, "no answer from ScoreBlocks for 15m0s; the pending activity of monitor/flights")
+	require.Contains(t, s.Waiting, s.Trouble)
+	require.Equal(t, s.Trouble, s.Actions[len(s.Actions)-1].Failed)
+}
+
 func TestLossesOfTheEvaluationStandInForALostReference(t *testing.T) {
 	w := newTower(t, days(90, jump(60)))
 	w.reference = func(models.ReferenceRequest) (models.MonitorReference, error) {

@@ -92,6 +92,7 @@ func (m *monitor) buildReference(ctx workflow.Context) error {
 		m.note(models.MonitorEvent{Text: "the reference of version " + watch.Version + " can't be built; the losses of its evaluation stand in for it", Failed: why})
 		reference = referenceOf(*watch, why)
 	}
+	m.trouble = ""
 	m.restart(reference.Blocks)
 	reference.Blocks = brief(reference.Blocks)
 	m.state.Reference = &reference
@@ -107,18 +108,28 @@ func referenceOf(watch models.WatchRequest, why string) models.MonitorReference 
 	return reference
 }
 
+// answersWithin is when the page says that there is no answer. A store that does
+// not answer is asked for ever, which nobody would see otherwise.
+const answersWithin = 15 * time.Minute
+
 // whileWatched is call that is given up when another champion is to be watched.
-func whileWatched[A, Req, Res any](outer workflow.Context, m *monitor, ctx workflow.Context, method func(A, context.Context, Req) (Res, error), req Req) (Res, error) {
+func whileWatched[A, Req, Res any](outer workflow.Context, m *monitor, ctx workflow.Context, method func(A, context.Context, Req) (Res, error), req Req) (none Res, err error) {
 	watch := m.state.Watch
 	ctx, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	answer := start(ctx, method, req)
-	if err := workflow.Await(outer, func() bool { return answer.IsReady() || m.state.Watch != watch }); err != nil {
-		var none Res
-		return none, err
+	over := func() bool { return answer.IsReady() || m.state.Watch != watch }
+	inTime, err := workflow.AwaitWithTimeout(outer, answersWithin, over)
+	if err == nil && !inTime {
+		m.trouble = fmt.Sprintf("no answer from %s for %s; the pending activity of %s has its last failure", nameOf(method), answersWithin, models.MonitorID(m.state.Endpoint))
+		m.note(models.MonitorEvent{Text: "waits for " + nameOf(method), Failed: m.trouble})
+		m.show(outer, m.whatNext())
+		err = workflow.Await(outer, over)
 	}
-	if !answer.IsReady() {
-		var none Res
+	switch {
+	case err != nil:
+		return none, err
+	case !answer.IsReady():
 		return none, temporal.NewCanceledError()
 	}
 	return answer.get(ctx)
