@@ -83,16 +83,12 @@ func (m *monitor) askAgain() {
 		m.state.Paused != "" || m.state.Request != nil || m.state.Watermark.Before(alarm.RetryAt) {
 		return
 	}
-	m.request(alarm, models.RetrainRequest{Trigger: triggerOf(*alarm), AsOf: m.newest(*alarm)})
+	newest := latest(alarm.AsOf, latest(alarm.RetryAt, m.matured())) // all that is known by now
+	m.request(alarm, models.RetrainRequest{Trigger: triggerOf(*alarm), AsOf: newest})
 }
 
 func triggerOf(a models.Alarm) models.Trigger {
 	return models.Trigger{Kind: models.TriggerAlarm, At: a.Block, Change: a.Change, Reason: wordsOf(a)}
-}
-
-// newest is what a later request is trained on: everything that is known by now.
-func (m *monitor) newest(a models.Alarm) time.Time {
-	return latest(a.AsOf, latest(a.RetryAt, m.matured()))
 }
 
 // settle takes the news of a retraining: of an alarm's, of one that a person or
