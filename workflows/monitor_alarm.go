@@ -165,10 +165,10 @@ func (m *monitor) answered(alarm *models.Alarm, settled models.RetrainSettled) {
 		m.explain(*alarm, settled.Gate)
 	case models.RetrainFailed:
 		alarm.State, alarm.RetryAt = models.AlarmFailed, retryAt
-		alarm.Action = fmt.Sprintf("the retraining broke; asks again at %s: %s", blockKey(retryAt), settled.Reason)
+		alarm.Action = fmt.Sprintf("the retraining broke; asks again at %s: %s", moment(retryAt), settled.Reason)
 	case models.RetrainInFlight, models.RetrainCooling, models.RetrainUnpaid:
 		alarm.State, alarm.RetryAt = models.AlarmWaiting, retryAt
-		alarm.Action = fmt.Sprintf("waits, asks again at %s: %s", blockKey(retryAt), settled.Reason)
+		alarm.Action = fmt.Sprintf("waits, asks again at %s: %s", moment(retryAt), settled.Reason)
 	case models.RetrainAsksPerson, models.RetrainImpossible:
 		alarm.State, alarm.Action = models.AlarmPerson, "a person must decide: "+settled.Reason
 	case models.RetrainPromoted: // handled before: it may come late
