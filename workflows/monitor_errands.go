@@ -76,9 +76,6 @@ func eventOf(settled models.RetrainSettled, alarm string) models.MonitorEvent {
 		event.Kind, event.Text = models.NoticeFailed, "the retraining broke: "+settled.Reason
 	case models.RetrainInFlight, models.RetrainCooling, models.RetrainUnpaid:
 		event.Kind, event.Text = models.NoticeRefused, "no retraining now: "+settled.Reason
-		if !settled.RetryAt.IsZero() {
-			event.Text = fmt.Sprintf("no retraining before %s: %s", blockKey(settled.RetryAt), settled.Reason)
-		}
 	case models.RetrainAsksPerson, models.RetrainImpossible:
 		event.Kind, event.Text = models.NoticePerson, "a person must decide: "+settled.Reason
 	}
