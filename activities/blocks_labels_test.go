@@ -236,6 +236,11 @@ func TestTheSameLogGivesTheSameAnswer(t *testing.T) {
 	if len(whole.Blocks) != 10 || !whole.More {
 		t.Fatalf("%d blocks, more %v", len(whole.Blocks), whole.More)
 	}
+	b.ReadBytes = 1000 // less than one file
+	pieces := scored(t, b, request)
+	if len(pieces.Blocks) == 0 || len(pieces.Blocks) > 8 || !pieces.More || !reflect.DeepEqual(pieces.Blocks, whole.Blocks[:len(pieces.Blocks)]) {
+		t.Errorf("%d blocks in small pieces, more %v: %+v", len(pieces.Blocks), pieces.More, pieces.Blocks)
+	}
 	var blocks, final []models.Block
 	request.Max = 1
 	for d := 3; d <= 20; d++ {

@@ -148,7 +148,7 @@ func (s *blockScorer) sum(ctx context.Context, tasks []dataset.Task, parts []*an
 // wanted says by which deadlines a task is to be scored. What is ahead of its
 // labels has none by the first. Where there are no corrections, both are one.
 func (s *blockScorer) wanted(t dataset.Task) [2]bool {
-	return [2]bool{(t.First || t.Ahead) && !(t.Last && s.deadlines.Corrections == 0), t.Last}
+	return [2]bool{(t.First || t.Ahead) && (!t.Last || s.deadlines.Corrections > 0), t.Last}
 }
 
 func (s *blockScorer) newSums(t dataset.Task) *scoreSums {

@@ -34,6 +34,7 @@ const maxListing = 128 << 20
 // FindArrivals implements models.Retrainings. The same state and the same source
 // give the same result, but for the wall clock of a change.
 func (r *Retrainings) FindArrivals(ctx context.Context, request models.ArrivalRequest) (models.ArrivalState, error) {
+	defer pulse(ctx, busy("listing the source"))() // a source of many partitions takes minutes
 	found, err := partitionsAt(ctx, r.Store, request.Data.Source)
 	if err != nil {
 		return models.ArrivalState{}, err
@@ -63,7 +64,6 @@ func (r *Retrainings) FindArrivals(ctx context.Context, request models.ArrivalRe
 				return models.ArrivalState{}, err
 			}
 			next.Changed = r.now()
-			recordProgress(ctx, part.URI)
 		}
 		now.Partitions = append(now.Partitions, is)
 		if is.New {

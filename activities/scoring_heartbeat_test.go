@@ -76,6 +76,10 @@ func TestScoringHeartbeatsWhateverItDoes(t *testing.T) {
 	measure := measureRequest(t, fast, input)
 	predict := models.PredictRowsRequest{Who: "candidate", Artifact: input.Candidate, Data: input.Data, Snapshot: input.Snapshot.Manifest}
 	replay{t: t, store: store}.watermark("gw-1", models.Watermark{EventTime: march(6), Closed: true})
+	arrived, err := (&activities.Retrainings{Store: store}).FindArrivals(t.Context(), models.ArrivalRequest{Data: shipmentSpec()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, run := range map[string]func(*testsuite.TestActivityEnvironment, *activities.Scoring) error{
 		"predict": func(env *testsuite.TestActivityEnvironment, s *activities.Scoring) error {
 			_, err := env.ExecuteActivity(s.PredictRows, predict)
@@ -87,6 +91,11 @@ func TestScoringHeartbeatsWhateverItDoes(t *testing.T) {
 		},
 		"blocks": func(env *testsuite.TestActivityEnvironment, s *activities.Scoring) error {
 			_, err := env.ExecuteActivity((&activities.Blocks{Store: s.Store}).ScoreBlocks, blocksRequest())
+			return err
+		},
+		"arrivals": func(env *testsuite.TestActivityEnvironment, s *activities.Scoring) error {
+			_, err := env.ExecuteActivity((&activities.Retrainings{Store: s.Store}).FindArrivals,
+				models.ArrivalRequest{Data: shipmentSpec(), State: &models.ArrivalState{Listing: arrived.Listing}})
 			return err
 		},
 	} {
@@ -101,6 +110,7 @@ func TestScoringHeartbeatsWhateverItDoes(t *testing.T) {
 			env.RegisterActivity(s.PredictRows)
 			env.RegisterActivity(s.MeasurePredictions)
 			env.RegisterActivity((&activities.Blocks{Store: s.Store}).ScoreBlocks)
+			env.RegisterActivity((&activities.Retrainings{Store: s.Store}).FindArrivals)
 			if err := run(env, s); err != nil {
 				t.Error(err)
 			}

@@ -28,6 +28,9 @@ type WatchRequest struct {
 	// Decided is the wall clock when the steward decided it: a request that is
 	// older than the one watched is out of date. Zero: not known.
 	Decided time.Time `json:"decided,omitzero"`
+	// Unwatched says that the spec of this champion has no monitor section: nobody
+	// is to be watched any more.
+	Unwatched bool `json:"unwatched,omitempty"`
 }
 
 // Block is one judged span of event time.
@@ -184,6 +187,10 @@ type MonitorState struct {
 	// Request is a retraining that a person or an arrival asked for and that has
 	// not ended; nil: there is none. Alarms wait for it.
 	Request *MonitorRequest `json:"request,omitempty"`
+	// Asking is the newest request for a retraining, Asked the wall clock when the
+	// steward was last sent it: as long as it has not ended, it is sent again.
+	Asking *StewardSignal `json:"asking,omitempty"`
+	Asked  time.Time      `json:"asked,omitzero"`
 	// ArrivalRetryAt is the event time before which arrivals ask for nothing,
 	// because they were refused.
 	ArrivalRetryAt time.Time `json:"arrival_retry_at,omitzero"`

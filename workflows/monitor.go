@@ -61,7 +61,7 @@ func newMonitor(ctx workflow.Context, state models.MonitorState) *monitor {
 func (m *monitor) run(ctx workflow.Context) error {
 	for {
 		if m.state.Watch == nil {
-			m.show(ctx, "the first champion")
+			m.show(ctx, m.whatNext())
 			if err := workflow.Await(ctx, func() bool { return m.state.Watch != nil }); err != nil {
 				return err
 			}
@@ -72,6 +72,9 @@ func (m *monitor) run(ctx workflow.Context) error {
 		}
 		if renewed := m.renewed(ctx); renewed != nil {
 			return renewed
+		}
+		if m.state.Watch == nil {
+			continue
 		}
 		m.show(ctx, m.whatNext())
 		if _, err := workflow.AwaitWithTimeout(ctx, m.state.Watch.Spec.Poll.Std(), func() bool { return m.look }); err != nil {
@@ -94,6 +97,7 @@ func (m *monitor) turn(ctx workflow.Context) error {
 	}
 	m.askAgain()
 	m.askForArrivals()
+	m.remind()
 	return nil
 }
 

@@ -13,6 +13,10 @@ import (
 // say when another one may succeed.
 const askAgainAfter = 24 * time.Hour
 
+// remindAfter is the wall clock after which the steward is sent a request again
+// that has not ended: an answer may have been lost with whoever gave it.
+const remindAfter = 6 * time.Hour
+
 // raise records an alarm and does what the spec says.
 func (m *monitor) raise(raised models.Alarm) {
 	raised.Action = "raised"
@@ -64,7 +68,34 @@ func (m *monitor) request(alarm *models.Alarm, request models.RetrainRequest) {
 
 func (m *monitor) send(request models.RetrainRequest) {
 	request.Endpoint = m.state.Endpoint
-	m.asks = append(m.asks, models.StewardSignal{Model: m.state.Watch.Model, Retrain: &request})
+	m.state.Asking = &models.StewardSignal{Model: m.state.Watch.Model, Retrain: &request}
+	m.ask()
+}
+
+func (m *monitor) ask() {
+	m.asks = append(m.asks, *m.state.Asking)
+	m.state.Asked = m.now()
+}
+
+// remind sends the request again that has not ended for long. A steward that
+// knows it says again what it said; one that lost it takes it up.
+func (m *monitor) remind() {
+	switch {
+	case m.state.Asking == nil:
+	case !m.waitsFor(m.state.Asking.Retrain.RequestID):
+		m.state.Asking = nil
+	case len(m.asks) == 0 && m.now().Sub(m.state.Asked) >= remindAfter:
+		m.ask()
+	}
+}
+
+// waitsFor: the request has not ended, for all that is known here.
+func (m *monitor) waitsFor(requestID string) bool {
+	if own := m.state.Request; own != nil && own.RequestID == requestID {
+		return true
+	}
+	alarm := m.pending()
+	return alarm != nil && alarm.State == models.AlarmAsked && attemptID(*alarm) == requestID
 }
 
 // attemptID is the ID of an alarm's newest request.

@@ -94,6 +94,30 @@ func TestARollbackClosesTheAlarmWithoutAPromotion(t *testing.T) {
 	require.Equal(t, "version 0 took over", s.Alarms[0].Action)
 }
 
+// TestNobodyIsWatchedWhenTheSpecSaysSo: the new champion's has no monitor section.
+func TestNobodyIsWatchedWhenTheSpecSaysSo(t *testing.T) {
+	w := newTower(t, aDayEveryTenMinutes(0, jump(20)))
+	request := arriving(t, w)
+	w.at(10*time.Hour, models.SignalWatch, models.WatchRequest{RequestID: "w2", Model: "m", Version: "2", Unwatched: true})
+	w.at(12*time.Hour, models.SignalRetrainSettled, models.RetrainSettled{RequestID: "monitor/flights/arrival/1/1", Outcome: models.RetrainFailed})
+	var judged int
+	w.RegisterDelayedCallback(func() {
+		s := status[models.MonitorStatus](t, w.house)
+		judged = len(s.Blocks)
+		require.Nil(t, s.Watch)
+		require.Equal(t, models.AlarmSuperseded, s.Alarms[0].State)
+		require.Equal(t, "a champion whose spec has a monitor section", s.Waiting)
+	}, 13*time.Hour)
+	w.at(14*time.Hour, models.SignalWatch, watch("w3", "3"))
+	s := w.watching(t, request, 20*time.Hour)
+	require.Len(t, s.Alarms, 2)
+	require.Equal(t, "3", s.Watch.Version)
+	require.Greater(t, len(s.Blocks), judged)
+	for d, b := range s.Blocks {
+		require.Equal(t, march.AddDate(0, 0, d), b.Start)
+	}
+}
+
 func TestAnOlderWatchRequestIsHarmless(t *testing.T) {
 	w := newTower(t, days(30, steady))
 	first, second := watch("w1", "1"), watch("w2", "2")
@@ -170,6 +194,41 @@ func TestWithRetrainOffAlarmsAreRecorded(t *testing.T) {
 	require.NotNil(t, s.Alarms[0].Explanation)
 	require.Empty(t, w.retrainRequests())
 	require.Contains(t, s.Waiting, "`mainspring monitor flights retrain` or `accept`")
+}
+
+// TestAnAnswerThatWasLostIsAskedForAgain: with the same request, until there is
+// one.
+func TestAnAnswerThatWasLostIsAskedForAgain(t *testing.T) {
+	w := newTower(t, days(90, jump(60)))
+	w.answer = func(models.RetrainRequest) []stewardNews {
+		if len(w.steward) < 3 {
+			return nil
+		}
+		return []stewardNews{says(models.RetrainStarted, ""), says(models.RetrainAsksPerson, "three in a row")}
+	}
+	s := w.watching(t, watch("w1", "1"), 30*time.Hour)
+	require.Len(t, w.steward, 3)
+	require.Len(t, w.retrainRequests(), 1)
+	require.Equal(t, models.AlarmPerson, s.Alarms[0].State)
+	require.Nil(t, s.Asking)
+}
+
+// TestTheEndOfARequestWithoutAnAlarmIsAskedForAgain: alarms wait for it.
+func TestTheEndOfARequestWithoutAnAlarmIsAskedForAgain(t *testing.T) {
+	w := newTower(t, days(20, steady))
+	w.answer = func(models.RetrainRequest) []stewardNews {
+		if len(w.steward) == 1 {
+			return []stewardNews{says(models.RetrainStarted, "")}
+		}
+		return []stewardNews{says(models.RetrainFailed, "it was terminated")}
+	}
+	var refused error
+	w.orders(time.Minute, by(models.MonitorRetrain), &refused)
+	s := w.watching(t, watch("w1", "1"), 30*time.Hour)
+	require.NoError(t, refused)
+	require.Len(t, w.steward, 2)
+	require.Len(t, w.retrainRequests(), 1)
+	require.Nil(t, s.Request)
 }
 
 // TestAnAskThatArrivedTwiceIsOneRequest: the steward dedupes by ID.

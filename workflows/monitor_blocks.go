@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -85,9 +84,8 @@ func (j *judge) changed(cried models.Block) (time.Time, float64) {
 
 // sameEvidence reports whether two scores of a block are the same to detectors.
 func sameEvidence(a, b models.Block) bool {
-	left, right := lossOf(a), lossOf(b)
-	left.Start = right.Start
-	return a.Conclusive == b.Conclusive && reflect.DeepEqual(left, right)
+	return a.Conclusive == b.Conclusive && a.Labelled == b.Labelled && a.Loss == b.Loss && a.Estimated == b.Estimated &&
+		slices.Equal(a.Slices, b.Slices)
 }
 
 func meanLoss(blocks []models.Block) float64 {

@@ -91,7 +91,7 @@ func eventOf(settled models.RetrainSettled, alarm string) models.MonitorEvent {
 // explain asks why the loss rose; with the gate's verdict once more, when
 // retraining did not help.
 func (m *monitor) explain(alarm models.Alarm, gate *models.GateVerdict) {
-	if m.state.Watch.Spec.Inputs.Off || m.state.Reference.Object == nil {
+	if m.state.Watch.Spec.Inputs.Off || !m.comparable() {
 		return
 	}
 	m.state.Begun++
@@ -101,7 +101,7 @@ func (m *monitor) explain(alarm models.Alarm, gate *models.GateVerdict) {
 // compare asks how the inputs differ from the reference's, unless that is
 // about to be asked.
 func (m *monitor) compare() {
-	if m.state.Watch.Spec.Inputs.Off || m.state.Reference.Object == nil {
+	if m.state.Watch.Spec.Inputs.Off || !m.comparable() {
 		return
 	}
 	waits := func(e models.MonitorErrand) bool { return e.Compare && !m.started[e.ID] }
@@ -110,6 +110,11 @@ func (m *monitor) compare() {
 	}
 	m.state.Begun++
 	m.errand(models.MonitorErrand{ID: fmt.Sprintf("compare/%d", m.state.Begun), Compare: true})
+}
+
+// comparable: there is a reference that inputs can be held against.
+func (m *monitor) comparable() bool {
+	return m.state.Reference != nil && m.state.Reference.Object != nil
 }
 
 // errand begins work that judging does not wait for.
@@ -182,7 +187,7 @@ func (m *monitor) carryOut(ctx workflow.Context, e models.MonitorErrand) error {
 		return do(inTime(quick(ctx, "Tell: "+e.Notify.Notice.Title), left), models.Retrainings.SendNotice, *e.Notify)
 	case e.Explain != nil:
 		alarm := m.alarmOf(e.Explain.Alarm)
-		if alarm == nil || alarm.Version != watch.Version || m.state.Reference == nil {
+		if alarm == nil || !m.comparable() || alarm.Version != watch.Version {
 			return nil // its champion is gone, and with it the reference
 		}
 		explanation, err := call(inTime(heavy(ctx, "Explain the alarm of "+blockKey(alarm.Block)), left), models.DriftExplanation.ExplainAlarm, m.explainRequest(*alarm, e.Explain.Gate))
@@ -191,7 +196,7 @@ func (m *monitor) carryOut(ctx workflow.Context, e models.MonitorErrand) error {
 		}
 		return err
 	default:
-		if m.state.Reference == nil || len(m.state.Evidence) == 0 {
+		if !m.comparable() || len(m.state.Evidence) == 0 {
 			return nil
 		}
 		report, err := call(inTime(heavy(ctx, "Compare the inputs"), left), models.DriftExplanation.CompareInputs, m.compareRequest(recentBlocks))
@@ -221,6 +226,9 @@ func (m *monitor) explainRequest(alarm models.Alarm, gate *models.GateVerdict) m
 	}
 	request.Compare.Recent = max(since, 1)
 	for _, b := range lastOf(m.state.Blocks, shownInReports) {
+		if b.Version != alarm.Version {
+			continue // of another champion, with detectors of its own
+		}
 		b.Looks, b.Slices = nil, nil
 		request.Shown = append(request.Shown, b)
 	}

@@ -91,6 +91,7 @@ func calm(state models.MonitorState) models.MonitorState {
 	for i := range state.Actions {
 		state.Actions[i].At = time.Time{}
 	}
+	state.Asked = time.Time{}          // when, by the wall clock
 	state.Begun, state.Inputs = 0, nil // comparisons: as often as there was something new to see
 	return state
 }

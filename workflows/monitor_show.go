@@ -22,10 +22,13 @@ func (m *monitor) status() models.MonitorStatus {
 
 // whatNext says what the monitor waits for, and why.
 func (m *monitor) whatNext() string {
-	if m.state.Watch == nil {
-		return "the first champion"
-	}
 	switch alarm := m.pending(); {
+	case m.state.Watch == nil && len(m.state.Seen) == 0:
+		return "the first champion"
+	case m.state.Watch == nil:
+		return "a champion whose spec has a monitor section"
+	case m.state.Reference == nil && m.trouble != "":
+		return "the reference of version " + m.state.Watch.Version + " to be built: " + m.trouble
 	case m.trouble != "":
 		return fmt.Sprintf("the log to be readable; tries again every %s: %s", m.state.Watch.Spec.Poll, m.trouble)
 	case m.state.Reference == nil:

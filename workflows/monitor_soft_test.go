@@ -33,6 +33,21 @@ func TestSignalsAreTakenWhileTheReferenceIsBuilt(t *testing.T) {
 	require.EqualValues(t, 30, s.Detector.Observed)
 }
 
+// TestASilentStoreIsNoSilentMonitor: what is asked for ever is said aloud.
+func TestASilentStoreIsNoSilentMonitor(t *testing.T) {
+	w := newTower(t, days(30, steady))
+	w.scoreErr = func(call int) error {
+		if call > 1 {
+			return activity.ErrResultPending
+		}
+		return nil
+	}
+	s := w.watching(t, watch("w1", "1"), time.Hour)
+	require.Contains(t, s.Trouble, "no answer from ScoreBlocks for 15m0s; the pending activity of monitor/flights")
+	require.Contains(t, s.Waiting, s.Trouble)
+	require.Equal(t, s.Trouble, s.Actions[len(s.Actions)-1].Failed)
+}
+
 func TestLossesOfTheEvaluationStandInForALostReference(t *testing.T) {
 	w := newTower(t, days(90, jump(60)))
 	w.reference = func(models.ReferenceRequest) (models.MonitorReference, error) {
@@ -184,4 +199,22 @@ func TestANewRunWaitsForWhatTheStewardIsAsked(t *testing.T) {
 	var next *workflow.ContinueAsNewError
 	require.ErrorAs(t, w.GetWorkflowError(), &next)
 	require.Len(t, w.steward, 7, "until it has arrived")
+}
+
+// TestAnErrandThatOutlivedItsReferenceIsDropped: a version that is champion
+// again may have a reference of losses only.
+func TestAnErrandThatOutlivedItsReferenceIsDropped(t *testing.T) {
+	w := newTower(t, days(10, steady))
+	request := watch("w1", "1")
+	begin := models.MonitorState{Endpoint: "flights", Watch: &request, Reference: &models.MonitorReference{},
+		Alarms:   []models.Alarm{{RequestID: "monitor/flights/alarm/1/2013-03-05", Version: "1", Settled: true}},
+		Evidence: []models.BlockRun{{Start: march, Length: models.Day, Count: 3}},
+		Errands: []models.MonitorErrand{{ID: "compare/1", Since: w.Now(), Compare: true},
+			{ID: "explain/2", Since: w.Now(), Explain: &models.ExplainErrand{Alarm: "monitor/flights/alarm/1/2013-03-05"}}}}
+	w.runMonitor(begin, time.Hour)
+	s := status[models.MonitorStatus](t, w.house)
+	require.Empty(t, s.Errands)
+	require.Empty(t, w.compared)
+	require.Empty(t, w.explained)
+	require.Len(t, s.Blocks, 10)
 }

@@ -12,13 +12,17 @@ import (
 
 var march = time.Date(2013, 3, 1, 0, 0, 0, 0, time.UTC)
 
+// watch asks for a monitor without seasons: its reference does not say which
+// days its losses are of.
 func watch(id, v string, reference ...float64) models.WatchRequest {
 	if len(reference) == 0 {
 		for i := range 40 {
 			reference = append(reference, 0.50+0.002*float64(i%10))
 		}
 	}
-	spec := lifecycleSpec().WithDefaults()
+	spec := lifecycleSpec()
+	spec.Monitor.Detectors = []models.DetectorSpec{{Kind: models.DetectorConformal, Share: 4, Season: models.SeasonNone}, {Kind: models.DetectorLevel}}
+	spec = spec.WithDefaults()
 	return models.WatchRequest{RequestID: id, Model: "m", Version: v, Reference: reference, Data: spec.Data, Spec: *spec.Monitor,
 		Prediction: "probability", Promised: models.Estimate{Value: 0.51, Low: 0.48, High: 0.56}}
 }

@@ -24,20 +24,41 @@ func (m *monitor) watch(request models.WatchRequest) {
 		m.note(models.MonitorEvent{Text: fmt.Sprintf("asked to watch version %s, which version %s had replaced by then", request.Version, before.Version)})
 		return
 	}
-	m.state.Watch, m.state.Reference, m.state.Inputs, m.state.Ahead = &request, nil, nil, nil
-	m.state.Detector, m.present = models.DetectorState{}, models.DetectorState{}
+	if request.Unwatched {
+		m.unwatch(request.Version)
+		return
+	}
+	m.state.Watch = &request
+	m.forget()
 	if request.Since.After(m.state.Next) {
 		m.state.Next = request.Since
 	}
-	m.state.Watched, m.state.Judged, m.state.Evidence = m.state.Next, m.state.Next, nil
-	for i := range m.state.Blocks {
-		m.state.Blocks[i].Final = true // nobody scores the old champion any more
-	}
+	m.state.Watched, m.state.Judged = m.state.Next, m.state.Next
 	m.note(models.MonitorEvent{Block: m.state.Next, Text: "watches version " + request.Version})
 	m.supersede(request.Version)
 	m.newData(before)
+	m.look = true
+}
+
+// unwatch ends the watch: the spec of the new champion has no monitor section.
+func (m *monitor) unwatch(version string) {
+	m.note(models.MonitorEvent{Block: m.state.Next, Text: "watches nobody any more: the spec of version " + version + " has no monitor section"})
+	m.supersede(version)
+	m.forget()
+	m.state.Watch, m.state.Request, m.state.Arrival, m.state.ArrivalRetryAt = nil, nil, nil, time.Time{}
+	m.look = true
+}
+
+// forget drops what is known of the champion before. Its blocks stay as they
+// are: nobody scores them any more.
+func (m *monitor) forget() {
+	m.state.Reference, m.state.Inputs, m.state.Ahead, m.state.Evidence = nil, nil, nil, nil
+	m.state.Detector, m.present = models.DetectorState{}, models.DetectorState{}
+	for i := range m.state.Blocks {
+		m.state.Blocks[i].Final = true
+	}
 	m.state.Errands = slices.DeleteFunc(m.state.Errands, func(e models.MonitorErrand) bool { return e.Compare && !m.started[e.ID] })
-	m.trouble, m.look = "", true
+	m.trouble = ""
 }
 
 // supersede closes the alarm of the champion before. That its retraining made
@@ -71,6 +92,7 @@ func (m *monitor) buildReference(ctx workflow.Context) error {
 		m.note(models.MonitorEvent{Text: "the reference of version " + watch.Version + " can't be built; the losses of its evaluation stand in for it", Failed: why})
 		reference = referenceOf(*watch, why)
 	}
+	m.trouble = ""
 	m.restart(reference.Blocks)
 	reference.Blocks = brief(reference.Blocks)
 	m.state.Reference = &reference
@@ -86,18 +108,28 @@ func referenceOf(watch models.WatchRequest, why string) models.MonitorReference 
 	return reference
 }
 
+// answersWithin is when the page says that there is no answer. A store that does
+// not answer is asked for ever, which nobody would see otherwise.
+const answersWithin = 15 * time.Minute
+
 // whileWatched is call that is given up when another champion is to be watched.
-func whileWatched[A, Req, Res any](outer workflow.Context, m *monitor, ctx workflow.Context, method func(A, context.Context, Req) (Res, error), req Req) (Res, error) {
+func whileWatched[A, Req, Res any](outer workflow.Context, m *monitor, ctx workflow.Context, method func(A, context.Context, Req) (Res, error), req Req) (none Res, err error) {
 	watch := m.state.Watch
 	ctx, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	answer := start(ctx, method, req)
-	if err := workflow.Await(outer, func() bool { return answer.IsReady() || m.state.Watch != watch }); err != nil {
-		var none Res
-		return none, err
+	over := func() bool { return answer.IsReady() || m.state.Watch != watch }
+	inTime, err := workflow.AwaitWithTimeout(outer, answersWithin, over)
+	if err == nil && !inTime {
+		m.trouble = fmt.Sprintf("no answer from %s for %s; the pending activity of %s has its last failure", nameOf(method), answersWithin, models.MonitorID(m.state.Endpoint))
+		m.note(models.MonitorEvent{Text: "waits for " + nameOf(method), Failed: m.trouble})
+		m.show(outer, m.whatNext())
+		err = workflow.Await(outer, over)
 	}
-	if !answer.IsReady() {
-		var none Res
+	switch {
+	case err != nil:
+		return none, err
+	case !answer.IsReady():
 		return none, temporal.NewCanceledError()
 	}
 	return answer.get(ctx)

@@ -25,7 +25,7 @@ func TestReplay(t *testing.T) {
 		})
 		types[strings.SplitN(filepath.Base(path), "-", 2)[0]] = true
 	}
-	require.Len(t, types, 10, "every workflow type has a recorded history")
+	require.Len(t, types, 11, "every workflow type has a recorded history")
 }
 
 // TestReplayNoticesAChange proves that the replayer is awake: a history whose

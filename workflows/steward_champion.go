@@ -178,7 +178,7 @@ func (s *steward) succeed(ctx workflow.Context, champion models.ModelVersion, ol
 	if old != "" && old != champion.Version && !elsewhere {
 		s.stopServing(ctx, endpoint, old, "version "+champion.Version+" took over")
 	}
-	s.watchChampion(ctx, champion)
+	s.watchChampion(ctx, champion, before)
 	s.keepSchedule(ctx)
 }
 
@@ -258,24 +258,26 @@ func (s *steward) stopServing(ctx workflow.Context, endpoint, version, why strin
 	s.reply(ctx, models.ServeID(endpoint, version), models.SignalStop, models.StopServe{Reason: why})
 }
 
-// watchChampion tells the monitor. The request's ID is new for each succession:
-// a version may be champion more than once.
-func (s *steward) watchChampion(ctx workflow.Context, champion models.ModelVersion) {
-	if champion.Spec.Monitor == nil || champion.Spec.Deploy == nil {
+// watchChampion tells the monitor, also when it has nobody to watch any more.
+// The request's ID is new for each succession: a version may be champion more
+// than once.
+func (s *steward) watchChampion(ctx workflow.Context, champion models.ModelVersion, before *models.ModelVersion) {
+	endpoint := endpointOf(champion.Spec)
+	unwatched := champion.Spec.Monitor == nil
+	if endpoint == "" || unwatched && (before == nil || before.Spec.Monitor == nil || endpointOf(before.Spec) != endpoint) {
 		return
 	}
 	sequence, _ := s.head()
-	s.must(ctx, do(quick(ctx, "Watch the champion"), models.Entities.SignalMonitor, models.MonitorSignal{
-		Endpoint: champion.Spec.Deploy.Endpoint,
-		Watch: &models.WatchRequest{
-			RequestID: fmt.Sprintf("%s/watch/%s/%d", workflow.GetInfo(ctx).FirstRunID, champion.Version, sequence),
-			Model:     s.state.Model, Version: champion.Version,
-			Reference: champion.Candidate.Reference, Data: champion.Spec.Data, Spec: *champion.Spec.Monitor,
-			Prediction: champion.Spec.Evaluate.Prediction,
-			Snapshot:   champion.Candidate.SnapshotManifest, OutOfFold: champion.Candidate.OutOfFold, HeldOut: champion.Candidate.HeldOut,
-			Promised: promised(champion), Decided: workflow.Now(ctx),
-		},
-	}))
+	request := models.WatchRequest{
+		RequestID: fmt.Sprintf("%s/watch/%s/%d", workflow.GetInfo(ctx).FirstRunID, champion.Version, sequence),
+		Model:     s.state.Model, Version: champion.Version, Decided: workflow.Now(ctx), Unwatched: unwatched,
+	}
+	if !unwatched {
+		request.Reference, request.Data, request.Spec = champion.Candidate.Reference, champion.Spec.Data, *champion.Spec.Monitor
+		request.Prediction, request.Promised = champion.Spec.Evaluate.Prediction, promised(champion)
+		request.Snapshot, request.OutOfFold, request.HeldOut = champion.Candidate.SnapshotManifest, champion.Candidate.OutOfFold, champion.Candidate.HeldOut
+	}
+	s.must(ctx, do(quick(ctx, "Watch the champion"), models.Entities.SignalMonitor, models.MonitorSignal{Endpoint: endpoint, Watch: &request}))
 }
 
 // promised is the mean loss of a row that evaluation found. The loss of a

@@ -115,6 +115,21 @@ func TestAVersionMayBeChampionMoreThanOnceForTheMonitor(t *testing.T) {
 	require.NotEqual(t, h.monitor[0].Watch.RequestID, h.monitor[1].Watch.RequestID, "a monitor drops what it has seen")
 }
 
+// TestAMonitorIsToldThatItHasNobodyToWatch: else it would watch the version of
+// before for ever.
+func TestAMonitorIsToldThatItHasNobodyToWatch(t *testing.T) {
+	h := newHouse(t)
+	h.servers("ready")
+	state := threeVersions()
+	state.Versions[0].Spec.Monitor = nil
+	back := order[models.RollBackResult](h, time.Second, models.UpdateRollBack, goBack)
+	h.runSteward(h.holding(state), 10*time.Minute)
+	require.NoError(t, back.err)
+	require.Len(t, h.monitor, 1)
+	require.Equal(t, "1", h.monitor[0].Watch.Version)
+	require.True(t, h.monitor[0].Watch.Unwatched)
+}
+
 func TestRollBackIsUndoneWhenTheServersDoNotAnswer(t *testing.T) {
 	for _, fate := range []string{"silent", "unknown operator"} {
 		t.Run(fate, func(t *testing.T) {

@@ -17,8 +17,13 @@ import (
 // Whoever asked is told of the start, and of the end when it comes.
 func (s *steward) retrain(ctx workflow.Context, request models.RetrainRequest) {
 	if i := slices.IndexFunc(s.state.Retrainings, func(r models.Retraining) bool { return r.RequestID == request.RequestID }); i >= 0 {
-		// Its monitor has been told, or will be; another workflow may have missed it.
-		s.tellWorkflow(ctx, request.ReplyTo, s.told(s.state.Retrainings[i]))
+		// Who asks again may have missed the answer. Where that is another workflow,
+		// the monitor has been told, or will be.
+		endpoint := request.Endpoint
+		if request.ReplyTo != "" {
+			endpoint = ""
+		}
+		s.tellRetraining(ctx, endpoint, request.ReplyTo, s.told(s.state.Retrainings[i]))
 		return
 	}
 	if request.AsOf.IsZero() {
@@ -126,8 +131,6 @@ func endOf(closed models.LifecycleClosed) (models.RetrainOutcome, string) {
 		return models.RetrainFailed, closed.Error
 	case result.Promoted:
 		return models.RetrainPromoted, result.Reason
-	case result.RefusedBy == models.RefusedByGate && result.Gate.Verdict == models.VerdictInconclusive:
-		return models.RetrainFailed, "the gate could not judge: " + result.Reason // which is no evidence against retraining
 	case result.RefusedBy == models.RefusedByGate || result.RefusedBy == models.RefusedByCanary:
 		return models.RetrainNotHelping, fmt.Sprintf("the %s said no: %s", result.RefusedBy, result.Reason)
 	default:

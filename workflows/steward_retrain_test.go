@@ -90,9 +90,9 @@ func TestStewardRetrainsOneAtATime(t *testing.T) {
 	require.Equal(t, day(8, 5), (*specs)[0].Data.AsOf)
 	require.Equal(t, models.TriggerAlarm, (*specs)[0].Trigger.Kind)
 	// The end of a brings news for b, which was in its way.
-	require.Equal(t, []string{"a started", "b in_flight", "a not_helping", "b cooling", "c cooling", "d started"}, h.heard())
+	require.Equal(t, []string{"a started", "a started", "b in_flight", "a not_helping", "b cooling", "c cooling", "d started"}, h.heard())
 	require.Equal(t, models.LifecycleID("m", "2013-08-05"), h.monitor[0].Settled.Lifecycle)
-	require.Equal(t, models.LifecycleID("m", "2013-08-05"), h.monitor[1].Settled.Lifecycle, "who is in the way")
+	require.Equal(t, models.LifecycleID("m", "2013-08-05"), h.monitor[2].Settled.Lifecycle, "who is in the way")
 	a := h.settled(t, "a")
 	require.Equal(t, "the gate said no: gain below 0", a.Reason)
 	require.Equal(t, models.VerdictFail, a.Gate.Verdict)

@@ -1,6 +1,6 @@
 // Command record fetches the histories that the replay tests use from a running
-// stack: one per workflow type, preferring those that saw the most. Run it after
-// `make demo`, while the stack is up.
+// stack: the newest few of each workflow type. Run it after `make demo`, while
+// the stack is up. What a demo does not start, a Retrain, it starts itself.
 //
 //	go run ./testenv/record [directory]
 package main
@@ -10,7 +10,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
+	"go.temporal.io/api/common/v1"
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflow/v1"
@@ -19,6 +22,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/mainspring-ml/mainspring/internal/devstack"
+	"github.com/mainspring-ml/mainspring/models"
 )
 
 // perType is how many histories of one workflow type are kept.
@@ -48,12 +52,16 @@ func record(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	listed, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: "", PageSize: 200})
+	listed, err := executions(ctx, c, "")
+	if err != nil {
+		return err
+	}
+	retrainings, err := retrain(ctx, c)
 	if err != nil {
 		return err
 	}
 	kept := map[string]int{}
-	for _, info := range listed.GetExecutions() {
+	for _, info := range append(listed, retrainings...) {
 		name := info.GetType().GetName()
 		if kept[name] == perType {
 			continue
@@ -67,6 +75,37 @@ func record(ctx context.Context, dir string) error {
 		fmt.Printf("%-40s %5d events  %s\n", path, events, info.GetExecution().GetWorkflowId())
 	}
 	return nil
+}
+
+func executions(ctx context.Context, c client.Client, query string) ([]*workflow.WorkflowExecutionInfo, error) {
+	listed, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 200})
+	return listed.GetExecutions(), err
+}
+
+// retrainedWithin is how long a steward may take to refuse.
+const retrainedWithin = time.Minute
+
+// retrain asks a model's steward for a retraining as a schedule would, and waits
+// for the answer. The demo's spec has no schedule, so that the steward refuses.
+func retrain(ctx context.Context, c client.Client) ([]*workflow.WorkflowExecutionInfo, error) {
+	stewards, err := executions(ctx, c, fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running'", models.ModelStewardWorkflow))
+	if err != nil || len(stewards) == 0 {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, retrainedWithin)
+	defer cancel()
+	model := strings.TrimPrefix(stewards[0].GetExecution().GetWorkflowId(), models.StewardID(""))
+	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: models.RetrainID(model), TaskQueue: models.TaskQueue}, models.RetrainWorkflow,
+		models.RetrainInput{Model: model, Kind: models.TriggerSchedule, Reason: "to be recorded"})
+	if err != nil {
+		return nil, err
+	}
+	if err := run.Get(ctx, nil); err != nil {
+		return nil, fmt.Errorf("%s did not end: %w", run.GetID(), err)
+	}
+	return []*workflow.WorkflowExecutionInfo{{
+		Type: &common.WorkflowType{Name: models.RetrainWorkflow}, Execution: &common.WorkflowExecution{WorkflowId: run.GetID(), RunId: run.GetRunID()},
+	}}, nil
 }
 
 func write(ctx context.Context, c client.Client, info *workflow.WorkflowExecutionInfo, path string) (int, error) {
