@@ -11,6 +11,7 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/flatjson"
 	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
+	"github.com/mainspring-ml/mainspring/internal/drift/shift"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -153,12 +154,7 @@ func (r *answersReader) read(ctx context.Context, f logFile) (*answersPart, erro
 	columns := answerColumns()[:answerInputs]
 	var inputs *flatjson.Reader
 	if r.coder != nil {
-		columns = answerColumns()
-		var wants []flatjson.Want
-		for _, name := range r.coder.Columns() {
-			wants = append(wants, flatjson.Want{Name: name, Width: 1})
-		}
-		inputs = flatjson.NewReader(wants...)
+		columns, inputs = answerColumns(), inputReader(r.coder)
 	}
 	err := r.scan(ctx, f, columns, func(b *parquetio.Batch) error {
 		for row := range b.Rows {
@@ -180,7 +176,9 @@ func (r *answersReader) read(ctx context.Context, f logFile) (*answersPart, erro
 			}
 			part.ends = append(part.ends, int32(len(part.predictions)))
 			if inputs != nil && !r.blocks.tasks[block].Ahead {
-				part.code(r.blockScorer, inputs, b.Bytes(answerInputs, row), at)
+				codes := part.blank(r.blockScorer)
+				r.coder.Time(codes, at)
+				codeInputs(r.coder, codes, inputs, b.Bytes(answerInputs, row))
 			} else if inputs != nil {
 				part.blank(r.blockScorer)
 			}
@@ -197,25 +195,32 @@ func (p *answersPart) blank(s *blockScorer) []uint8 {
 	return p.codes[from : from+width]
 }
 
-// code keeps the inputs of a row. What is no JSON has none.
-func (p *answersPart) code(s *blockScorer, inputs *flatjson.Reader, text []byte, at int64) {
-	codes := p.blank(s)
-	s.coder.Time(codes, at)
+// inputReader reads the columns that a coder wants of a request's inputs.
+func inputReader(coder *shift.Coder) *flatjson.Reader {
+	var wants []flatjson.Want
+	for _, name := range coder.Columns() {
+		wants = append(wants, flatjson.Want{Name: name, Width: 1})
+	}
+	return flatjson.NewReader(wants...)
+}
+
+// codeInputs codes the first row of a request's inputs. What is no JSON has none.
+func codeInputs(coder *shift.Coder, codes []uint8, inputs *flatjson.Reader, text []byte) {
 	inputs.Read(text)
-	for i := range s.coder.Columns() {
+	for i := range coder.Columns() {
 		list := inputs.List(i)
 		if len(list) == 0 {
 			continue
 		}
 		switch c := list[0]; c.Kind {
 		case flatjson.Number:
-			s.coder.Number(codes, i, c.Number)
+			coder.Number(codes, i, c.Number)
 		case flatjson.Text:
-			s.coder.Text(codes, i, c.Text)
+			coder.Text(codes, i, c.Text)
 		case flatjson.True:
-			s.coder.Number(codes, i, 1)
+			coder.Number(codes, i, 1)
 		case flatjson.False:
-			s.coder.Number(codes, i, 0)
+			coder.Number(codes, i, 0)
 		case flatjson.Null, flatjson.Other:
 		}
 	}

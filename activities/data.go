@@ -66,20 +66,6 @@ func readWhole(stream io.Reader, source artifact.Source) (io.ReaderAt, error) {
 	return bytes.NewReader(data), nil
 }
 
-// readColumns reads some columns of a whole Parquet file.
-func readColumns(ctx context.Context, store artifact.Store, uri string, names []string) (dataset.Table, error) {
-	file, done, err := openParquet(ctx, store, models.Partition{URI: uri})
-	if err != nil {
-		return dataset.Table{}, err
-	}
-	defer done()
-	table, err := file.ReadAll(ctx, names)
-	if err != nil {
-		return dataset.Table{}, unreadable(uri, err)
-	}
-	return table, nil
-}
-
 // side is some columns of one side of a snapshot.
 type side struct {
 	dir     string

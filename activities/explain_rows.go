@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"hash/fnv"
 	"math"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
 	"github.com/mainspring-ml/mainspring/internal/drift/shift"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -74,7 +74,7 @@ func (s *sampler) snapshot(ctx context.Context) (shift.Sample, error) {
 	keep := share(int64(table.Rows()))
 	var rows []int
 	for row := range table.Rows() {
-		if sampled(table.Column(s.request.Data.Key).Text(row), keep) {
+		if sampled([]byte(table.Column(s.request.Data.Key).Text(row)), keep) {
 			rows = append(rows, row)
 		}
 	}
@@ -112,7 +112,7 @@ func (s *sampler) log(ctx context.Context) (shift.Sample, error) {
 	keep := share(now.Rows)
 	parts := make([]shift.Sample, len(files))
 	if err := eachFile(ctx, files, func(ctx context.Context, i int, f logFile) (err error) {
-		parts[i], err = s.readFile(ctx, f.uri, keep)
+		parts[i], err = s.readFile(ctx, log, f, keep)
 		return err
 	}); err != nil {
 		return shift.Sample{}, err
@@ -124,27 +124,30 @@ func (s *sampler) log(ctx context.Context) (shift.Sample, error) {
 	return sample, nil
 }
 
-func (s *sampler) readFile(ctx context.Context, uri string, keep uint64) (shift.Sample, error) {
-	var sample shift.Sample
-	table, err := readColumns(ctx, s.drift.Store, uri, []string{"id", "event_time", "version", "role", "status", "inputs"})
-	if err != nil {
-		return sample, err
+func (s *sampler) readFile(ctx context.Context, log servedLog, f logFile, keep uint64) (shift.Sample, error) {
+	const id, event, version, role, status, input = 0, 1, 2, 3, 4, 5
+	columns := []dataset.Field{
+		{Name: "id", Type: dataset.TypeString}, {Name: "event_time", Type: dataset.TypeTimestamp}, {Name: "version", Type: dataset.TypeString},
+		{Name: "role", Type: dataset.TypeString}, {Name: "status", Type: dataset.TypeInt64}, {Name: "inputs", Type: dataset.TypeString},
 	}
-	ids, versions, roles := table.Column("id").Strings, table.Column("version").Strings, table.Column("role").Strings
-	events, statuses, inputs := table.Column("event_time").Ints, table.Column("status").Ints, table.Column("inputs").Strings
 	from, to := s.compared.result.Now.Start.UnixMicro(), s.compared.result.Now.End.UnixMicro()
-	codes := make([]uint8, s.coder.Width())
-	for row := range table.Rows() {
-		if versions[row] != s.request.Version || statuses[row] != http.StatusOK || roles[row] == string(models.RoleShadow) ||
-			events[row] < from || events[row] >= to || !sampled(ids[row], keep) {
-			continue
-		}
-		if s.codeInputs(codes, inputs[row]) {
+	inputs, codes := inputReader(s.coder), make([]uint8, s.coder.Width())
+	var sample shift.Sample
+	err := log.scan(ctx, f, columns, func(b *parquetio.Batch) error {
+		for row := range b.Rows {
+			at := b.Int(event, row)
+			if string(b.Bytes(version, row)) != s.request.Version || b.Int(status, row) != http.StatusOK || string(b.Bytes(role, row)) == string(models.RoleShadow) ||
+				at < from || at >= to || !sampled(b.Bytes(id, row), keep) {
+				continue
+			}
+			s.coder.Clear(codes)
+			codeInputs(s.coder, codes, inputs, b.Bytes(input, row))
 			sample.Codes = append(sample.Codes, codes...)
-			sample.Blocks = append(sample.Blocks, s.block(events[row]))
+			sample.Blocks = append(sample.Blocks, s.block(at))
 		}
-	}
-	return sample, nil
+		return nil
+	})
+	return sample, err
 }
 
 // block is the number of the recent block that an event falls into.
@@ -159,38 +162,6 @@ func (s *sampler) block(micros int64) int {
 	return at
 }
 
-// codeInputs codes the first row of a request's inputs; false: they are no JSON
-// object of lists.
-func (s *sampler) codeInputs(codes []uint8, inputs string) bool {
-	var byName map[string][]any
-	if err := json.Unmarshal([]byte(inputs), &byName); err != nil {
-		return false
-	}
-	s.coder.Clear(codes)
-	for column, name := range s.coder.Columns() {
-		values := byName[name]
-		if len(values) == 0 {
-			continue
-		}
-		switch v := values[0].(type) {
-		case float64:
-			s.coder.Number(codes, column, v)
-		case bool:
-			s.coder.Number(codes, column, truth(v))
-		case string:
-			s.coder.Text(codes, column, []byte(v))
-		}
-	}
-	return true
-}
-
-func truth(v bool) float64 {
-	if v {
-		return 1
-	}
-	return 0
-}
-
 // share is the highest hash of a row that is sampled, so that about maxSampled
 // of so many rows are, whoever reads them in whatever order.
 func share(rows int64) uint64 {
@@ -202,9 +173,9 @@ func share(rows int64) uint64 {
 
 // sampled hashes with a last stir, as FNV leaves the high bits of keys that
 // differ in their end alone much alike.
-func sampled(key string, highest uint64) bool {
+func sampled(key []byte, highest uint64) bool {
 	h := fnv.New64a()
-	h.Write([]byte(key)) // never fails
+	h.Write(key) // never fails
 	z := h.Sum64()
 	z = (z ^ z>>33) * 0xff51afd7ed558ccd
 	z = (z ^ z>>33) * 0xc4ceb9fe1a85ec53
