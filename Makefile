@@ -76,7 +76,7 @@ test-fast: ## Unit and workflow tests only, no servers
 .PHONY: bench
 bench: ## Benchmarks of the hot paths
 	@$(GO) test -run '^$$' -bench . -benchmem ./internal/...
-	@echo "whole benches: go run ./bench/{placement,queueing,pool,reliability,evaluate,registry} -h"
+	@echo "whole benches: go run ./bench/{placement,queueing,pool,reliability,evaluate,registry,canary,gateway,serve,rollout,drift,monitor} -h"
 
 $(TOOLS)/golangci-lint:
 	@echo "building golangci-lint (two minutes, once per version)"

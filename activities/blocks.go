@@ -19,6 +19,9 @@ type Blocks struct {
 	// Now is the wall clock that tells a gateway that is gone from one that is
 	// there; nil: time.Now.
 	Now func() time.Time
+	// ReadBytes bounds the files whose rows are in memory together, as far as one
+	// block allows; a call reads at most sixteen times as much. 0: 64 MiB.
+	ReadBytes int64
 }
 
 var _ models.BlockScoring = (*Blocks)(nil)
@@ -27,12 +30,11 @@ const (
 	// blocksPerCall is the default of ScoreBlocksRequest.Max, and the most blocks
 	// that are told of ahead of their labels.
 	blocksPerCall = 31
-	// blocksBytes bounds the files with answers that one call reads, as far as
-	// one block allows, and so its time: some ten million rows.
-	blocksBytes = 1 << 30
-	// togetherBytes bounds the files whose rows are in memory together, as far
-	// as one block allows.
-	togetherBytes = 64 << 20
+	// blocksBytes is the default of Blocks.ReadBytes: some 300,000 requests of
+	// twenty inputs.
+	blocksBytes = 64 << 20
+	// piecesPerCall bounds what one call reads, and so its time.
+	piecesPerCall = 16
 	// shortestBlock is the shortest span of a block.
 	shortestBlock = time.Minute
 )
@@ -56,7 +58,7 @@ func (b *Blocks) ScoreBlocks(ctx context.Context, request models.ScoreBlocksRequ
 	}
 	result.More = more
 	for len(tasks) > 0 {
-		n := fitting(spans(tasks), s.files, togetherBytes)
+		n := fitting(spans(tasks), s.files, s.bytes)
 		if err := s.score(ctx, tasks[:n], &result); err != nil {
 			return result, err
 		}
@@ -70,6 +72,7 @@ type blockScorer struct {
 	servedLog
 	request   models.ScoreBlocksRequest
 	deadlines dataset.Deadlines
+	bytes     int64
 	files     []logFile // with the answers of all that is scored
 	// reference and coder are nil where nothing is compared.
 	reference  *shift.Reference
@@ -100,6 +103,7 @@ func (b *Blocks) scorer(ctx context.Context, request models.ScoreBlocksRequest) 
 	s := &blockScorer{
 		servedLog: servedLog{b.Store, b.Now}, request: request,
 		deadlines: dataset.Deadlines{Maturity: spec.Maturity.Std(), Corrections: corrections.Std()},
+		bytes:     cmp.Or(b.ReadBytes, blocksBytes),
 	}
 	return s, s.readReference(ctx)
 }
@@ -126,7 +130,7 @@ func (s *blockScorer) plan(ctx context.Context, mark time.Time) (tasks []dataset
 	if s.files, err = s.answerFiles(ctx, s.request.Endpoint, slices.Concat(open, ended)); err != nil {
 		return nil, false, err
 	}
-	budget := byteBudget{files: s.files, left: blocksBytes, counted: make([]bool, len(s.files))}
+	budget := byteBudget{files: s.files, left: piecesPerCall * s.bytes, counted: make([]bool, len(s.files))}
 	schedule := dataset.Schedule{Deadlines: s.deadlines, Watermark: mark, Limit: s.request.Max, Fits: budget.take}
 	if tasks, more = schedule.Plan(open, ended[:matured]); more {
 		return tasks, true, nil

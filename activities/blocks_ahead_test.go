@@ -67,8 +67,8 @@ func TestRowBlocks(t *testing.T) {
 	add(4, at.Add(time.Hour), "3")   // ties: the first block has seven
 	add(4, at.Add(5*time.Hour), "3") // in the next day
 	add(1, at.Add(6*time.Hour), "3")
-	add(4, at.Add(7*time.Hour), "3") // no block yet
-	a.row("r1", at, "3", 0.5, nil)   // a copy makes no block fuller
+	add(4, at.Add(7*time.Hour), "3")                 // no block yet
+	a.row("r20", at.Add(7*time.Hour), "3", 0.5, nil) // a copy makes none of them one
 	a.write()
 	request := logRequest()
 	request.Spec.Block, request.Spec.BlockRows = 0, 5
@@ -105,6 +105,29 @@ func TestRowBlocks(t *testing.T) {
 	a.watermark("gw-1", models.Watermark{EventTime: second, Written: b.Now()})
 	if got = scored(t, b, request); len(got.Ahead) != 1 || got.Ahead[0].Requests != 5 || got.Ahead[0].Labelled != 0 {
 		t.Errorf("at the watermark: %+v", got)
+	}
+}
+
+// TestRowBlocksWaitForWholeHours: a folder of a day may hold requests that are
+// later than those of an hour that is read after it.
+func TestRowBlocksWaitForWholeHours(t *testing.T) {
+	r, b := newReplay(t)
+	rows := func(hour, n int) (rows []models.InferenceRow) {
+		for i := range n {
+			rows = append(rows, models.InferenceRow{
+				ID: fmt.Sprint(hour, "-", i), EventTime: march(1).Add(time.Duration(hour)*time.Hour + time.Duration(i)*time.Minute).UnixMicro(),
+				Version: "3", Status: 200, Outputs: `{"p":[0.5]}`,
+			})
+		}
+		return rows
+	}
+	r.put(models.InferencePrefix(endpoint, march(1))+"a.parquet", encode(t, rows(10, 4)))
+	r.put(models.InferenceHourPrefix(endpoint, march(1).Add(5*time.Hour))+"a.parquet", encode(t, rows(5, 3)))
+	request := logRequest()
+	request.Spec.Block, request.Spec.BlockRows = 0, 4
+	got := scored(t, b, request)
+	if len(got.Blocks) != 1 || got.Blocks[0].Requests != 4 || !got.Blocks[0].End.Equal(march(1).Add(10*time.Hour+time.Microsecond)) {
+		t.Errorf("%+v", got.Blocks)
 	}
 }
 

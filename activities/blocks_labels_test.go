@@ -103,6 +103,27 @@ func TestCorrectedLabels(t *testing.T) {
 	}
 }
 
+// TestLabelsOfAnEarlierDayCountNowhere: what was known on a day before the block
+// is none of its outcomes, in whatever pieces the log is read.
+func TestLabelsOfAnEarlierDayCountNowhere(t *testing.T) {
+	a, b := newLog(t)
+	a.row("a", march(1), "3", 0.5, nil)
+	a.label("a", march(1), 1)
+	for _, id := range []string{"early", "same day"} {
+		a.row(id, march(2).Add(12*time.Hour), "3", 0.5, nil)
+	}
+	a.label("early", march(2).Add(-time.Microsecond), 1)
+	a.label("same day", march(2), 1) // only the date may be known
+	a.write()
+	together := scored(t, b, logRequest())
+	request := logRequest()
+	request.From = march(2)
+	alone := scored(t, b, request)
+	if alone.Blocks[0].Labelled != 1 || !reflect.DeepEqual(alone.Blocks[0], together.Blocks[1]) {
+		t.Errorf("alone %+v, together %+v", alone.Blocks[0], together.Blocks[1])
+	}
+}
+
 // TestDuplicatesCountOnce: as first answered, wherever the copies are.
 func TestDuplicatesCountOnce(t *testing.T) {
 	a, b := newLog(t)
@@ -214,6 +235,11 @@ func TestTheSameLogGivesTheSameAnswer(t *testing.T) {
 	whole := scored(t, b, request)
 	if len(whole.Blocks) != 10 || !whole.More {
 		t.Fatalf("%d blocks, more %v", len(whole.Blocks), whole.More)
+	}
+	b.ReadBytes = 1000 // less than one file
+	pieces := scored(t, b, request)
+	if len(pieces.Blocks) == 0 || len(pieces.Blocks) > 8 || !pieces.More || !reflect.DeepEqual(pieces.Blocks, whole.Blocks[:len(pieces.Blocks)]) {
+		t.Errorf("%d blocks in small pieces, more %v: %+v", len(pieces.Blocks), pieces.More, pieces.Blocks)
 	}
 	var blocks, final []models.Block
 	request.Max = 1

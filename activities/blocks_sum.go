@@ -67,11 +67,11 @@ func (s *blockScorer) readLabels(ctx context.Context, tasks []dataset.Task, part
 	if !first && !last {
 		return nil
 	}
-	var deadlines [2][]int64
+	var hearings [2][]dataset.Hearing
 	spans := make([]logSpan, 0, len(tasks))
 	for _, t := range tasks {
-		deadlines[byFirst] = append(deadlines[byFirst], s.deadlines.First(t.End).UnixMicro())
-		deadlines[byLast] = append(deadlines[byLast], s.deadlines.Last(t.End).UnixMicro())
+		hearings[byFirst] = append(hearings[byFirst], dataset.NewHearing(t.Start, s.deadlines.First(t.End)))
+		hearings[byLast] = append(hearings[byLast], dataset.NewHearing(t.Start, s.deadlines.Last(t.End)))
 		known := s.deadlines.First(t.End)
 		if t.Last {
 			known = s.deadlines.Last(t.End)
@@ -94,7 +94,7 @@ func (s *blockScorer) readLabels(ctx context.Context, tasks []dataset.Task, part
 				join.Each(o.ID, func(part, row int) {
 					for k, known := range parts[part].known {
 						if known != nil {
-							known[row].Hear(o, deadlines[k][answers[part][row].Block])
+							known[row].Hear(o, hearings[k][answers[part][row].Block])
 						}
 					}
 				})
@@ -148,7 +148,7 @@ func (s *blockScorer) sum(ctx context.Context, tasks []dataset.Task, parts []*an
 // wanted says by which deadlines a task is to be scored. What is ahead of its
 // labels has none by the first. Where there are no corrections, both are one.
 func (s *blockScorer) wanted(t dataset.Task) [2]bool {
-	return [2]bool{(t.First || t.Ahead) && !(t.Last && s.deadlines.Corrections == 0), t.Last}
+	return [2]bool{(t.First || t.Ahead) && (!t.Last || s.deadlines.Corrections > 0), t.Last}
 }
 
 func (s *blockScorer) newSums(t dataset.Task) *scoreSums {

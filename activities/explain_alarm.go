@@ -24,7 +24,7 @@ func (d *Drift) ExplainAlarm(ctx context.Context, request models.ExplainRequest)
 		Explanation: models.Explanation{LossBefore: request.Alarm.Reference, Loss: request.Alarm.Loss},
 	}
 	account.Alarm.Explanation = nil // an earlier one
-	told := shift.Told{Since: request.Alarm.Change}
+	told := shift.Told{Since: request.Alarm.Change, Judged: request.Alarm.Loss, Level: request.Alarm.Reference}
 	if request.Compare.Reference.URI != "" {
 		if err := d.explain(ctx, request, &account, &told); err != nil {
 			return models.Explanation{}, err
@@ -53,9 +53,7 @@ func (d *Drift) explain(ctx context.Context, request models.ExplainRequest, acco
 	for _, b := range losses {
 		account.ReferenceLosses = append(account.ReferenceLosses, b.Loss)
 	}
-	if level := request.Alarm.Reference; math.Abs(level-meanLoss(losses)) > 1e-6*level {
-		told.Renewed, told.Level = true, level
-	}
+	told.Renewed = math.Abs(told.Level-meanLoss(losses)) > 1e-6*told.Level
 	now, e := c.result.Now, &account.Explanation
 	e.Classifier = area
 	e.Features, e.Slices = first(account.Inputs.Features, maxExplained), first(account.Inputs.Slices, maxExplained)

@@ -40,7 +40,8 @@ func (d *Drift) distinguish(ctx context.Context, request models.CompareRequest, 
 	if !ok {
 		return nil, "rows of now can't be held against rows of the snapshot: either side needs two blocks", nil
 	}
-	return &estimate, "", nil
+	// No honest classifier does worse than guessing.
+	return &models.Estimate{Value: max(0.5, estimate.Value), Low: max(0.5, estimate.Low), High: max(0.5, estimate.High)}, "", nil
 }
 
 // sampler codes rows of both sides. Features that the log never has would tell

@@ -113,6 +113,26 @@ func TestBlocksWithoutEvidenceAreSkipped(t *testing.T) {
 	wantFailure(t, err, models.KindInvalidSpec, "the reference of live blocks can't be read")
 }
 
+// TestOldBlocksAreNotNow: where the newest blocks have no evidence, none of an
+// earlier time stands for them.
+func TestOldBlocksAreNotNow(t *testing.T) {
+	c := newChampion(t)
+	reference := *c.reference().Object
+	blocks, shown := c.live(reference)
+	for _, b := range blocks[quiet:] {
+		c.removeAll(models.BlockEvidenceKey(endpoint, champion, reference.SHA256, b.Start))
+	}
+	got, err := c.drift.CompareInputs(t.Context(), c.compare(reference, blocks))
+	if err != nil || got.Blocks != 0 || got.Rows != 0 || !got.From.IsZero() || !strings.Contains(got.Note, "25 of 45 blocks are left out") {
+		t.Errorf("%d blocks, %d rows from %s, note %q, %v", got.Blocks, got.Rows, got.From, got.Note, err)
+	}
+	alarm := c.alarm(shown)
+	explained, err := c.drift.ExplainAlarm(t.Context(), models.ExplainRequest{Compare: c.compare(reference, blocks), Alarm: alarm, Shown: shown})
+	if err != nil || explained.Loss != alarm.Loss || !strings.Contains(explained.Words, "Why can't be said") {
+		t.Errorf("loss %v, %v: %s", explained.Loss, err, explained.Words)
+	}
+}
+
 // TestWhatIsNeverLoggedIsNotCompared: a sensitive column is null in the log, and
 // must not tell now from before.
 func TestWhatIsNeverLoggedIsNotCompared(t *testing.T) {
@@ -159,6 +179,9 @@ func TestExplainAlarm(t *testing.T) {
 	if n := strings.Count(got.Words, ". "); n != 1 || !strings.HasSuffix(got.Words, ".") || !strings.Contains(got.Words, "since about 22 April 2013, over 25 blocks") ||
 		!strings.Contains(got.Words, "wind") {
 		t.Errorf("words: %s", got.Words)
+	}
+	if !strings.Contains(got.Words, "(at the alarm, every block counting the same, 0.700 instead of ") {
+		t.Errorf("the alarm's own figures are not told: %s", got.Words)
 	}
 	near(t, "mix and concept", got.Mix+got.Concept, got.Loss-got.LossBefore)
 	if got.Column != "origin" || got.Mix <= 0 || got.Concept <= got.Mix {

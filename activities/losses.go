@@ -133,13 +133,13 @@ func (r *lossReader) read(ctx context.Context, blocks []models.OpenBlock) (read 
 // when a generation was logged with several probabilities.
 func (r *lossReader) score(start int64, answers []armAnswer, outcomes map[dataset.ID][]dataset.Outcome) {
 	block := models.LossBlock{Start: time.UnixMicro(start).UTC(), Generation: answers[0].generation}
-	deadline := r.deadlines.First(block.Start.Add(r.request.Quality.Block.Std())).UnixMicro()
+	hearing := dataset.NewHearing(block.Start, r.deadlines.First(block.Start.Add(r.request.Quality.Block.Std())))
 	champion, labelled := math.NaN(), false // of the request before, by ID
 	var championID dataset.ID
 	for _, a := range answers { // by ID, the copy for a shadow last
 		var known dataset.Known
 		for _, o := range outcomes[a.id] {
-			known.Hear(o, deadline)
+			known.Hear(o, hearing)
 		}
 		if !known.Found() {
 			continue

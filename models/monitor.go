@@ -301,7 +301,7 @@ type Notice struct {
 	Endpoint string     `json:"endpoint"`
 	Model    string     `json:"model"`
 	Version  string     `json:"version"`
-	At       time.Time  `json:"at"` // event time
+	At       time.Time  `json:"at,omitzero"` // event time; none before a block was judged
 	Title    string     `json:"title"`
 	Text     string     `json:"text"`
 	Link     string     `json:"link,omitempty"` // the activity adds the monitor's page

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -108,11 +109,24 @@ type Explanation struct {
 	Slices   []SliceShift   `json:"slices,omitempty"`
 	Features []FeatureShift `json:"features,omitempty"`
 	// Classifier is how well rows of now can be told from those of the reference
-	// by their inputs: 0.5 not at all, 1 always.
+	// by their inputs, as an AUC: 0.5 not at all, 1 always. What comes out below
+	// 0.5 by chance is 0.5.
 	Classifier *Estimate `json:"classifier,omitempty"`
 	// Report is the page with the plots, Data the same as JSON.
 	Report *Ref `json:"report,omitempty"`
 	Data   *Ref `json:"data,omitempty"`
+}
+
+// Apart says what Classifier means; empty without it.
+func (e Explanation) Apart() string {
+	switch c := e.Classifier; {
+	case c == nil:
+		return ""
+	case c.Low <= 0.5:
+		return "By their inputs, requests of now can't be told from rows of before by more than chance."
+	default:
+		return fmt.Sprintf("By their inputs alone, the request of now is picked out of one of now and one of before in about %.0f %% of cases; guessing finds it in 50 %%.", 100*c.Value)
+	}
 }
 
 // DriftExplanation says what live traffic is held against, and how it differs.

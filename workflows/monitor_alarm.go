@@ -115,16 +115,12 @@ func (m *monitor) askAgain() {
 		m.state.Paused != "" || m.state.Request != nil || m.state.Watermark.Before(alarm.RetryAt) {
 		return
 	}
-	m.request(alarm, models.RetrainRequest{Trigger: triggerOf(*alarm), AsOf: m.newest(*alarm)})
+	newest := latest(alarm.AsOf, latest(alarm.RetryAt, m.matured())) // all that is known by now
+	m.request(alarm, models.RetrainRequest{Trigger: triggerOf(*alarm), AsOf: newest})
 }
 
 func triggerOf(a models.Alarm) models.Trigger {
 	return models.Trigger{Kind: models.TriggerAlarm, At: a.Block, Change: a.Change, Reason: wordsOf(a)}
-}
-
-// newest is what a later request is trained on: everything that is known by now.
-func (m *monitor) newest(a models.Alarm) time.Time {
-	return latest(a.AsOf, latest(a.RetryAt, m.matured()))
 }
 
 // settle takes the news of a retraining: of an alarm's, of one that a person or
@@ -201,10 +197,10 @@ func (m *monitor) answered(alarm *models.Alarm, settled models.RetrainSettled) {
 		m.explain(*alarm, settled.Gate)
 	case models.RetrainFailed:
 		alarm.State, alarm.RetryAt = models.AlarmFailed, retryAt
-		alarm.Action = fmt.Sprintf("the retraining broke; asks again at %s: %s", blockKey(retryAt), settled.Reason)
+		alarm.Action = fmt.Sprintf("the retraining broke; asks again at %s: %s", moment(retryAt), settled.Reason)
 	case models.RetrainInFlight, models.RetrainCooling, models.RetrainUnpaid:
 		alarm.State, alarm.RetryAt = models.AlarmWaiting, retryAt
-		alarm.Action = fmt.Sprintf("waits, asks again at %s: %s", blockKey(retryAt), settled.Reason)
+		alarm.Action = fmt.Sprintf("waits, asks again at %s: %s", moment(retryAt), settled.Reason)
 	case models.RetrainAsksPerson, models.RetrainImpossible:
 		alarm.State, alarm.Action = models.AlarmPerson, "a person must decide: "+settled.Reason
 	case models.RetrainPromoted: // handled before: it may come late

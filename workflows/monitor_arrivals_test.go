@@ -61,10 +61,10 @@ func TestArrivalsThatWereRefusedWait(t *testing.T) {
 // TestAnAlarmWaitsForTheRetrainingOfAnArrival: one request of the monitor at a
 // time.
 func TestAnAlarmWaitsForTheRetrainingOfAnArrival(t *testing.T) {
-	w := newTower(t, aDayEveryTenMinutes(90, jump(13)))
+	w := newTower(t, aDayEveryTenMinutes(90, jump(13))) // the alarm comes within 48 days
 	w.answer = func(r models.RetrainRequest) []stewardNews {
 		if r.Trigger.Kind == models.TriggerArrival {
-			return []stewardNews{says(models.RetrainStarted, ""), {after: 5 * time.Hour, settled: &models.RetrainSettled{Outcome: models.RetrainFailed, Reason: "no disk"}}}
+			return []stewardNews{says(models.RetrainStarted, ""), {after: 9 * time.Hour, settled: &models.RetrainSettled{Outcome: models.RetrainFailed, Reason: "no disk"}}}
 		}
 		return nil
 	}
@@ -73,8 +73,8 @@ func TestAnAlarmWaitsForTheRetrainingOfAnArrival(t *testing.T) {
 		require.Len(t, s.Alarms, 1)
 		require.Equal(t, models.AlarmWaiting, s.Alarms[0].State)
 		require.Len(t, w.retrainRequests(), 1)
-	}, 6*time.Hour)
-	s := w.watching(t, arriving(t, w), 9*time.Hour)
+	}, 8*time.Hour)
+	s := w.watching(t, arriving(t, w), 12*time.Hour)
 	requests := w.retrainRequests()
 	require.Len(t, requests, 2)
 	require.Equal(t, models.TriggerAlarm, requests[1].Trigger.Kind)

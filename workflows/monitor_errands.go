@@ -76,9 +76,6 @@ func eventOf(settled models.RetrainSettled, alarm string) models.MonitorEvent {
 		event.Kind, event.Text = models.NoticeFailed, "the retraining broke: "+settled.Reason
 	case models.RetrainInFlight, models.RetrainCooling, models.RetrainUnpaid:
 		event.Kind, event.Text = models.NoticeRefused, "no retraining now: "+settled.Reason
-		if !settled.RetryAt.IsZero() {
-			event.Text = fmt.Sprintf("no retraining before %s: %s", blockKey(settled.RetryAt), settled.Reason)
-		}
 	case models.RetrainAsksPerson, models.RetrainImpossible:
 		event.Kind, event.Text = models.NoticePerson, "a person must decide: "+settled.Reason
 	}
@@ -226,6 +223,9 @@ func (m *monitor) explainRequest(alarm models.Alarm, gate *models.GateVerdict) m
 	}
 	request.Compare.Recent = max(since, 1)
 	for _, b := range lastOf(m.state.Blocks, shownInReports) {
+		if b.Version != alarm.Version {
+			continue // of another champion, with detectors of its own
+		}
 		b.Looks, b.Slices = nil, nil
 		request.Shown = append(request.Shown, b)
 	}

@@ -130,7 +130,8 @@ func (m *monitor) order(order models.MonitorOrder) {
 func (m *monitor) retrain(alarm *models.Alarm, trigger models.Trigger) {
 	if alarm != nil {
 		trigger.At, trigger.Change = alarm.Block, alarm.Change
-		m.request(alarm, models.RetrainRequest{Trigger: trigger, AsOf: m.newest(*alarm), Force: true})
+		// Not as of RetryAt: that may be weeks ahead, and nobody waits for it now.
+		m.request(alarm, models.RetrainRequest{Trigger: trigger, AsOf: latest(alarm.AsOf, m.matured()), Force: true})
 		return
 	}
 	m.state.Orders++

@@ -109,6 +109,28 @@ func TestAPersonInsistsOnARetraining(t *testing.T) {
 	require.Equal(t, models.AlarmAsked, s.Alarms[0].State)
 }
 
+// Whoever insists does not wait for the time that the steward named: data as of
+// then is not there yet.
+func TestAPersonInsistsWhileAnAlarmWaits(t *testing.T) {
+	w := newTower(t, days(60, jump(40)))
+	w.answer = func(r models.RetrainRequest) []stewardNews {
+		if r.Force {
+			return []stewardNews{says(models.RetrainStarted, "")}
+		}
+		news := says(models.RetrainCooling, "too soon")
+		news.settled.RetryAt = r.AsOf.AddDate(1, 0, 0)
+		return []stewardNews{news}
+	}
+	var refused error
+	w.orders(30*time.Minute, by(models.MonitorRetrain), &refused)
+	s := w.watching(t, watch("w1", "1"), time.Hour)
+	require.NoError(t, refused)
+	requests := w.retrainRequests()
+	require.Len(t, requests, 2)
+	require.False(t, requests[1].AsOf.Before(requests[0].AsOf), "all that has matured by now")
+	require.False(t, requests[1].AsOf.After(s.Watermark), "%s is later than what the log has", requests[1].AsOf)
+}
+
 func TestAPersonRetrainsWithoutAnAlarm(t *testing.T) {
 	w := newTower(t, days(20, steady))
 	w.answer = func(models.RetrainRequest) []stewardNews {

@@ -146,14 +146,18 @@ func (m *monitor) showBlocks(p *page) {
 		if b.Final {
 			last = number(b.Loss)
 		}
-		if !b.Conclusive {
-			last += ", too few labels"
+		rank, evidence := number(b.P), number(b.Martingale)
+		if len(b.Looks) == 0 { // no detector saw it
+			rank, evidence = "", ""
 		}
-		p.row(blockKey(b.Start), strconv.FormatInt(b.Labelled, 10), first, last, number(b.P), number(b.Martingale))
+		if !b.Conclusive {
+			first, last = "", "too few labels"
+		}
+		p.row(blockKey(b.Start), strconv.FormatInt(b.Labelled, 10), first, last, rank, evidence)
 	}
 	if len(m.state.Ahead) > 0 {
 		p.linef("")
-		p.linef("%d more blocks wait for their labels", len(m.state.Ahead))
+		p.linef("blocks that wait for their labels: %d", len(m.state.Ahead))
 	}
 	for _, b := range lastOf(m.state.Ahead, aheadOnPage) {
 		if b.Estimated > 0 {

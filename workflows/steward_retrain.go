@@ -131,8 +131,6 @@ func endOf(closed models.LifecycleClosed) (models.RetrainOutcome, string) {
 		return models.RetrainFailed, closed.Error
 	case result.Promoted:
 		return models.RetrainPromoted, result.Reason
-	case result.RefusedBy == models.RefusedByGate && result.Gate.Verdict == models.VerdictInconclusive:
-		return models.RetrainFailed, "the gate could not judge: " + result.Reason // which is no evidence against retraining
 	case result.RefusedBy == models.RefusedByGate || result.RefusedBy == models.RefusedByCanary:
 		return models.RetrainNotHelping, fmt.Sprintf("the %s said no: %s", result.RefusedBy, result.Reason)
 	default:

@@ -45,7 +45,7 @@ func TestReport(t *testing.T) {
 			}
 		}
 	}
-	if report.Broken != 0 || promises != 38 {
+	if report.Broken != 0 || promises != 56 {
 		t.Errorf("%d promises, %d broken", promises, report.Broken)
 	}
 	var text strings.Builder
@@ -62,18 +62,19 @@ func TestReport(t *testing.T) {
 func TestCalibration(t *testing.T) {
 	const years = 200
 	for _, test := range []struct {
-		name   string
-		season models.Season
-		world  world
+		name  string
+		set   setting
+		world world
 	}{
-		{"days like the flights'", models.SeasonNone, world{Day: perDay}},
-		{"few very bad days", models.SeasonNone, world{Day: perDay, Skewed: true}},
-		{"day of the week", models.SeasonDayOfWeek, world{Day: perDay, Season: 3}},
+		{"days like the flights'", setting{}, world{Day: perDay}},
+		{"days like the flights', no season", setting{season: models.SeasonNone}, world{Day: perDay}},
+		{"few very bad days", setting{}, world{Day: perDay, Skewed: true}},
+		{"day of the week", setting{}, world{Day: perDay, Season: 3}},
 	} {
 		for _, budget := range budgets() {
 			t.Run(fmt.Sprintf("%s, %v a year", test.name, budget), func(t *testing.T) {
 				t.Parallel()
-				spec := monitorSpec(budget, test.season)
+				spec := monitorSpec(budget, test.set)
 				alarmed := 0
 				for year := range years {
 					if len(watch(spec, test.world.means(rand.New(rand.NewPCG(5, uint64(year)))), referenceDays)) > 0 {
@@ -183,7 +184,7 @@ func TestWatchStartsAnew(t *testing.T) {
 	for i := 200; i < len(blocks); i++ {
 		blocks[i].Loss++
 	}
-	alarms := watch(monitorSpec(0.1, models.SeasonNone), blocks, referenceDays)
+	alarms := watch(monitorSpec(0.1, setting{season: models.SeasonNone}), blocks, referenceDays)
 	rise := 200 - referenceDays
 	if len(alarms) == 0 || alarms[0] < rise || alarms[len(alarms)-1] > rise+60 {
 		t.Errorf("alarms on days %v", alarms)

@@ -34,15 +34,18 @@ func budgets() []float64 { return []float64{0.1, 0.01} }
 
 // setting is what a world's monitors are told, beside their budget.
 type setting struct {
-	season models.Season
-	days   int  // of a block; 0: one
-	claims bool // whether they promise anything there
+	season models.Season // empty: the default for the block
+	days   int           // of a block; 0: one
+	claims bool          // whether they promise anything there
 }
 
 // monitorSpec has the default detectors, the conformal one by season.
-func monitorSpec(budget float64, season models.Season) models.MonitorSpec {
-	spec := models.MonitorSpec{FalseAlarmsPerYear: budget}.WithDefaults()
-	spec.Detectors[0].Season = season
+func monitorSpec(budget float64, set setting) models.MonitorSpec {
+	block := models.Duration(max(set.days, 1)) * models.Day
+	spec := models.MonitorSpec{FalseAlarmsPerYear: budget, Block: block}.WithDefaults()
+	if set.season != "" {
+		spec.Detectors[0].Season = set.season
+	}
 	return spec
 }
 
@@ -50,10 +53,9 @@ func monitorSpec(budget float64, season models.Season) models.MonitorSpec {
 func monitors(set setting) (rules []contender) {
 	days := max(set.days, 1)
 	for _, budget := range budgets() {
-		spec := monitorSpec(budget, set.season)
-		spec.Block = models.Duration(days) * models.Day
+		spec := monitorSpec(budget, set)
 		c := contender{name: fmt.Sprintf("Mainspring, %.3g a year", budget), sees: seesBlocks, ours: true}
-		if set.season != models.SeasonNone {
+		if set.season != "" {
 			c.name += ", season: " + string(set.season)
 		}
 		if days > 1 {

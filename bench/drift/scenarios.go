@@ -17,9 +17,9 @@ func (o options) quiet() []scenario {
 		}
 		return append(all, onLosses()...)
 	}
-	plain := rules(setting{season: models.SeasonNone, claims: true})
-	seasonal := rules(setting{season: models.SeasonNone}, setting{season: models.SeasonDayOfWeek, claims: true})
-	long := rules(setting{season: models.SeasonNone}, setting{season: models.SeasonNone, days: 7})
+	plain := rules(setting{claims: true}, setting{season: models.SeasonNone, claims: true})
+	seasonal := rules(setting{claims: true}, setting{season: models.SeasonNone})
+	long := rules(setting{}, setting{days: 7})
 	return []scenario{
 		{"independent rows, normal", world{Normal: true}, plain, o.runs},
 		{"days like the flights'", world{Day: perDay}, plain, o.runs},
@@ -34,7 +34,7 @@ func (o options) quiet() []scenario {
 // changing are worlds in which the loss rises on day 120. Half of the years tell
 // enough of the delays.
 func (o options) changing() (all []scenario) {
-	rules := slices.Concat(monitors(setting{season: models.SeasonNone, claims: true}), monitors(setting{season: models.SeasonNone, days: 7, claims: true}), onLosses())
+	rules := slices.Concat(monitors(setting{claims: true}), monitors(setting{season: models.SeasonNone, claims: true}), monitors(setting{days: 7, claims: true}), onLosses())
 	runs := max(o.runs/2, 1)
 	for _, shift := range []float64{0.2, 0.5, 1, 2} {
 		all = append(all, scenario{fmt.Sprintf("+%.3gσ", shift), world{Day: perDay, Shift: shift}, rules, runs})
@@ -45,7 +45,7 @@ func (o options) changing() (all []scenario) {
 // inputs are worlds in which some rules look at the inputs instead. They cost
 // more, and get a quarter of the years.
 func (o options) inputs() []scenario {
-	rules := append(monitors(setting{season: models.SeasonNone, claims: true}), onInputs()...)
+	rules := append(monitors(setting{claims: true}), onInputs()...)
 	runs := max(o.runs/4, 1)
 	return []scenario{
 		{"nothing changes, independent rows", world{Normal: true, Inputs: true}, rules, runs},

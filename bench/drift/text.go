@@ -65,7 +65,8 @@ func writeDelays(out io.Writer, r Report) {
 	for _, first := range r.Changing[0].Outcomes {
 		fmt.Fprintf(out, "| %s, %s | %s |", first.Rule, first.Sees, percent(first.Rate))
 		for _, p := range r.Changing {
-			fmt.Fprintf(out, " %s |", delay(p.outcome(first).Delays))
+			o, _ := p.outcome(first)
+			fmt.Fprintf(out, " %s |", delay(o.Delays))
 		}
 		fmt.Fprintln(out)
 	}
@@ -108,15 +109,22 @@ func header(out io.Writer, worlds []Played) {
 func line(out io.Writer, first Outcome, worlds []Played, cell func(Outcome) string) {
 	fmt.Fprintf(out, "| %s, %s |", first.Rule, first.Sees)
 	for _, p := range worlds {
-		fmt.Fprintf(out, " %s |", cell(p.outcome(first)))
+		text := "" // the rule did not play there
+		if o, ok := p.outcome(first); ok {
+			text = cell(o)
+		}
+		fmt.Fprintf(out, " %s |", text)
 	}
 	fmt.Fprintln(out)
 }
 
 // outcome is that of the same rule on the same sight.
-func (p Played) outcome(of Outcome) Outcome {
+func (p Played) outcome(of Outcome) (Outcome, bool) {
 	i := slices.IndexFunc(p.Outcomes, func(o Outcome) bool { return o.Rule == of.Rule && o.Sees == of.Sees })
-	return p.Outcomes[i]
+	if i < 0 {
+		return Outcome{}, false
+	}
+	return p.Outcomes[i], true
 }
 
 func writeFlights(out io.Writer, f Flights) {

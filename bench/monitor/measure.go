@@ -84,7 +84,7 @@ func measure(ctx context.Context, o options) (r report, err error) {
 	if o.evidently {
 		r.Evidently, err = runEvidently(ctx, dir, o)
 		if err == nil {
-			r.Evidently.Ratio = r.Evidently.Seconds / r.Seconds
+			r.Evidently.Ratio, r.Evidently.CPURatio = r.Evidently.Seconds/r.Seconds, r.Evidently.CPUSeconds/r.CPUSeconds
 		}
 	}
 	return r, err
@@ -177,8 +177,8 @@ func (r report) text() string {
 	text += fmt.Sprintf("| Mainspring (%d cores, %d objects, %.0f MiB) | %.2f (goal %.0f) | %.2f | %.0f | %.0f MiB (goal %.0f) |\n",
 		r.Cores, r.Objects, r.LogMiB, r.Seconds, r.GoalSeconds, r.CPUSeconds, r.RowsPerSecond, r.PeakMiB, r.GoalMiB)
 	if e := r.Evidently; e != nil {
-		text += fmt.Sprintf("| evidently %s, data drift and classification, data frames in memory | %.2f (%.1f×) | %.2f | %.0f | %.0f MiB |\n",
-			e.Version, e.Seconds, e.Ratio, e.CPUSeconds, float64(r.Rows)/e.Seconds, e.PeakMiB)
+		text += fmt.Sprintf("| evidently %s, data drift and classification, data frames in memory | %.2f (%.1f×; goal %.0f×) | %.2f (%.1f×) | %.0f | %.0f MiB |\n",
+			e.Version, e.Seconds, e.Ratio, goalRatio, e.CPUSeconds, e.CPURatio, float64(r.Rows)/e.Seconds, e.PeakMiB)
 	}
 	return text
 }

@@ -33,7 +33,7 @@ func newLabelsCommand() *cobra.Command {
 		Long: "Labels reads files that know how requests turned out and stores the labels for the canary's judge and\n" +
 			"the monitor. A FILE is Parquet, CSV or newline-delimited JSON, told by its extension; a directory or an\n" +
 			"s3:// prefix stands for all files below it. --id and --label name the columns with the request's ID and\n" +
-			"its label: 0 or 1, the number of the class, or the number that was predicted, as the endpoint's task asks.\n" +
+			"its label: 0 or 1, the number of the class, or the number that came true, as the endpoint's task asks.\n" +
 			"--time names the column with the moment at which the label became known; without it that is now.\n\n" +
 			"A file with a wrong row is refused as a whole. The same file counts once, however often it is read.\n" +
 			"A request that has several labels keeps the last. Rows without a label are left out.",

@@ -48,6 +48,9 @@ Orders of a person:
 			"  mainspring monitor flights accept --reason 'the label was redefined in May'",
 		Args: cobra.MaximumNArgs(2),
 		RunE: func(command *cobra.Command, args []string) error {
+			if len(args) < 2 && (command.Flags().Changed("reason") || command.Flags().Changed("by")) {
+				return &usageError{fmt.Errorf("--reason and --by go with an order: %s", strings.Join(monitorActions(), ", "))}
+			}
 			use, err := f.job(args, command.OutOrStdout())
 			if err != nil {
 				return err
@@ -97,7 +100,7 @@ func (f *monitorFlags) job(args []string, out io.Writer) (func(context.Context, 
 }
 
 func unknownOrder(endpoint, action string) error {
-	text := fmt.Sprintf("%q is no order; write %s", action, strings.Join(monitorActions(), ", "))
+	text := fmt.Sprintf("%q is no order; write one of %s", action, strings.Join(monitorActions(), ", "))
 	if near := models.Nearest(action, monitorActions()); near != "" {
 		text = fmt.Sprintf("%q is no order; did you mean %s?", action, near)
 	}

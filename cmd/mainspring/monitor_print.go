@@ -129,11 +129,12 @@ func (f monitorFrame) reference() []string {
 	}
 	text := terminal.Pad(terminal.Figure(s.Reference.Loss), 9)
 	facts := []string{}
-	if band, ok := monitorview.Expected(s.Reference.Blocks); ok {
-		facts = append(facts, fmt.Sprintf("eight in ten of its %d blocks were between %s and %s", len(s.Reference.Blocks), terminal.Figure(band[0]), terminal.Figure(band[1])))
-	}
+	// What may be cut off in a narrow terminal comes last.
 	if level, ok := monitorview.Level(s.Watch, s.Detector.Detectors); ok {
 		facts = append(facts, "promised: at most "+terminal.Figure(level))
+	}
+	if band, ok := monitorview.Expected(s.Reference.Blocks); ok {
+		facts = append(facts, fmt.Sprintf("eight in ten of its %d blocks: %s to %s", len(s.Reference.Blocks), terminal.Figure(band[0]), terminal.Figure(band[1])))
 	}
 	if s.Reference.Note != "" {
 		facts = append(facts, terminal.Plain(s.Reference.Note))

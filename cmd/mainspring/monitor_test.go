@@ -32,7 +32,7 @@ func TestAMonitorIsPrinted(t *testing.T) {
  watched since 2013-06-23 · blocks of 1d, judged 1d after their end · log complete up to 2013-08-02 07:00
 
  loss       0.567    ▄▂▄▂▃▆▄▃▄▂▄▁▄▄▅▇▄▂▃▅▄▁▅▄▃▆▆▆█▃▅▆▄▄▅▄▆▅  0.459 to 0.64 in 38 blocks
- reference  0.553    eight in ten of its 59 blocks were between 0.523 and 0.6; promised: at most 0.578
+ reference  0.553    promised: at most 0.578; eight in ten of its 59 blocks: 0.523 to 0.6
  estimated  0.575    2 blocks without labels yet, by the model's own probabilities: no trigger
  evidence   conformal █████████████▊·· 9.5 of 13.8       after 38 blocks
             level     ▍··············· 1.1 of 55         after 38 blocks
@@ -178,13 +178,14 @@ func TestMonitorUsage(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for line, want := range map[string]string{
 		"monitor flights pasue":                   `"pasue" is no order; did you mean pause?`,
-		"monitor flights stop-everything-now":     `"stop-everything-now" is no order; write retrain, accept, pause, resume`,
+		"monitor flights stop-everything-now":     `"stop-everything-now" is no order; write one of retrain, accept, pause, resume`,
 		"monitor pause flights":                   "the endpoint comes first: mainspring monitor flights pause",
 		"monitor flights pause":                   "say why with --reason: it is kept on the monitor's record",
 		"monitor flights pause --reason x --by ,": "no Temporal server answers",
 		"monitor --report x.html":                 "--report goes with one ENDPOINT, and with neither --follow nor --json nor an order",
 		"monitor flights --alarm last":            "say with --report where to write the alarm's page",
 		"monitor --follow":                        "--follow goes with one ENDPOINT, and with neither --json nor an order",
+		"monitor flights --reason x":              "--reason and --by go with an order: retrain, accept, pause, resume",
 		"monitor flights --blocks -1":             "--blocks can't be negative",
 	} {
 		got := mainspring(t, strings.Fields(line)...)

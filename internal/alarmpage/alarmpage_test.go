@@ -53,7 +53,7 @@ func TestPage(t *testing.T) {
 	if bytes.Contains(page, []byte("<b onclick")) {
 		t.Error("a name became markup")
 	}
-	for _, want := range []string{"Loss by block", "threshold 50", "10⁷", "What the rise is made of", "5 more slices", "0.800 [0.700, 0.900]", "moved", "change, about 6 Aug"} {
+	for _, want := range []string{"Loss by block", "threshold 50", "10⁷", "What the rise is made of", "5 more slices", "0.800 [0.700, 0.900]", "in about 80 % of cases", "moved", "change, about 6 Aug"} {
 		if !bytes.Contains(page, []byte(want)) {
 			t.Errorf("the page does not say %q", want)
 		}

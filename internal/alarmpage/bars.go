@@ -122,7 +122,7 @@ func (a Account) drawClassifier() string {
 		return ""
 	}
 	c := plot.NewCanvas(wide, 150, "How well requests of now can be told from rows before, by their inputs alone",
-		"AUC of a model that has not seen the blocks it is asked about; the line is its interval, from drawing blocks. 0.5: not at all. 1: always.")
+		"AUC of a model that has not seen the blocks it is asked about; the line is its 95 % interval, by blocks. 0.5 or less: not at all. 1: always.")
 	x := plot.Axis{From: min(0.4, e.Low), To: 1, Begin: 60, End: wide - 170}
 	for _, t := range x.Ticks(7) {
 		c.Line(x.At(t.Value), 72, x.At(t.Value), 112, "grid")

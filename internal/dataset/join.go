@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
+	"time"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -56,10 +57,21 @@ type Known struct {
 // Found reports whether there is a label.
 func (k Known) Found() bool { return k.found }
 
-// Hear takes an outcome that became known by the deadline (microseconds). Of
-// several the one that arrived last counts, whatever the order of hearing.
-func (k *Known) Hear(o Outcome, deadline int64) {
-	if o.LabelTime > deadline {
+// Hearing is when outcomes of a block's requests must become known to count, in
+// microseconds, both ends included.
+type Hearing struct{ from, until int64 }
+
+// NewHearing begins with the day of the block's start: of an outcome often only
+// the date is known. What was known on an earlier day is about something else;
+// it must not depend on whether that day's labels happen to be read as well.
+func NewHearing(start, until time.Time) Hearing {
+	return Hearing{BlockStart(start.UnixMicro(), models.Day.Std()).UnixMicro(), until.UnixMicro()}
+}
+
+// Hear takes an outcome that became known in time. Of several the one that
+// arrived last counts, whatever the order of hearing.
+func (k *Known) Hear(o Outcome, h Hearing) {
+	if o.LabelTime < h.from || o.LabelTime > h.until {
 		return
 	}
 	if !k.found || cmp.Or(cmp.Compare(o.Time, k.time), cmp.Compare(o.Label, k.Label)) > 0 {

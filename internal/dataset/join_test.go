@@ -5,13 +5,16 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
 func TestTheLabelThatArrivesLastCounts(t *testing.T) {
+	hearing := dataset.NewHearing(time.UnixMicro(7), time.UnixMicro(10))
 	outcomes := []dataset.Outcome{
+		{Label: 0, LabelTime: -1, Time: 9}, // known on the day before
 		{Label: 0, LabelTime: 3, Time: 5},
 		{Label: 1, LabelTime: 2, Time: 7}, // corrected
 		{Label: 0, LabelTime: 10, Time: 6},
@@ -22,14 +25,14 @@ func TestTheLabelThatArrivesLastCounts(t *testing.T) {
 		outcomes = append(outcomes[1:], outcomes[0])
 		var k dataset.Known
 		for _, o := range outcomes {
-			k.Hear(o, 10)
+			k.Hear(o, hearing)
 		}
 		if !k.Found() || k.Label != 1 {
 			t.Errorf("%v: %+v", outcomes, k)
 		}
 	}
 	var k dataset.Known
-	if k.Hear(dataset.Outcome{LabelTime: 11}, 10); k.Found() {
+	if k.Hear(dataset.Outcome{LabelTime: 11}, hearing); k.Found() {
 		t.Error("a label that was known too late counts")
 	}
 }

@@ -268,7 +268,7 @@ func forget(stateDir string) error {
 		return nil // it runs, or can't be told: Start reports it
 	}
 	for _, name := range []string{
-		"agents", "logs", "s3", "s3-metadata", "mlflow.db", "temporal.db", "temporal.db-shm", "temporal.db-wal",
+		"agents", "gateway", "logs", "s3", "s3-metadata", "mlflow.db", "temporal.db", "temporal.db-shm", "temporal.db-wal",
 		"report.html", "report.json",
 	} {
 		if err := os.RemoveAll(filepath.Join(stateDir, name)); err != nil {

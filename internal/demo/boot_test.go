@@ -13,7 +13,9 @@ func TestForgetRemovesAStacksOwnFilesOnly(t *testing.T) {
 	for _, name := range []string{"temporal.db", "mlflow.db", "report.json", "notes.txt"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600))
 	}
-	require.NoError(t, os.MkdirAll(filepath.Join(dir, "s3", "mainspring"), 0o700))
+	for _, part := range []string{"s3/mainspring", "gateway/topic-flights"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, filepath.FromSlash(part)), 0o700))
+	}
 	require.NoError(t, forget(dir))
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)

@@ -14,6 +14,8 @@
 //     from it is the conformal p-value. A rise makes it small.
 //   - A stratum is the reference of one season, such as Mondays. Losses compare
 //     within their season only. An empty stratum is no evidence, and starts one.
+//     Where nobody knows when the reference was, there is one stratum for all: a
+//     weekly pattern then makes alarms rarer and later, not more frequent.
 //   - The value of a detector is the capital of people who bet against that: it
 //     starts at 1, and no way to bet makes it rise on average unless something
 //     drifts. So it is ever 1/α with probability at most α (Ville's inequality).

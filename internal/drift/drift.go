@@ -24,9 +24,10 @@ func Seed(endpoint, version string, before int) uint64 {
 	return hash.Sum64()
 }
 
-// New starts the detectors of a spec on the reference, oldest block first. Its
-// blocks need their starts if a detector has seasons, and their slices and
-// estimates if one watches those. Promised is the mean loss of a row that
+// New starts the detectors of a spec on the reference, oldest block first. If
+// nobody knows when any of its blocks was, no detector has seasons: an empty
+// reference would be worse. Slices and estimates are needed if a detector watches
+// those. Promised is the mean loss of a row that
 // evaluation found, in the blocks' unit: a squared error, not its root.
 func New(spec models.MonitorSpec, reference []models.BlockLoss, promised models.Estimate, seed uint64) models.DetectorState {
 	state := models.DetectorState{Seed: seed}
@@ -37,7 +38,11 @@ func New(spec models.MonitorSpec, reference []models.BlockLoss, promised models.
 	for _, d := range spec.Detectors {
 		shares += d.Share
 	}
+	dated := slices.ContainsFunc(reference, func(b models.BlockLoss) bool { return !b.Start.IsZero() })
 	for i, d := range spec.Detectors {
+		if len(reference) > 0 && !dated {
+			d.Season = models.SeasonNone
+		}
 		alpha := Alpha(spec.FalseAlarmsPerYear) * d.Share / shares
 		one := models.Detector{Spec: d, Alpha: alpha, Threshold: min(1/alpha, most), Value: 1}
 		for n, block := range reference {

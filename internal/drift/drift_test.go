@@ -58,6 +58,28 @@ func TestNew(t *testing.T) {
 
 // TestUpdateByHand: the highest of four. One half of what is handed out with the
 // first block is on each bettor.
+// TestReferenceWithoutStarts: losses of which nobody knows the day are compared
+// with all blocks. Left out, they would leave the detector without a reference,
+// and blind to a model that is worse from its first block on.
+func TestReferenceWithoutStarts(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 61))
+	reference, live := simulated(r, 59, clustered), simulated(r, 30, clustered)
+	for i := range reference {
+		reference[i].Start = time.Time{}
+	}
+	for i := range live {
+		live[i].Loss += 2
+	}
+	state := New(spec(0.1, daily), reference, models.Estimate{}, 1)
+	_, looks := Fold(state, live)
+	if at := alarmIn(looks); at < 0 || at > 14 || state.Detectors[0].Spec.Season != models.SeasonNone {
+		t.Errorf("alarm at block %d with season %q", at, state.Detectors[0].Spec.Season)
+	}
+	if state = New(spec(0.1, daily), nil, models.Estimate{}, 1); state.Detectors[0].Spec.Season != models.SeasonDayOfWeek {
+		t.Errorf("without any reference the season is %q", state.Detectors[0].Spec.Season)
+	}
+}
+
 func TestUpdateByHand(t *testing.T) {
 	state := New(spec(0.1, conformal), blocksOf(1, 2, 3), models.Estimate{}, 7)
 	got, looks := Update(state, models.BlockLoss{Start: monday, Loss: 4})

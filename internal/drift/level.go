@@ -3,6 +3,8 @@ package drift
 import (
 	"math"
 
+	"gonum.org/v1/gonum/stat/distuv"
+
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -19,16 +21,16 @@ const (
 	// wild block, as squared errors have them, can neither raise an alarm alone
 	// nor spoil the deviation.
 	clip = 3
-	// margin is the 95 % point of the normal distribution.
-	margin = 1.645
+	// confidence is that of the limit which a level is made of.
+	confidence = 0.95
 )
 
 // levelOf is the promised mean loss: the spec's level. Otherwise it is the upper
 // end of the interval that evaluation found for the mean loss, but not less than
-// the upper 95 % limit of the mean of the reference blocks, mean + 1.645·s/√n: a
-// holdout that happened to be easy is no promise. What evaluation found for all
-// of the traffic says nothing about a slice, which has the latter limit only.
-// Zero: nobody promised anything, and the detector stays silent.
+// the upper 95 % limit of the mean of the reference blocks, mean + t·s/√n with
+// Student's t: a holdout that happened to be easy is no promise. What evaluation
+// found for all of the traffic says nothing about a slice, which has the latter
+// limit only. Zero: nobody promised anything, and the detector stays silent.
 func levelOf(d models.Detector, promised models.Estimate) float64 {
 	if d.Spec.Level != nil {
 		return *d.Spec.Level
@@ -38,7 +40,8 @@ func levelOf(d models.Detector, promised models.Estimate) float64 {
 		m = max(m, promised.High)
 	}
 	if sigma := deviation(d); sigma > 0 {
-		m = max(m, d.Sums[1]+margin*sigma/math.Sqrt(d.Sums[0]))
+		t := distuv.StudentsT{Sigma: 1, Nu: d.Sums[0] - 1}.Quantile(confidence)
+		m = max(m, d.Sums[1]+t*sigma/math.Sqrt(d.Sums[0]))
 	}
 	return store(m)
 }

@@ -17,7 +17,7 @@ func TestLevel(t *testing.T) {
 	for i := range reference {
 		reference[i].Slices = []models.SliceLoss{{Column: "origin", Slice: "EWR", Labelled: 30, Loss: reference[i].Loss + 1}}
 	}
-	limit := 0.6 + 1.645*math.Sqrt(0.02/3)/2
+	limit := 0.6 + 2.353363*math.Sqrt(0.02/3)/2 // Student's 95 % point for four blocks
 	for _, test := range []struct {
 		name      string
 		detector  models.DetectorSpec
@@ -41,6 +41,22 @@ func TestLevel(t *testing.T) {
 	state := New(spec(0.1, level), nil, models.Estimate{}, 1)
 	if state, looks := Fold(state, blocksOf(1, 100, 1000)); state.Detectors[0].Value != 1 || looks[2][0].Alarm {
 		t.Errorf("without a promise: %+v", looks)
+	}
+}
+
+// TestLevelOfFewBlocks: a level made of five blocks, as after a retraining that
+// did not help, lies below the true mean in one case of twenty, not more.
+func TestLevelOfFewBlocks(t *testing.T) {
+	const runs = 4000
+	below := 0
+	for run := range uint64(runs) {
+		r := rand.New(rand.NewPCG(run, 42))
+		if New(spec(0.1, level), blocksOf(gauss(r, 5, 3)...), models.Estimate{}, 1).Detectors[0].Level < 3 {
+			below++
+		}
+	}
+	if share := float64(below) / runs; share < 0.04 || share > 0.06 {
+		t.Errorf("the level is below the mean in %v of the cases", share)
 	}
 }
 

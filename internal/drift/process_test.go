@@ -42,6 +42,24 @@ func TestProcess(t *testing.T) {
 	}
 }
 
+// TestProcessKnowsNoFuture: what was found by a block is the same whenever the
+// caller stops. A value that depends on how many blocks follow would be none that
+// Lift holds for at an alarm, a moment that the loss chose.
+func TestProcessKnowsNoFuture(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 14))
+	reference, live := gauss(r, 30, 0), append(gauss(r, 40, 0), gauss(r, 60, 0.7)...)
+	highest := 1.0
+	for n := range len(live) + 1 {
+		got := Process(reference, live[:n], Either, 1)
+		if highest = max(highest, got.Final); got.Highest != highest {
+			t.Fatalf("after %d blocks the highest was %v, of which %v had been seen before", n, got.Highest, highest)
+		}
+	}
+	if highest < 100 {
+		t.Errorf("a rise is not found: %v", highest)
+	}
+}
+
 // TestLift: ∫ Lift(e)/e² de from 1 to infinity is 1, so that the lifted maximum
 // has expectation at most 1; with e = 1/x it is ∫ Lift(1/x) dx over (0, 1].
 func TestLift(t *testing.T) {

@@ -8,8 +8,20 @@ import (
 	"strings"
 )
 
-// plain is the account as JSON has it, the same for every slot.
-func (a Account) plain(slot *Slot) (plain any, err error) {
+// plain is the account as JSON has it, the same for every slot. Explanations say
+// what was known when an alarm was raised, which depends on the pieces in which
+// the log was read: they can be left out.
+func (a Account) plain(slot *Slot, explained bool) (plain any, err error) {
+	a.Scenes = slices.Clone(a.Scenes)
+	for i := range a.Scenes {
+		alarms := slices.Clone(a.Scenes[i].State.Alarms)
+		for k := range alarms {
+			if !explained {
+				alarms[k].Explanation = nil
+			}
+		}
+		a.Scenes[i].State.Alarms = alarms
+	}
 	text, err := json.Marshal(a)
 	if err != nil {
 		return nil, err

@@ -48,6 +48,8 @@ type disturbance struct {
 	days   func(ctx context.Context, t *Trial, from, until int) (to int, err error)
 	deaths Moment // empty: none
 	runs   int    // at least; 0: any number
+	// pieces: the log is read in other pieces than the undisturbed monitor's.
+	pieces bool
 }
 
 // Prove lives through the story undisturbed, then with every disturbance: the
@@ -63,13 +65,13 @@ func (s *Stack) Prove(ctx context.Context, story Story) ([]Outcome, error) {
 	if err != nil {
 		return outcomes, err
 	}
-	disturbances := []disturbance{{name: "daily", days: Daily, runs: fourRuns}}
+	disturbances := []disturbance{{name: "daily", days: Daily, runs: fourRuns, pieces: true}}
 	for _, moment := range Moments() {
 		disturbances = append(disturbances, disturbance{name: "killed-at-" + string(moment), days: AtOnce, deaths: moment})
 	}
 	held := func(d disturbance) (Outcome, error) {
 		outcome, got, err := s.try(ctx, story, champions, d)
-		outcome.Differences = differences(wanted, got)
+		outcome.Differences = differences(wanted[d.pieces], got[d.pieces])
 		return outcome, err
 	}
 	disturbed := make([]Outcome, len(disturbances))
@@ -84,7 +86,7 @@ func (s *Stack) Prove(ctx context.Context, story Story) ([]Outcome, error) {
 	if outcomes = append(outcomes, disturbed...); err != nil {
 		return outcomes, err
 	}
-	down, err := held(disturbance{name: "outage", days: s.outage(story, undisturbed.Account)})
+	down, err := held(disturbance{name: "outage", days: s.outage(story, undisturbed.Account), pieces: true})
 	return append(outcomes, down), err
 }
 
@@ -100,20 +102,25 @@ func (s *Stack) champions(ctx context.Context, story Story) ([]models.WatchReque
 }
 
 // try lives through the story in a slot of its own.
-func (s *Stack) try(ctx context.Context, story Story, champions []models.WatchRequest, d disturbance) (outcome Outcome, account any, err error) {
+func (s *Stack) try(ctx context.Context, story Story, champions []models.WatchRequest, d disturbance) (outcome Outcome, plain map[bool]any, err error) {
 	began := time.Now()
 	outcome.Name, outcome.Deaths, outcome.Runs = d.name, d.deaths, d.runs
 	slot, err := s.Slot(ctx, d.name, d.deaths)
 	if err != nil {
-		return outcome, "", err
+		return outcome, nil, err
 	}
 	defer slot.close()
 	trial := &Trial{Slot: slot, Story: story, Champions: champions, Days: d.days}
 	outcome.Account, err = trial.Live(ctx)
 	outcome.Took = time.Since(began)
 	if err != nil {
-		return outcome, "", fmt.Errorf("%s: %w", d.name, err)
+		return outcome, nil, fmt.Errorf("%s: %w", d.name, err)
 	}
-	account, err = outcome.Account.plain(slot)
-	return outcome, account, err
+	plain = map[bool]any{} // by whether explanations are left out
+	for _, without := range []bool{false, true} {
+		if plain[without], err = outcome.Account.plain(slot, !without); err != nil {
+			return outcome, nil, err
+		}
+	}
+	return outcome, plain, nil
 }

@@ -12,6 +12,8 @@ import (
 type Act struct {
 	Until  int                   // the first day that is not served
 	Answer models.RetrainOutcome // empty: nothing
+	// Orders are what a person orders at last.
+	Orders []models.MonitorAction
 }
 
 // Story is what every trial lives through.
@@ -28,8 +30,8 @@ const (
 	coinDay     = 24 // from here on the champion's answers mean nothing
 	refusedDay  = 38 // the gate refuses what a retraining made of that
 	contraryDay = 46 // from here on they mean the contrary
-	promotedDay = 60 // a retraining has learnt it
-	lastDay     = 68
+	promotedDay = 66 // a retraining has learnt it
+	lastDay     = 72
 )
 
 // Decay is a world that becomes worse twice. No retraining helps the first time;
@@ -52,7 +54,7 @@ func Decay(endpoint string) Story {
 		Slices: []models.SliceSpec{{Column: "kind"}},
 	}.WithDefaults()
 	return Story{World: w, Spec: spec, Acts: []Act{
-		{Until: 13}, {Until: 20}, {Until: refusedDay, Answer: models.RetrainNotHelping}, {Until: contraryDay},
+		{Until: 13}, {Until: 20, Orders: []models.MonitorAction{models.MonitorPause, models.MonitorResume}}, {Until: refusedDay, Answer: models.RetrainNotHelping}, {Until: contraryDay},
 		{Until: promotedDay, Answer: models.RetrainPromoted}, {Until: lastDay},
 	}, Trainings: []Training{{AsOf: 0, Window: 41, Holdout: 14}, {AsOf: promotedDay, Window: 14, Holdout: 6}}}
 }

@@ -72,6 +72,9 @@ func (t *Trial) Live(ctx context.Context) (account Account, err error) {
 		if err := t.answer(ctx, act); err != nil {
 			return account, fmt.Errorf("act %d: %w", i, err)
 		}
+		if err := t.order(ctx, act); err != nil {
+			return account, fmt.Errorf("act %d: %w", i, err)
+		}
 		scene, err := t.scene(ctx)
 		if err != nil {
 			return account, err
@@ -204,6 +207,28 @@ func (t *Trial) answer(ctx context.Context, act Act) error {
 		}
 		return nil
 	})
+}
+
+// order orders what a person does; an order that is sent again is the same.
+func (t *Trial) order(ctx context.Context, act Act) error {
+	for i, action := range act.Orders {
+		if err := eventually(ctx, settleWithin, func() error {
+			asking, cancel := context.WithTimeout(ctx, 10*time.Second)
+			defer cancel()
+			handle, err := t.Slot.Temporal.UpdateWorkflow(asking, client.UpdateWorkflowOptions{
+				WorkflowID: models.MonitorID(t.Story.World.Endpoint), UpdateID: fmt.Sprintf("order-%d-%d", act.Until, i), UpdateName: models.UpdateMonitor,
+				WaitForStage: client.WorkflowUpdateStageCompleted,
+				Args:         []any{models.MonitorOrder{Action: action, By: "ada", Reason: "it is part of the story"}},
+			})
+			if err != nil {
+				return err
+			}
+			return handle.Get(asking, nil)
+		}); err != nil {
+			return fmt.Errorf("order %s: %w", action, err)
+		}
+	}
+	return t.await(ctx, func(models.MonitorStatus) error { return nil })
 }
 
 // scene is the present one.

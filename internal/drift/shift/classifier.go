@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"gonum.org/v1/gonum/stat/distuv"
+
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -16,25 +18,25 @@ type Sample struct {
 }
 
 const (
-	folds     = 5
+	folds     = 5 // of either side
 	passes    = 4
-	resamples = 500
 	maxGroups = 100 // of blocks on one side: neighbours are put together
-	tail      = 25  // thousandths of the draws beyond either end of the interval
 )
 
 // Distinguish says how well rows of now can be told from those before by their
 // features alone: the AUC of a logistic regression on their bins, 0.5 not at
-// all, 1 always. Every row is scored by a model that saw no row of its block,
-// and the interval comes from drawing blocks, since rows of one block are alike:
-// a model that may learn what one day looks like tells any two days apart. It
-// is false without two blocks on each side, or without features.
+// all, 1 always. A row before and one of now are compared by a model that saw no
+// row of either's block, and the interval counts blocks, since rows
+// of one block are alike: a model that may learn what one day looks like tells
+// any two days apart. It averages 0.5 if nothing changed; an AUC below is chance,
+// the more so the fewer blocks there are. It is false without two blocks on each
+// side, or without features.
 func (c *Coder) Distinguish(before, now Sample, seed uint64) (models.Estimate, bool) {
 	d := domains{coder: c, random: rand.New(rand.NewPCG(seed, 0))}
 	if c.features == 0 || !d.add(before, false) || !d.add(now, true) {
 		return models.Estimate{}, false
 	}
-	return d.area(d.scores()), true
+	return d.area(d.wins()), true
 }
 
 // domains are the rows of both sides.
@@ -44,20 +46,22 @@ type domains struct {
 	codes  [][]uint8
 	groups []int // number within the side
 	now    []bool
-	sizes  [2]int // groups of each side
-	rows   [2]float64
+	sizes  [2][]int // rows of each side's groups
 }
 
 func (d *domains) add(s Sample, now bool) bool {
 	blocks := slices.Compact(slices.Sorted(slices.Values(s.Blocks)))
 	groups := min(len(blocks), maxGroups)
 	width := d.coder.Width()
+	sizes := make([]int, groups)
 	for row, b := range s.Blocks {
 		number, _ := slices.BinarySearch(blocks, b)
 		d.codes = append(d.codes, s.Codes[row*width:][:width])
-		d.groups, d.now = append(d.groups, number*groups/len(blocks)), append(d.now, now)
+		group := number * groups / len(blocks)
+		d.groups, d.now = append(d.groups, group), append(d.now, now)
+		sizes[group]++
 	}
-	d.sizes[side(now)], d.rows[side(now)] = groups, float64(len(s.Blocks))
+	d.sizes[side(now)] = sizes
 	return groups >= 2
 }
 
@@ -68,25 +72,54 @@ func side(now bool) int {
 	return 0
 }
 
-// scores are each row's, out of fold.
-func (d *domains) scores() []float64 {
-	scores := make([]float64, len(d.codes))
+// wins says, for each pair of a group before and one of now, in how many pairs of
+// rows the one of now has the higher score. Each pair of folds, one of either
+// side, has its own model, which saw neither. Scores of two models are never
+// compared: each leans to the side of which it saw more, away from the rows that
+// it was not shown, and would make the AUC of small sides too low.
+func (d *domains) wins() [][]float64 {
+	wins := make([][]float64, len(d.sizes[0]))
+	for i := range wins {
+		wins[i] = make([]float64, len(d.sizes[1]))
+	}
 	offsets := d.offsets()
-	for fold := range folds {
-		var train []int
-		for row := range d.codes {
-			if d.groups[row]%folds != fold {
-				train = append(train, row)
-			}
-		}
-		model := d.fit(train, offsets)
-		for row := range d.codes {
-			if d.groups[row]%folds == fold {
-				scores[row] = model.score(d.codes[row], offsets)
-			}
+	for before := range min(folds, len(d.sizes[0])) {
+		for now := range min(folds, len(d.sizes[1])) {
+			d.compare([2]int{before, now}, offsets, wins)
 		}
 	}
-	return scores
+	return wins
+}
+
+// compare fills in the wins of the groups of two folds.
+func (d *domains) compare(held [2]int, offsets []int, wins [][]float64) {
+	var train, apart []int
+	for row, group := range d.groups {
+		if group%folds == held[side(d.now[row])] {
+			apart = append(apart, row)
+		} else {
+			train = append(train, row)
+		}
+	}
+	model := d.fit(train, offsets)
+	var scores [2][][]float64
+	for s := range scores {
+		scores[s] = make([][]float64, len(d.sizes[s]))
+	}
+	for _, row := range apart {
+		of := scores[side(d.now[row])]
+		of[d.groups[row]] = append(of[d.groups[row]], model.score(d.codes[row], offsets))
+	}
+	for s := range scores {
+		for _, group := range scores[s] {
+			slices.Sort(group)
+		}
+	}
+	for i := held[0]; i < len(wins); i += folds {
+		for j := held[1]; j < len(wins[i]); j += folds {
+			wins[i][j] = outscored(scores[0][i], scores[1][j])
+		}
+	}
 }
 
 // offsets are where each feature's bins begin among the weights; the last is
@@ -121,7 +154,13 @@ func (d *domains) fit(rows []int, offsets []int) *logistic {
 	m := &logistic{weights: make([]float64, offsets[len(offsets)-1])}
 	squares := make([]float64, len(m.weights))
 	biasSquares := 1e-8
-	share := [2]float64{(d.rows[0] + d.rows[1]) / (2 * d.rows[0]), (d.rows[0] + d.rows[1]) / (2 * d.rows[1])}
+	var share [2]float64
+	for _, row := range rows {
+		share[side(d.now[row])]++
+	}
+	for s, n := range share {
+		share[s] = float64(len(rows)) / (2 * n)
+	}
 	for range passes {
 		d.random.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 		for _, row := range rows {
@@ -141,58 +180,44 @@ func (d *domains) fit(rows []int, offsets []int) *logistic {
 	return m
 }
 
-// area is the AUC with its interval. Wins has, for each pair of a group before
-// and one now, in how many pairs of rows the one of now has the higher score.
-func (d *domains) area(scores []float64) models.Estimate {
-	var by [2][][]float64
-	for s := range by {
-		by[s] = make([][]float64, d.sizes[s])
-	}
-	for row, score := range scores {
-		s := side(d.now[row])
-		by[s][d.groups[row]] = append(by[s][d.groups[row]], score)
-	}
-	for s := range by {
-		for _, group := range by[s] {
-			slices.Sort(group)
-		}
-	}
-	wins := make([][]float64, len(by[0]))
-	for i := range wins {
-		wins[i] = make([]float64, len(by[1]))
-		for j := range wins[i] {
-			wins[i][j] = outscored(by[0][i], by[1][j])
-		}
-	}
-	ones := func(n int) []float64 { return slices.Repeat([]float64{1}, n) }
-	value := weightedArea(by, wins, ones(len(by[0])), ones(len(by[1])))
-	draws := make([]float64, resamples)
-	for k := range draws {
-		draws[k] = weightedArea(by, wins, d.draw(len(by[0])), d.draw(len(by[1])))
-	}
-	slices.Sort(draws)
-	beyond := tail * resamples / 1000
-	return models.Estimate{Value: value, Low: min(value, draws[beyond]), High: max(value, draws[resamples-1-beyond])}
-}
-
-// draw says how often each of n groups is drawn when n are.
-func (d *domains) draw(n int) []float64 {
-	times := make([]float64, n)
-	for range n {
-		times[d.random.IntN(n)]++
-	}
-	return times
-}
-
-func weightedArea(by [2][][]float64, wins [][]float64, before, now []float64) float64 {
+// area is the AUC with its 95 % interval. The variance is that of a mean over
+// the groups of either side, in each of which a group counts as one, and the
+// interval is Student's with Welch's degrees of freedom: among two or three
+// groups it says that nearly nothing is known.
+func (d *domains) area(wins [][]float64) models.Estimate {
 	won, pairs := 0.0, 0.0
-	for i, a := range before {
-		for j, b := range now {
-			won += a * b * wins[i][j]
-			pairs += a * b * float64(len(by[0][i])*len(by[1][j]))
+	for i, a := range d.sizes[0] {
+		for j, b := range d.sizes[1] {
+			won += wins[i][j]
+			pairs += float64(a * b)
 		}
 	}
-	return won / pairs
+	value := won / pairs
+	var of [2][]float64 // what each group adds to the AUC, less its mean
+	for s := range of {
+		of[s] = make([]float64, len(d.sizes[s]))
+	}
+	for i, a := range d.sizes[0] {
+		for j, b := range d.sizes[1] {
+			beyond := (wins[i][j] - value*float64(a*b)) / pairs
+			of[0][i] += beyond
+			of[1][j] += beyond
+		}
+	}
+	variance, spread := 0.0, 0.0
+	for s := range of {
+		n, one := float64(len(of[s])), 0.0
+		for _, v := range of[s] {
+			one += v * v * n / (n - 1)
+		}
+		variance += one
+		spread += one * one / (n - 1)
+	}
+	if variance == 0 {
+		return models.Estimate{Value: value, Low: value, High: value}
+	}
+	half := distuv.StudentsT{Sigma: 1, Nu: variance * variance / spread}.Quantile(0.975) * math.Sqrt(variance)
+	return models.Estimate{Value: value, Low: max(0, value-half), High: min(1, value+half)}
 }
 
 // outscored counts the pairs where b is higher than a, ties as half; both are

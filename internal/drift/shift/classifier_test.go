@@ -52,6 +52,31 @@ func TestDistinguish(t *testing.T) {
 	}
 }
 
+// TestFewBlocksAreNoBias: without a shift the AUC averages one half however few
+// blocks a side has, or however unlike their sizes.
+func TestFewBlocksAreNoBias(t *testing.T) {
+	const runs = 60
+	for _, blocks := range [][2]int{{2, 2}, {12, 3}, {5, 6}} {
+		mean, squares, covered := 0.0, 0.0, 0
+		for run := range runs {
+			s := newStream(uint64(run))
+			s.cluster, s.rows = 0.5, 40
+			r := build(t, s, 15)
+			area, _ := r.Coder("at", "late").Distinguish(s.sample(r, 0, blocks[0]), s.sample(r, 20, blocks[1]), 1)
+			mean += area.Value / runs
+			squares += area.Value * area.Value / runs
+			if area.Low <= 0.5 && area.High >= 0.5 {
+				covered++
+			}
+		}
+		noise := math.Sqrt((squares - mean*mean) / runs)
+		t.Logf("%d and %d blocks: mean %.3f ± %.3f, %d of %d intervals hold 0.5", blocks[0], blocks[1], mean, noise, covered, runs)
+		if math.Abs(mean-0.5) > 3*noise || covered < runs*2/3 {
+			t.Errorf("%d and %d blocks: mean %.3f ± %.3f, %d of %d intervals hold 0.5", blocks[0], blocks[1], mean, noise, covered, runs)
+		}
+	}
+}
+
 func TestNothingToDistinguish(t *testing.T) {
 	s := newStream(4)
 	r := build(t, s, 5)

@@ -39,9 +39,14 @@ type Result struct {
 // its highest value is lifted to one that holds at any moment (drift.Lift).
 // Among all features and slices e-BH then keeps the expected share of wrong
 // names at the level, however they depend on each other.
+//
+// That is exact from the watch's first block on. Who gives the newest of very
+// many blocks begins anew with each, and has it for moments that nobody chose by
+// looking. The size to which blocks are thinned follows how many rows they have,
+// which is taken to say nothing about the inputs.
 func Compare(c Comparison) Result {
 	r := c.Reference
-	recent := c.Live[max(0, len(c.Live)-max(1, c.Recent)):]
+	recent := c.Live[max(0, len(c.Live)-c.Recent):]
 	result := Result{Now: r.newBlock(), Features: []models.FeatureShift{}, Slices: []models.SliceShift{}}
 	for _, b := range recent {
 		result.Now.Merge(b)

@@ -15,11 +15,15 @@ type Told struct {
 	Since       time.Time // when the loss changed
 	Blocks      int
 	Labelled    int64
+	// Judged is the mean of the blocks' losses from the change to the alarm, and
+	// Level that of the detectors' reference. The explanation counts requests, so
+	// that its figures add up over slices, and later blocks as well.
+	Judged float64
+	Level  float64
 	// Renewed says that the detectors have taken Level, the loss of later blocks,
 	// as given, because a retraining did not help or a person said so. The
 	// explanation is still against the champion's own rows.
 	Renewed bool
-	Level   float64
 	// Compared says that there was a reference to hold inputs and slices against,
 	// Moved which features moved, Worse which of so many Slices became worse.
 	Compared bool
@@ -59,8 +63,11 @@ func (t Told) happened() string {
 	if t.Blocks > 0 {
 		text += fmt.Sprintf(", over %s with %d labelled predictions", count(t.Blocks, "block"), t.Labelled)
 	}
-	if t.Renewed {
+	switch {
+	case t.Renewed:
 		text += fmt.Sprintf(" (against the champion's own rows; the detectors had taken %s as given by then)", figure(t.Level))
+	case figure(t.Judged) != figure(e.Loss) || figure(t.Level) != figure(e.LossBefore):
+		text += fmt.Sprintf(" (at the alarm, every block counting the same, %s instead of %s)", figure(t.Judged), figure(t.Level))
 	}
 	return text + "."
 }
