@@ -127,7 +127,7 @@ type RetrainOutcome string
 // The outcomes. The first three are of a retraining that ran.
 const (
 	RetrainPromoted   RetrainOutcome = "promoted"
-	RetrainNotHelping RetrainOutcome = "not_helping" // gate or canary said no
+	RetrainNotHelping RetrainOutcome = "not_helping" // gate or canary said no, on evidence
 	RetrainFailed     RetrainOutcome = "failed"      // no candidate could be judged
 	RetrainStarted    RetrainOutcome = "started"     // not ended yet: news on the way
 	RetrainInFlight   RetrainOutcome = "in_flight"   // refused: another one runs

@@ -11,7 +11,7 @@ type MonitorSpec struct {
 	MinLabels          int            `json:"min_labels,omitempty" jsonschema_description:"A block with fewer labelled predictions is inconclusive. Default: 30."`
 	FalseAlarmsPerYear float64        `json:"false_alarms_per_year,omitempty" jsonschema_description:"Budget of false alarms of all detectors together, in expected alarms a year. Default: 0.1."`
 	Detectors          []DetectorSpec `json:"detectors,omitempty" jsonschema_description:"What watches the loss. Default: one of kind conformal and one of kind level."`
-	ReferenceBlocks    int            `json:"reference_blocks,omitempty" jsonschema_description:"After a retraining that did not help, the number of last blocks that become the new reference. Default: 30."`
+	ReferenceBlocks    int            `json:"reference_blocks,omitempty" jsonschema_description:"After a retraining that did not help, at most so many blocks since the change become the new reference. Default: 30."`
 	Poll               Duration       `json:"poll,omitempty" jsonschema_description:"How often the log is looked at. Default: 5m."`
 	Slices             []SliceSpec    `json:"slices,omitempty" jsonschema_description:"Parts of the traffic whose loss and share explain an alarm. Default: those of evaluate.slices."`
 	Inputs             InputsSpec     `json:"inputs,omitzero" jsonschema_description:"How the inputs are compared with those of training. They explain; they never start a retraining."`

@@ -81,7 +81,9 @@ func (l *lifecycle) run(ctx workflow.Context) (models.LifecycleResult, error) {
 	result.Gate = judged.Gate
 	result.Reason = judged.Gate.Reason
 	if judged.Gate.Verdict != models.VerdictPass {
-		result.RefusedBy = models.RefusedByGate
+		if gate.Answers(judged.Gate) {
+			result.RefusedBy = models.RefusedByGate
+		}
 		return result, nil // the steward never hears of a refused candidate
 	}
 

@@ -113,7 +113,9 @@ func (r *rollout) settled(ctx workflow.Context) *ending {
 	case order != nil && r.state.Serving:
 		return &ending{verdict: models.VerdictPass, reason: r.explainOrder(*order), by: order.By}
 	case current != nil && current.Verdict.Verdict != models.VerdictPass && r.unread != 1 && r.timeUp(ctx):
-		return &ending{verdict: models.VerdictInconclusive, refusedBy: models.RefusedByCanary,
+		// Nobody refused it: a retraining of too little traffic is no sign that
+		// retraining does not help.
+		return &ending{verdict: models.VerdictInconclusive,
 			reason: fmt.Sprintf("not enough evidence after %s %s: %s", r.spec.StepDeadline, stage(*current), current.Verdict.Reason)}
 	default:
 		return nil

@@ -56,6 +56,15 @@ func (j judge) blocks() models.GateCheck {
 	return check
 }
 
+// Answers reports whether a verdict other than pass says something about the
+// candidate. One that had too few held-out blocks, or lacks a figure that it was
+// to judge, does not.
+func Answers(verdict models.GateVerdict) bool {
+	return verdict.Verdict == models.VerdictFail || !slices.ContainsFunc(verdict.Checks, func(c models.GateCheck) bool {
+		return c.Verdict == models.VerdictInconclusive && (c.Name == blocksCheck || c.Figure == models.Estimate{})
+	})
+}
+
 func exactly(v float64) models.Estimate { return models.Estimate{Value: v, Low: v, High: v} }
 
 // limit holds a metric of all rows against its limit.

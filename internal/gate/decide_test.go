@@ -9,6 +9,24 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
+// TestAnswers tells a no from having nothing to say.
+func TestAnswers(t *testing.T) {
+	evidence := models.Evaluation{Rows: 100, Blocks: 14, ChampionVersion: "3", Gain: &models.Estimate{Value: -0.09, Low: -0.12, High: -0.05}}
+	unsure, few, lost := evidence, evidence, evidence
+	unsure.Gain = &models.Estimate{Value: 0.01, Low: -0.02, High: 0.04}
+	few.Gain, few.Blocks = &models.Estimate{Value: 1.1, Low: 1, High: 1.3}, 3
+	lost.Gain = nil
+	for name, test := range map[string]struct {
+		evidence models.Evaluation
+		answers  bool
+	}{"worse": {evidence, true}, "unsure": {unsure, true}, "too few blocks": {few, false}, "no gain measured": {lost, false}} {
+		verdict := Decide(models.EvaluateSpec{}, models.TaskBinary, test.evidence)
+		if verdict.Verdict == models.VerdictPass || Answers(verdict) != test.answers {
+			t.Errorf("%s: %s, answers %v", name, verdict.Reason, Answers(verdict))
+		}
+	}
+}
+
 func TestDecide(t *testing.T) {
 	most, least := 0.6, 0.7
 	spec := models.EvaluateSpec{Limits: []models.MetricLimit{{Metric: models.LogLoss, Max: &most}, {Metric: models.AUC, Min: &least}}}
