@@ -123,7 +123,7 @@ func (c *Client) OrderMonitor(ctx context.Context, endpoint string, order models
 	case err != nil:
 		return status, fmt.Errorf("describe %s at %s: %w", id, c.address, err)
 	case info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
-		return status, fmt.Errorf("%s ended at %s, so nobody takes the order; the next promotion starts it anew", id, moment(info.GetCloseTime().AsTime()))
+		return status, fmt.Errorf("%s ended at %s, so nobody takes the order; the steward starts it anew within minutes", id, moment(info.GetCloseTime().AsTime()))
 	}
 	err = c.instruct(ctx, instruction{
 		id: id, update: models.UpdateMonitor, action: string(order.Action), argument: order, look: "mainspring monitor " + endpoint,

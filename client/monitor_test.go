@@ -86,5 +86,5 @@ func TestAnOrderGoesToTheMonitor(t *testing.T) {
 	server.scenes[0].ended = true
 	_, err = c.OrderMonitor(t.Context(), "flights", order)
 	require.ErrorContains(t, err, "monitor/flights ended at ")
-	require.ErrorContains(t, err, "the next promotion starts it anew")
+	require.ErrorContains(t, err, "the steward starts it anew within minutes")
 }

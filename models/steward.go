@@ -148,6 +148,8 @@ type RetrainRequest struct {
 	Trigger   Trigger   `json:"trigger"`
 	AsOf      time.Time `json:"as_of"`              // event time
 	Endpoint  string    `json:"endpoint,omitempty"` // its monitor is told how it ended
+	// Champion is the version that is to be replaced; empty: whichever it is by then.
+	Champion string `json:"champion,omitempty"`
 	// ReplyTo is another workflow to tell, by SignalRetrainSettled.
 	ReplyTo string `json:"reply_to,omitempty"`
 	// Force is a person's decision: neither cooldown, budget nor failures refuse.

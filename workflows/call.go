@@ -90,6 +90,16 @@ func listen[T any](ctx workflow.Context, signal string, handle func(T)) {
 	})
 }
 
+// awaitWithin is workflow.AwaitWithTimeout that cancels its timer: what waits
+// often, and mostly not for long, must not be woken by all those it left behind.
+func awaitWithin(ctx workflow.Context, atMost time.Duration, condition func() bool) (ok bool, err error) {
+	timing, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	timer := workflow.NewTimer(timing, atMost)
+	err = workflow.Await(ctx, func() bool { return condition() || timer.IsReady() })
+	return condition(), err
+}
+
 // anyWaits reports whether a message waits in one of these signal channels.
 func anyWaits(ctx workflow.Context, signals ...string) bool {
 	return slices.ContainsFunc(signals, func(signal string) bool { return workflow.GetSignalChannel(ctx, signal).Len() > 0 })

@@ -77,7 +77,7 @@ func (m *monitor) run(ctx workflow.Context) error {
 			continue
 		}
 		m.show(ctx, m.whatNext())
-		if _, err := workflow.AwaitWithTimeout(ctx, m.state.Watch.Spec.Poll.Std(), func() bool { return m.look }); err != nil {
+		if _, err := awaitWithin(ctx, m.state.Watch.Spec.Poll.Std(), func() bool { return m.look }); err != nil {
 			return err
 		}
 	}

@@ -62,7 +62,7 @@ func (m *monitor) askFor(alarm *models.Alarm) {
 func (m *monitor) request(alarm *models.Alarm, request models.RetrainRequest) {
 	alarm.Asked++
 	alarm.State, alarm.Action, alarm.RetryAt = models.AlarmAsked, "asked for a retraining", time.Time{}
-	request.RequestID = attemptID(*alarm)
+	request.RequestID, request.Champion = attemptID(*alarm), alarm.Version
 	m.send(request)
 }
 
@@ -82,6 +82,7 @@ func (m *monitor) ask() {
 func (m *monitor) remind() {
 	switch {
 	case m.state.Asking == nil:
+	case m.state.Paused != "" && !m.state.Asking.Retrain.Force:
 	case !m.waitsFor(m.state.Asking.Retrain.RequestID):
 		m.state.Asking = nil
 	case len(m.asks) == 0 && m.now().Sub(m.state.Asked) >= remindAfter:

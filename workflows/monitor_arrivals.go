@@ -36,7 +36,7 @@ func (m *monitor) watchArrivals(ctx workflow.Context) {
 			}
 			m.look = m.look || m.worthRetraining()
 		}
-		if _, err := workflow.AwaitWithTimeout(ctx, watch.Spec.Retrain.Arrival.Poll.Std(), func() bool { return m.state.Watch != watch }); err != nil {
+		if _, err := awaitWithin(ctx, watch.Spec.Retrain.Arrival.Poll.Std(), func() bool { return m.state.Watch != watch }); err != nil {
 			return
 		}
 	}

@@ -147,6 +147,19 @@ func TestAPersonRetrainsWithoutAnAlarm(t *testing.T) {
 	require.EqualValues(t, 20, s.Detector.Observed, "the detectors go on")
 }
 
+// TestWhilePausedNothingIsAskedForAgain: a steward that lost the request would
+// start the retraining.
+func TestWhilePausedNothingIsAskedForAgain(t *testing.T) {
+	w := newTower(t, days(90, jump(60)))
+	var refused error
+	w.orders(time.Hour, by(models.MonitorPause), &refused)
+	w.RegisterDelayedCallback(func() { require.Len(t, w.steward, 1) }, 29*time.Hour)
+	w.orders(30*time.Hour, by(models.MonitorResume), &refused)
+	w.watching(t, watch("w1", "1"), 31*time.Hour)
+	require.NoError(t, refused)
+	require.Len(t, w.steward, 2)
+}
+
 func TestWhilePausedAlarmsStartNothing(t *testing.T) {
 	w := newTower(t, aDayEveryTenMinutes(90, jump(60)))
 	var refused error

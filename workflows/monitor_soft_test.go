@@ -48,6 +48,19 @@ func TestASilentStoreIsNoSilentMonitor(t *testing.T) {
 	require.Equal(t, s.Trouble, s.Actions[len(s.Actions)-1].Failed)
 }
 
+// TestAPollLeavesNoTimerBehind: one that stayed would wake the workflow later,
+// for each poll and each call.
+func TestAPollLeavesNoTimerBehind(t *testing.T) {
+	w := newTower(t, days(30, steady))
+	begun, ended := 0, 0
+	w.SetOnTimerScheduledListener(func(string, time.Duration) { begun++ })
+	w.SetOnTimerCanceledListener(func(string) { ended++ })
+	w.SetOnTimerFiredListener(func(string) { ended++ })
+	w.RegisterDelayedCallback(func() { require.LessOrEqual(t, begun-ended, 1, "the poll's own") }, 10*time.Hour-time.Second)
+	w.watching(t, watch("w1", "1"), 10*time.Hour)
+	require.Greater(t, begun, 200)
+}
+
 func TestLossesOfTheEvaluationStandInForALostReference(t *testing.T) {
 	w := newTower(t, days(90, jump(60)))
 	w.reference = func(models.ReferenceRequest) (models.MonitorReference, error) {

@@ -84,6 +84,7 @@ func TestMonitorAsksForARetrainingWhenTheLossRises(t *testing.T) {
 	requests := w.retrainRequests()
 	require.Len(t, requests, 1)
 	require.Equal(t, alarm.RequestID, requests[0].RequestID)
+	require.Equal(t, "1", requests[0].Champion, "a later one has not lost")
 	require.Equal(t, models.AlarmAsked, alarm.State)
 	require.Equal(t, alarm.Block.AddDate(0, 0, 2), requests[0].AsOf, "once the block's labels are known")
 	require.True(t, requests[0].AsOf.After(march.AddDate(0, 0, 60)))

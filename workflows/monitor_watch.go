@@ -119,7 +119,7 @@ func whileWatched[A, Req, Res any](outer workflow.Context, m *monitor, ctx workf
 	defer cancel()
 	answer := start(ctx, method, req)
 	over := func() bool { return answer.IsReady() || m.state.Watch != watch }
-	inTime, err := workflow.AwaitWithTimeout(outer, answersWithin, over)
+	inTime, err := awaitWithin(outer, answersWithin, over)
 	if err == nil && !inTime {
 		m.trouble = fmt.Sprintf("no answer from %s for %s; the pending activity of %s has its last failure", nameOf(method), answersWithin, models.MonitorID(m.state.Endpoint))
 		m.note(models.MonitorEvent{Text: "waits for " + nameOf(method), Failed: m.trouble})

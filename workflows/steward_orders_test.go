@@ -130,6 +130,15 @@ func TestAMonitorIsToldThatItHasNobodyToWatch(t *testing.T) {
 	require.True(t, h.monitor[0].Watch.Unwatched)
 }
 
+// TestATerminatedMonitorIsBegunAnew: else nobody watches until the next champion.
+func TestATerminatedMonitorIsBegunAnew(t *testing.T) {
+	h := newHouse(t)
+	h.closed = []string{models.MonitorID("flights")}
+	h.runSteward(h.holding(threeVersions()), 6*time.Minute)
+	require.Len(t, h.monitor, 1)
+	require.Equal(t, "2", h.monitor[0].Watch.Version)
+}
+
 func TestRollBackIsUndoneWhenTheServersDoNotAnswer(t *testing.T) {
 	for _, fate := range []string{"silent", "unknown operator"} {
 		t.Run(fate, func(t *testing.T) {

@@ -139,7 +139,8 @@ func endOf(closed models.LifecycleClosed) (models.RetrainOutcome, string) {
 }
 
 // sweep settles lifecycles that ended without a word, terminated or reset to
-// nothing: retrainings, and those for which a person would decide in vain.
+// nothing: retrainings, and those for which a person would decide in vain. A
+// monitor that somebody terminated is begun anew.
 func (s *steward) sweep(ctx workflow.Context) {
 	var ids []string
 	for _, r := range s.openRetrainings() {
@@ -147,6 +148,11 @@ func (s *steward) sweep(ctx workflow.Context) {
 	}
 	for _, p := range s.state.Approvals {
 		ids = append(ids, p.Request.ReplyTo)
+	}
+	monitor := ""
+	if champion := s.version(s.state.Champion); champion != nil && champion.Spec.Monitor != nil && champion.Spec.Deploy != nil {
+		monitor = models.MonitorID(champion.Spec.Deploy.Endpoint)
+		ids = append(ids, monitor)
 	}
 	if len(ids) == 0 {
 		return
@@ -160,6 +166,12 @@ func (s *steward) sweep(ctx workflow.Context) {
 		_ = workflow.Sleep(ctx, time.Second)
 	}
 	for _, id := range found.WorkflowIDs {
+		if id == monitor {
+			if champion := s.version(s.state.Champion); champion != nil { // it may be another by now
+				s.watchChampion(ctx, *champion, nil)
+			}
+			continue
+		}
 		s.settle(ctx, models.LifecycleClosed{LifecycleID: id, Error: "the lifecycle ended without a report; it was terminated"})
 	}
 }

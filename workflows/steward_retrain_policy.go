@@ -29,6 +29,8 @@ func (s *steward) refusal(request models.RetrainRequest) *refusal {
 	switch {
 	case champion == nil:
 		return impossible("there is no champion to retrain")
+	case request.Champion != "" && request.Champion != champion.Version:
+		return impossible(fmt.Sprintf("version %s, whose loss rose, is no champion any more; version %s is", request.Champion, champion.Version))
 	case champion.Spec.Monitor == nil:
 		return impossible(fmt.Sprintf("the spec of version %s has no monitor section: it does not say how to retrain", champion.Version))
 	}

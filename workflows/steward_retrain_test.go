@@ -145,6 +145,8 @@ func TestRefusals(t *testing.T) {
 		reason  string
 	}{
 		"no champion": {models.StewardState{Model: "m"}, alarm("r", day(8, 1)), models.RetrainImpossible, time.Time{}, "no champion"},
+		"about a version that has gone": {retrained(nil), models.RetrainRequest{RequestID: "r", AsOf: day(8, 1), Endpoint: "flights", Champion: "0",
+			Trigger: models.Trigger{Kind: models.TriggerAlarm}}, models.RetrainImpossible, time.Time{}, "version 1 is"},
 		"in flight": {retrained(nil, models.Retraining{RequestID: "x", LifecycleID: "lifecycle/m/x", AsOf: day(7, 1), Champion: "1"}),
 			alarm("r", day(8, 1)), models.RetrainInFlight, time.Time{}, "lifecycle/m/x"},
 		"cooldown":                 {retrained(nil, past(day(7, 25), models.RetrainNotHelping)), alarm("r", day(8, 1)), models.RetrainCooling, day(8, 8), "the cooldown is 14d"},

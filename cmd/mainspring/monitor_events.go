@@ -99,7 +99,7 @@ func (f monitorFrame) standing() []string {
 	var lines []string
 	s := f.monitor.Status
 	if !f.monitor.Closed.IsZero() {
-		lines = append(lines, f.rows("ended", moment(f.monitor.Closed)+": nobody watches; the next promotion starts it anew", f.paint.Red)...)
+		lines = append(lines, f.rows("ended", moment(f.monitor.Closed)+": nobody watches; the steward starts it anew within minutes", f.paint.Red)...)
 	}
 	if s.Trouble != "" {
 		lines = append(lines, f.rows("trouble", "blocks can't be scored: "+terminal.Plain(s.Trouble), f.paint.Red)...)

@@ -131,7 +131,7 @@ func TestAnAlarmIsPrinted(t *testing.T) {
 	require.Contains(t, monitorText(m, 1), " trouble    blocks can't be scored: the log can't be read\n")
 	require.Equal(t, "alarm of 2013-06-14: a person must decide; paused; blocks can't be scored: the log can't be read", monitorState(m.Status))
 	m.Closed = noon
-	require.Contains(t, monitorText(m, 1), "ended      2026-11-25 12:00:00Z: nobody watches; the next promotion starts it anew")
+	require.Contains(t, monitorText(m, 1), "ended      2026-11-25 12:00:00Z: nobody watches; the steward starts it anew within minutes")
 }
 
 func TestNewsOfAMonitor(t *testing.T) {
