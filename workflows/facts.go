@@ -59,8 +59,10 @@ func (p *page) header(cells ...string) {
 	p.lines = append(p.lines, "|"+strings.Repeat(" --- |", len(cells)))
 }
 
+// show keeps an interval before a parenthesis from being read as a link: Temporal's
+// UI does so in spite of the space, which real links do not have.
 func (p *page) show(ctx workflow.Context) {
-	workflow.SetCurrentDetails(ctx, strings.Join(p.lines, "\n"))
+	workflow.SetCurrentDetails(ctx, strings.ReplaceAll(strings.Join(p.lines, "\n"), "] (", `\] (`))
 }
 
 // key derives an idempotency key from the workflow and a step's name. It is

@@ -197,7 +197,7 @@ func (m *monitor) answered(alarm *models.Alarm, settled models.RetrainSettled) {
 		m.explain(*alarm, settled.Gate)
 	case models.RetrainFailed:
 		alarm.State, alarm.RetryAt = models.AlarmFailed, retryAt
-		alarm.Action = fmt.Sprintf("the retraining broke; asks again at %s: %s", moment(retryAt), settled.Reason)
+		alarm.Action = fmt.Sprintf("the retraining failed; asks again at %s: %s", moment(retryAt), settled.Reason)
 	case models.RetrainInFlight, models.RetrainCooling, models.RetrainUnpaid:
 		alarm.State, alarm.RetryAt = models.AlarmWaiting, retryAt
 		alarm.Action = fmt.Sprintf("waits, asks again at %s: %s", moment(retryAt), settled.Reason)

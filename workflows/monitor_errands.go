@@ -52,7 +52,7 @@ func titleOf(kind models.NoticeKind, endpoint, version string) string {
 	case models.NoticeNotHelping:
 		return endpoint + ": retraining does not help"
 	case models.NoticeFailed:
-		return endpoint + ": the retraining broke"
+		return endpoint + ": the retraining failed"
 	case models.NoticeRefused:
 		return endpoint + ": no retraining now"
 	case models.NoticePerson:
@@ -73,7 +73,7 @@ func eventOf(settled models.RetrainSettled, alarm string) models.MonitorEvent {
 	case models.RetrainNotHelping:
 		event.Kind, event.Text = models.NoticeNotHelping, "retraining does not help: "+settled.Reason
 	case models.RetrainFailed:
-		event.Kind, event.Text = models.NoticeFailed, "the retraining broke: "+settled.Reason
+		event.Kind, event.Text = models.NoticeFailed, "the retraining failed: "+settled.Reason
 	case models.RetrainInFlight, models.RetrainCooling, models.RetrainUnpaid:
 		event.Kind, event.Text = models.NoticeRefused, "no retraining now: "+settled.Reason
 	case models.RetrainAsksPerson, models.RetrainImpossible:

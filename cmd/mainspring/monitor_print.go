@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/mainspring-ml/mainspring/client"
@@ -157,11 +158,26 @@ func (f monitorFrame) evidence() []string {
 			colour = f.paint.Red
 		}
 		name := terminal.Pad(terminal.Plain(models.DetectorName(d.Spec)), min(width, 24))
-		lines = append(lines, f.row(label, f.bar(name, colour, d.Value, d.Threshold)+f.paint.Dim(" after "+counted(int(d.Observed), "block"))))
+		lines = append(lines, f.row(label, f.bar(name, colour, d.Value, d.Threshold)+f.paint.Dim(" "+f.after(d))))
 		label = ""
 	}
 	if s.Pending != "" {
 		lines = append(lines, f.row("", f.paint.Dim("the detectors rest until the open alarm is settled")))
 	}
 	return lines
+}
+
+// after says what a detector has seen. A slice that no block has is mostly one
+// whose name is wrong, and its detector would be silent for ever.
+func (f monitorFrame) after(d models.Detector) string {
+	seen := counted(int(d.Observed), "block")
+	others := slices.ContainsFunc(f.monitor.Status.Detector.Detectors, func(o models.Detector) bool { return o.Observed > 0 })
+	switch {
+	case d.Spec.Column != "" && d.Observed == 0 && others:
+		return "no block has this slice: a wrong name?"
+	case f.columns > 0 && f.columns < 90: // beside a long name there is no room for more
+		return seen
+	default:
+		return "after " + seen
+	}
 }

@@ -174,6 +174,16 @@ func TestWhatAnOrderToAMonitorDid(t *testing.T) {
 	require.Contains(t, text(models.MonitorAccept), "the present level is the normal one from now on")
 }
 
+// TestASliceThatNoBlockHas is mostly a name that is wrong.
+func TestASliceThatNoBlockHas(t *testing.T) {
+	m := monitored(t)
+	watched := models.Detector{Spec: models.DetectorSpec{Kind: models.DetectorConformal, Column: "origin", Slice: "EWX"}, Threshold: 55, Value: 1}
+	m.Status.Detector.Detectors = append(m.Status.Detector.Detectors, watched)
+	require.Contains(t, monitorText(m, 4), "1 of 55           no block has this slice: a wrong name?\n")
+	m.Status.Detector.Detectors = m.Status.Detector.Detectors[2:]
+	require.Contains(t, monitorText(m, 4), "after 0 blocks", "no other has seen one either")
+}
+
 func TestMonitorUsage(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for line, want := range map[string]string{

@@ -162,6 +162,6 @@ func evidence(e float64) string {
 	case e >= 100:
 		return plot.Grouped(int64(e))
 	default:
-		return fmt.Sprintf("%.2g", e)
+		return fmt.Sprintf("%.3g", e)
 	}
 }

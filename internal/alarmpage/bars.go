@@ -74,6 +74,9 @@ func lossOr(loss, share float64) string {
 	if share == 0 {
 		return "–"
 	}
+	if loss >= 1000 { // squared errors
+		return plot.Grouped(int64(loss + 0.5))
+	}
 	return fmt.Sprintf("%.3g", loss)
 }
 

@@ -181,9 +181,21 @@ func (p Plot) labelRules(d *Drawing) {
 		case from+6+letterWidth*float64(len([]rune(r.Label))) > p.Width && from > p.Width/2:
 			d.Text(from-6, p.py(r.At)+4, "mark "+r.Class+" end", r.Label) // there is no room to the right
 		default:
-			d.Text(from+6, p.py(r.At)-5, "mark "+r.Class, r.Label)
+			d.Text(from+6, p.py(r.At)+p.beside(r), "mark "+r.Class, r.Label)
 		}
 	}
+}
+
+// beside is how far from its line a label stands: above it, unless the label of
+// another line that is close above stands in that place.
+func (p Plot) beside(r Rule) float64 {
+	for _, o := range p.Rules {
+		apart := p.py(r.At) - p.py(o.At)
+		if !o.Vertical && o.Label != "" && o.Span == r.Span && apart > 0 && apart < 14 {
+			return 13
+		}
+	}
+	return -5
 }
 
 // crowd is how many dots are so close that they are drawn smaller.
