@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/mainspring-ml/mainspring/client"
 	"github.com/mainspring-ml/mainspring/internal/artifact"
@@ -14,6 +15,9 @@ import (
 
 // alarmPageLimit is far above what an alarm's page takes.
 const alarmPageLimit = 64 << 20
+
+// alarmPageWithin is longer than a store takes that answers at all.
+const alarmPageWithin = 20 * time.Second
 
 // alarmPage reads the page that the monitor wrote about one alarm.
 func (f *monitorFlags) alarmPage(ctx context.Context, found client.Monitor) ([]byte, error) {
@@ -32,7 +36,13 @@ func (f *monitorFlags) alarmPage(ctx context.Context, found client.Monitor) ([]b
 	if err != nil {
 		return nil, err
 	}
-	return artifact.ReadRef(ctx, store, *alarm.Explanation.Report, alarmPageLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, alarmPageWithin, fmt.Errorf("the artifact store did not answer within %s", alarmPageWithin))
+	defer cancel()
+	page, err := artifact.ReadRef(ctx, store, *alarm.Explanation.Report, alarmPageLimit)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	}
+	return page, err
 }
 
 // alarmNamed finds an alarm by the start of its block; "last" is the newest.
