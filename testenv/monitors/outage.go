@@ -47,11 +47,11 @@ func WithoutTemporal(ctx context.Context, s *devstack.Stack, do func() error) er
 		return err
 	}
 	if now := temporalOf(s); now.State == supervise.Ready {
-		return errors.New("Temporal was back before the days had passed: they were not served without it")
+		return errors.New("the server was back before the days had passed: they were not served without it")
 	}
 	if err := eventually(ctx, settleWithin, func() error { // the old incarnation may look ready for a moment
 		if temporalOf(s).Starts == before.Starts {
-			return errors.New("Temporal has not started again")
+			return errors.New("the server has not started again")
 		}
 		return nil
 	}); err != nil {
