@@ -1,7 +1,10 @@
 package workflows_test
 
 import (
+	"compress/gzip"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,16 +19,34 @@ import (
 // TestReplay runs histories of real runs against the present code. A failure
 // means that runs in flight would break on the upgrade; see CONTRIBUTING.md.
 func TestReplay(t *testing.T) {
-	paths, err := filepath.Glob("testdata/histories/*.json")
-	require.NoError(t, err)
 	types := map[string]bool{}
-	for _, path := range paths {
+	for _, path := range histories(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".json"), func(t *testing.T) {
 			require.NoError(t, workflows.Replay(path, claimcheck.Converter(&claimcheck.Codec{})))
 		})
 		types[strings.SplitN(filepath.Base(path), "-", 2)[0]] = true
 	}
 	require.Len(t, types, 11, "every workflow type has a recorded history")
+}
+
+// histories are the recorded ones' files, long ones unpacked.
+func histories(t *testing.T) []string {
+	paths, err := filepath.Glob("testdata/histories/*.json")
+	require.NoError(t, err)
+	packed, err := filepath.Glob("testdata/histories/*.json.gz")
+	require.NoError(t, err)
+	for _, path := range packed {
+		file, err := os.Open(path)
+		require.NoError(t, err)
+		unpacked, err := gzip.NewReader(file)
+		require.NoError(t, err)
+		data, err := io.ReadAll(unpacked)
+		require.NoError(t, errors.Join(err, file.Close()))
+		plain := filepath.Join(t.TempDir(), strings.TrimSuffix(filepath.Base(path), ".gz"))
+		require.NoError(t, os.WriteFile(plain, data, 0o644))
+		paths = append(paths, plain)
+	}
+	return paths
 }
 
 // TestReplayNoticesAChange proves that the replayer is awake: a history whose
@@ -43,9 +64,7 @@ func TestReplayNoticesAChange(t *testing.T) {
 // TestHistoriesCarryNoLargePayload holds promise 7: references and summaries
 // only, nothing above 32 KiB.
 func TestHistoriesCarryNoLargePayload(t *testing.T) {
-	paths, err := filepath.Glob("testdata/histories/*.json")
-	require.NoError(t, err)
-	for _, path := range paths {
+	for _, path := range histories(t) {
 		data, err := os.ReadFile(path)
 		require.NoError(t, err)
 		var history any

@@ -6,6 +6,8 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"os"
@@ -27,6 +29,10 @@ import (
 
 // perType is how many histories of one workflow type are kept.
 const perType = 3
+
+// largest is how many bytes a history may have that is kept as it is; a longer
+// one is packed.
+const largest = 1 << 20
 
 func main() {
 	dir := "workflows/testdata/histories"
@@ -123,5 +129,26 @@ func write(ctx context.Context, c client.Client, info *workflow.WorkflowExecutio
 	if err != nil {
 		return 0, err
 	}
+	if len(data) > largest {
+		path += ".gz"
+		if data, err = pack(data); err != nil {
+			return 0, err
+		}
+	}
 	return len(recorded.GetEvents()), os.WriteFile(path, data, 0o644)
+}
+
+func pack(data []byte) ([]byte, error) {
+	var packed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(data); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return packed.Bytes(), nil
 }
