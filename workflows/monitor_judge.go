@@ -173,14 +173,18 @@ func (j *judge) cry(block models.Block, due time.Time) *models.Alarm {
 	return &alarm
 }
 
-// restart begins the detectors anew on a reference, oldest block first. They
-// judge from the next block on.
-func (j *judge) restart(reference []models.BlockLoss) {
+// beginning makes detectors on a reference, oldest block first: drift.New or, where
+// the level has changed for good, drift.Renew.
+type beginning func(models.MonitorSpec, []models.BlockLoss, models.Estimate, uint64) models.DetectorState
+
+// restart begins the detectors anew on a reference. They judge from the next
+// block on.
+func (j *judge) restart(begin beginning, reference []models.BlockLoss) {
 	watch := j.state.Watch
 	seed := drift.Seed(j.state.Endpoint, watch.Version, j.state.Restarts)
 	j.state.Restarts++
 	j.state.Judged = j.state.Next
-	j.state.Detector = drift.New(watch.Spec, reference, watch.Promised, seed)
+	j.state.Detector = begin(watch.Spec, reference, watch.Promised, seed)
 	j.present = j.state.Detector
 }
 
@@ -195,5 +199,5 @@ func (j *judge) rebase(change time.Time, why string) {
 	reference.Blocks, reference.Loss = brief(lossesOf(recent)), meanLoss(recent)
 	reference.Note = fmt.Sprintf("the last %d blocks before %s: %s", len(recent), blockKey(j.state.Next), why)
 	j.state.Reference = &reference
-	j.restart(lossesOf(recent))
+	j.restart(drift.Renew, lossesOf(recent))
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mainspring-ml/mainspring/internal/drift"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -121,7 +122,7 @@ func (s *story) judge() *judge {
 	for i, loss := range s.watch.Reference {
 		losses[i].Loss = loss
 	}
-	j.restart(losses)
+	j.restart(drift.New, losses)
 	j.state.Reference.Blocks = brief(losses)
 	return &j
 }

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/mainspring-ml/mainspring/internal/drift"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -93,7 +94,7 @@ func (m *monitor) buildReference(ctx workflow.Context) error {
 		reference = referenceOf(*watch, why)
 	}
 	m.trouble = ""
-	m.restart(reference.Blocks)
+	m.restart(drift.New, reference.Blocks)
 	reference.Blocks = brief(reference.Blocks)
 	m.state.Reference = &reference
 	return nil

@@ -63,6 +63,20 @@ func New(spec models.MonitorSpec, reference []models.BlockLoss, promised models.
 	return state
 }
 
+// Renew starts the detectors as New does, on a level that is taken as it is from
+// now on: a retraining did not help, or a person said so. A promised level that
+// the spec names is broken for good then; the detector holds losses against the
+// reference's limit where that is higher, or it would cry again at once.
+func Renew(spec models.MonitorSpec, reference []models.BlockLoss, promised models.Estimate, seed uint64) models.DetectorState {
+	state := New(spec, reference, promised, seed)
+	for i := range state.Detectors {
+		if d := &state.Detectors[i]; d.Spec.Kind == models.DetectorLevel && d.Spec.Level != nil {
+			d.Level = max(d.Level, limitOf(*d))
+		}
+	}
+	return state
+}
+
 // seedOf is the seed of one of the detectors.
 func seedOf(seed uint64, detector int) uint64 { return seed ^ uint64(detector)*0xd1342543de82ef95 }
 

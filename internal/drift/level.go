@@ -39,11 +39,18 @@ func levelOf(d models.Detector, promised models.Estimate) float64 {
 	if d.Spec.Column == "" && !math.IsNaN(promised.High) {
 		m = max(m, promised.High)
 	}
-	if sigma := deviation(d); sigma > 0 {
-		t := distuv.StudentsT{Sigma: 1, Nu: d.Sums[0] - 1}.Quantile(confidence)
-		m = max(m, d.Sums[1]+t*sigma/math.Sqrt(d.Sums[0]))
+	return store(max(m, limitOf(d)))
+}
+
+// limitOf is the upper 95 % limit of the mean of the losses so far; 0: they are
+// too few to know.
+func limitOf(d models.Detector) float64 {
+	sigma := deviation(d)
+	if sigma <= 0 {
+		return 0
 	}
-	return store(m)
+	t := distuv.StudentsT{Sigma: 1, Nu: d.Sums[0] - 1}.Quantile(confidence)
+	return store(d.Sums[1] + t*sigma/math.Sqrt(d.Sums[0]))
 }
 
 // deviation is the standard deviation of the losses so far; 0: not known.

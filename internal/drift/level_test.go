@@ -44,6 +44,23 @@ func TestLevel(t *testing.T) {
 	}
 }
 
+// TestRenewedLevel: a promise that is broken for good gives way to the new level,
+// and does not cry again after each retraining that did not help.
+func TestRenewedLevel(t *testing.T) {
+	given := 0.4
+	fixed := level
+	fixed.Level = &given
+	for _, test := range []struct {
+		losses []float64
+		want   float64
+	}{{[]float64{0.5, 0.6, 0.7, 0.6}, 0.6 + 2.353363*math.Sqrt(0.02/3)/2}, {[]float64{0.1, 0.2, 0.1, 0.2}, 0.4}, {nil, 0.4}} {
+		got := Renew(spec(0.1, fixed), blocksOf(test.losses...), models.Estimate{High: 0.9}, 1).Detectors[0]
+		if !near(got.Level, test.want, 1e-5) {
+			t.Errorf("after %v: level %v, want %v", test.losses, got.Level, test.want)
+		}
+	}
+}
+
 // TestLevelOfFewBlocks: a level made of five blocks, as after a retraining that
 // did not help, lies below the true mean in one case of twenty, not more.
 func TestLevelOfFewBlocks(t *testing.T) {
