@@ -16,7 +16,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -67,16 +66,7 @@ func run(arguments []string, out, progress io.Writer) error {
 	}
 	var text strings.Builder
 	writeReport(&text, report)
-	if o.json {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(report)
-	} else {
-		_, err = io.WriteString(out, text.String())
-	}
-	if err == nil && o.write != "" {
-		err = figures.WriteInto(o.write, command, text.String())
-	}
+	err = figures.Output{JSON: o.json, Write: o.write}.Print(out, command, report, text.String())
 	if err == nil && report.Broken > 0 {
 		err = fmt.Errorf("%d promises are broken", report.Broken)
 	}

@@ -15,7 +15,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -51,16 +50,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if o.write != "" {
-		if err := figures.WriteInto(o.write, command, r.text()); err != nil {
-			return err
-		}
-	}
-	if o.json {
-		return json.NewEncoder(out).Encode(r)
-	}
-	_, err = io.WriteString(out, r.text())
-	return err
+	return figures.Output{JSON: o.json, Write: o.write}.Print(out, command, r, r.text())
 }
 
 // command is what the figures of a document are made with.

@@ -3,7 +3,9 @@
 package figures
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 )
@@ -35,4 +37,26 @@ func Replace(document, command, text string) (string, error) {
 		return "", fmt.Errorf("the lines %q and %q must be there, in this order", BeginMark(command), EndMark)
 	}
 	return before + BeginMark(command) + "\n" + text + EndMark + after, nil
+}
+
+// Output is where a command's figures go beside its standard output.
+type Output struct {
+	JSON  bool   // print the report as JSON, not as text
+	Write string // a document to put the text into; empty: none
+}
+
+// Print prints a report and puts its text into the document.
+func (o Output) Print(out io.Writer, command string, report any, text string) error {
+	if o.Write != "" {
+		if err := WriteInto(o.Write, command, text); err != nil {
+			return err
+		}
+	}
+	if !o.JSON {
+		_, err := io.WriteString(out, text)
+		return err
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(report)
 }

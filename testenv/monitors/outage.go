@@ -7,6 +7,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/devstack"
 	"github.com/mainspring-ml/mainspring/internal/devstack/supervise"
+	"github.com/mainspring-ml/mainspring/testenv/namespace"
 )
 
 // outageDays is how long the server is down, in event time.
@@ -49,7 +50,7 @@ func WithoutTemporal(ctx context.Context, s *devstack.Stack, do func() error) er
 	if now := temporalOf(s); now.State == supervise.Ready {
 		return errors.New("the server was back before the days had passed: they were not served without it")
 	}
-	if err := eventually(ctx, settleWithin, func() error { // the old incarnation may look ready for a moment
+	if err := namespace.Eventually(ctx, settleWithin, func() error { // the old incarnation may look ready for a moment
 		if temporalOf(s).Starts == before.Starts {
 			return errors.New("the server has not started again")
 		}

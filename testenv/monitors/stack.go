@@ -2,17 +2,13 @@ package monitors
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 	sdk "go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -96,7 +92,7 @@ func (s *Stack) Slot(ctx context.Context, name string, deaths Moment) (*Slot, er
 	}
 	environment := append(s.Env(), "TEMPORAL_NAMESPACE="+name, journalVariable+"="+slot.journal, momentVariable+"="+string(deaths),
 		"MAINSPRING_S3_BUCKET="+slot.bucket()) // of its own: all slots watch endpoints of the same name
-	store, err := artifact.NewS3(artifact.ConfigFromEnv(variables(environment)))
+	store, err := artifact.NewS3(artifact.ConfigFromEnv(namespace.Variables(environment)))
 	if err != nil {
 		return nil, err
 	}
@@ -104,12 +100,12 @@ func (s *Stack) Slot(ctx context.Context, name string, deaths Moment) (*Slot, er
 		return nil, err
 	}
 	slot.Store = store
-	payloads, err := claimcheck.FromEnv(variables(environment))
+	payloads, err := claimcheck.FromEnv(namespace.Variables(environment))
 	if err != nil {
 		return nil, err
 	}
 	slot.Temporal, err = client.DialContext(ctx, client.Options{
-		HostPort: s.Access().TemporalAddress, Namespace: name, DataConverter: payloads, Logger: quiet(),
+		HostPort: s.Access().TemporalAddress, Namespace: name, DataConverter: payloads, Logger: namespace.Quiet(),
 	})
 	if err != nil {
 		return nil, err
@@ -145,15 +141,7 @@ func (s *Slot) Deaths() (steps []string, err error) {
 
 // Query fills the status of a workflow.
 func (s *Slot) Query(ctx context.Context, workflowID string, status any) error {
-	return eventually(ctx, 30*time.Second, func() error { // the worker may just be starting again
-		asking, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		answer, err := s.Temporal.QueryWorkflow(asking, workflowID, "", models.StatusQuery)
-		if err != nil {
-			return err
-		}
-		return answer.Get(status)
-	})
+	return namespace.Query(ctx, s.Temporal, workflowID, status)
 }
 
 const (
@@ -172,36 +160,5 @@ func desk(ctx workflow.Context) error {
 		var request models.RetrainRequest
 		workflow.GetSignalChannel(ctx, models.SignalRetrain).Receive(ctx, &request)
 		requests = append(requests, request)
-	}
-}
-
-// variables reads "NAME=value" pairs.
-func variables(environment []string) func(string) string {
-	return func(name string) string {
-		for _, pair := range slices.Backward(environment) {
-			if value, ok := strings.CutPrefix(pair, name+"="); ok {
-				return value
-			}
-		}
-		return ""
-	}
-}
-
-func quiet() log.Logger { return log.NewStructuredLogger(slog.New(slog.DiscardHandler)) }
-
-// eventually asks again until there is no error, and fails with the last.
-func eventually(ctx context.Context, limit time.Duration, ask func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		err := ask()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("not within %s: %w", limit, errors.Join(err, context.Cause(ctx)))
-		case <-time.After(20 * time.Millisecond):
-		}
 	}
 }

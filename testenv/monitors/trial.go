@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/testenv/namespace"
 )
 
 // Trial is one run of a story.
@@ -114,7 +115,7 @@ func (t *Trial) begin(ctx context.Context) error {
 }
 
 func (t *Trial) signal(ctx context.Context, name string, message any) error {
-	return eventually(ctx, settleWithin, func() error {
+	return namespace.Eventually(ctx, settleWithin, func() error {
 		return t.Slot.Temporal.SignalWorkflow(ctx, models.MonitorID(t.Story.World.Endpoint), "", name, message)
 	})
 }
@@ -134,7 +135,7 @@ func (t *Trial) rest(ctx context.Context) error {
 
 // await returns when the monitor is idle and as wanted.
 func (t *Trial) await(ctx context.Context, wanted func(models.MonitorStatus) error) error {
-	return eventually(ctx, settleWithin, func() error {
+	return namespace.Eventually(ctx, settleWithin, func() error {
 		before, err := t.busy(ctx)
 		if err != nil {
 			return err
@@ -212,7 +213,7 @@ func (t *Trial) answer(ctx context.Context, act Act) error {
 // order orders what a person does; an order that is sent again is the same.
 func (t *Trial) order(ctx context.Context, act Act) error {
 	for i, action := range act.Orders {
-		if err := eventually(ctx, settleWithin, func() error {
+		if err := namespace.Eventually(ctx, settleWithin, func() error {
 			asking, cancel := context.WithTimeout(ctx, 10*time.Second)
 			defer cancel()
 			handle, err := t.Slot.Temporal.UpdateWorkflow(asking, client.UpdateWorkflowOptions{

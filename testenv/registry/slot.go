@@ -48,7 +48,7 @@ func (s *Stack) Slot(ctx context.Context, name string) (*Slot, error) {
 	}
 	slot.environment = append(s.Env(), "TEMPORAL_NAMESPACE="+name, "MLFLOW_TRACKING_URI="+slot.Front.URL(),
 		agentDirVariable+"="+filepath.Join(s.StateDir(), "agents", name))
-	if slot.Temporal, err = dial(ctx, variables(slot.environment)); err != nil {
+	if slot.Temporal, err = dial(ctx, namespace.Variables(slot.environment)); err != nil {
 		return nil, errors.Join(err, slot.Front.Close())
 	}
 	s.mu.Lock()
@@ -96,15 +96,7 @@ func (s *Slot) Live(ctx context.Context, key string, spec models.LifecycleSpec) 
 
 // Query fills the status of a workflow.
 func (s *Slot) Query(ctx context.Context, workflowID string, status any) error {
-	return eventually(ctx, 30*time.Second, func() error { // the worker may just be starting again
-		asking, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		answer, err := s.Temporal.QueryWorkflow(asking, workflowID, "", models.StatusQuery)
-		if err != nil {
-			return err
-		}
-		return answer.Get(status)
-	})
+	return namespace.Query(ctx, s.Temporal, workflowID, status)
 }
 
 // Steward is the model's steward as it sees itself.

@@ -2,21 +2,17 @@ package registry
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
-
-	"go.temporal.io/sdk/log"
 
 	"github.com/mainspring-ml/mainspring/activities"
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/devstack"
 	"github.com/mainspring-ml/mainspring/internal/devstack/supervise"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
+	"github.com/mainspring-ml/mainspring/testenv/namespace"
 )
 
 // Config says where a stack lives.
@@ -73,7 +69,7 @@ func (s *Stack) open() (err error) {
 	if s.MLflow, err = mlflow.New(mlflow.Config{BaseURL: s.Access().MLflow, ReadRetries: 8, RetryPause: 250 * time.Millisecond}); err != nil {
 		return err
 	}
-	store, err := artifact.NewS3(artifact.ConfigFromEnv(variables(s.Access().Env())))
+	store, err := artifact.NewS3(artifact.ConfigFromEnv(namespace.Variables(s.Access().Env())))
 	if err != nil {
 		return err
 	}
@@ -96,36 +92,5 @@ func (s *Stack) KillMLflow() {
 	defer cancel()
 	if err := s.Kill(ctx, devstack.ServerMLflow); err != nil {
 		s.config.Log("MLflow not killed: %v", err)
-	}
-}
-
-// variables reads "NAME=value" pairs.
-func variables(environment []string) func(string) string {
-	return func(name string) string {
-		for _, pair := range slices.Backward(environment) {
-			if value, ok := strings.CutPrefix(pair, name+"="); ok {
-				return value
-			}
-		}
-		return ""
-	}
-}
-
-func quiet() log.Logger { return log.NewStructuredLogger(slog.New(slog.DiscardHandler)) }
-
-// eventually asks again until there is no error, and fails with the last.
-func eventually(ctx context.Context, limit time.Duration, ask func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		err := ask()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("not within %s: %w", limit, err)
-		case <-time.After(100 * time.Millisecond):
-		}
 	}
 }

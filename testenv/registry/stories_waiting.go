@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/testenv/namespace"
 )
 
 // movedAlias: a promotion waits and says why, until a person decides.
@@ -70,7 +71,7 @@ func (s *Slot) promotedAfterRestoration(ctx context.Context, model string, day i
 		return "", result, err
 	}
 	var waiting models.StewardStatus
-	if err := eventually(ctx, 2*time.Minute, func() error {
+	if err := namespace.Eventually(ctx, 2*time.Minute, func() error {
 		waiting, err = s.Steward(ctx, model)
 		if err == nil && (len(waiting.Differences) == 0 || waiting.Waiting == "") {
 			err = fmt.Errorf("it does not say that it waits: %q, %+v", waiting.Waiting, waiting.Differences)

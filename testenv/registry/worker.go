@@ -18,6 +18,7 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/claimcheck"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
 	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/testenv/namespace"
 	"github.com/mainspring-ml/mainspring/worker"
 	"github.com/mainspring-ml/mainspring/workflows"
 )
@@ -87,7 +88,7 @@ func dial(ctx context.Context, getenv func(string) string) (client.Client, error
 		return nil, err
 	}
 	return client.DialContext(ctx, client.Options{
-		HostPort: getenv("TEMPORAL_ADDRESS"), Namespace: getenv("TEMPORAL_NAMESPACE"), DataConverter: payloads, Logger: quiet(),
+		HostPort: getenv("TEMPORAL_ADDRESS"), Namespace: getenv("TEMPORAL_NAMESPACE"), DataConverter: payloads, Logger: namespace.Quiet(),
 	})
 }
 
