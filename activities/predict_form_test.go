@@ -153,6 +153,11 @@ func TestSlicesByQuantile(t *testing.T) {
 		t.Errorf("groups %v, want %v", groups, want)
 	}
 	same := dataset.Series{Name: "s", Type: dataset.TypeFloat64, Floats: []float64{0.5, 0.5, 0.5, 2}}
+	long := dataset.Series{Name: "x", Type: dataset.TypeFloat64, Floats: []float64{3.2714531597144436e-05, 0.123456789, 0.4908508825335999, 0.49086, 0.9}}
+	names, groups = byQuantile(&long, 2)
+	if want := []string{"[3.27e-05, 0.490851]", "(0.490851, 0.9]", "null"}; !reflect.DeepEqual(names, want[:len(names)]) || !reflect.DeepEqual(groups, []int32{0, 0, 0, 1, 1}) {
+		t.Errorf("long numbers: %v, %v", names, groups) // few digits, and the same rows
+	}
 	if names, groups = byQuantile(&same, 4); !reflect.DeepEqual(names, []string{"[0.5, 0.5]", "(0.5, 2]"}) || groups[3] != 1 {
 		t.Errorf("names %q, groups %v", names, groups)
 	}

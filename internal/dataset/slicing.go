@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-
 	"strconv"
 	"strings"
 	"time"
@@ -107,8 +106,22 @@ func (c *Cut) byQuantile(column *Series, parts int) {
 	}
 	slices.Sort(values)
 	c.Bounds = quantiles(values, parts)
+	least := math.Inf(-1)
+	if len(values) > 0 {
+		least = values[0]
+	}
+	if column.Type == TypeFloat64 {
+		for i, bound := range c.Bounds {
+			next := math.Inf(1) // the outermost part goes on
+			if at, _ := slices.BinarySearch(values, math.Nextafter(bound, next)); at < len(values) {
+				next = values[at]
+			}
+			c.Bounds[i] = briefest(bound, next)
+		}
+		least = -briefest(-least, math.Inf(1))
+	}
 	for i, high := range c.Bounds {
-		low, open := values[0], "["
+		low, open := least, "["
 		if i > 0 {
 			low, open = c.Bounds[i-1], "("
 		}
@@ -118,6 +131,25 @@ func (c *Cut) byQuantile(column *Series, parts int) {
 	for i, b := range c.Bounds { // JSON has no infinity
 		c.Bounds[i] = max(-math.MaxFloat64, min(math.MaxFloat64, b))
 	}
+}
+
+// briefest is a number from low on and below high with few digits, three at
+// least. A bound between the same two values cuts the same rows, and
+// people read and write it.
+func briefest(low, high float64) float64 {
+	if math.IsInf(low, 0) || math.IsNaN(low) || low == 0 {
+		return low
+	}
+	for digits := 3; digits < 17; digits++ {
+		unit := math.Pow(10, math.Floor(math.Log10(math.Abs(low)))-float64(digits-1))
+		for _, near := range []float64{low, low + unit} {
+			brief, err := strconv.ParseFloat(strconv.FormatFloat(near, 'g', digits, 64), 64)
+			if err == nil && brief >= low && brief < high {
+				return brief
+			}
+		}
+	}
+	return low
 }
 
 // quantiles are the upper bounds of the parts, rising; the last is the largest
