@@ -60,9 +60,12 @@ func now(s Scene) string {
 	case s.HoldsFor != "":
 		return "clock held: " + s.HoldsFor
 	default:
-		nearest, _ := s.Monitor.Detector.Nearest()
-		return fmt.Sprintf("%d requests (%.0f/s), %d errors, martingale %.2f of %.0f",
-			s.Requests, s.PerSecond, s.Errors, nearest.Value, nearest.Threshold)
+		traffic := fmt.Sprintf("%d requests (%.0f/s), %d errors", s.Requests, s.PerSecond, s.Errors)
+		nearest, ok := s.Monitor.Detector.Nearest()
+		if !ok {
+			return traffic + ", the champion's reference is being built"
+		}
+		return fmt.Sprintf("%s, evidence %.2f, alarms at %.1f", traffic, nearest.Value, nearest.Threshold)
 	}
 }
 
