@@ -71,7 +71,9 @@ func (s *Stack) Prove(ctx context.Context, story Story) ([]Outcome, error) {
 	}
 	held := func(d disturbance) (Outcome, error) {
 		outcome, got, err := s.try(ctx, story, champions, d)
-		outcome.Differences = differences(wanted[d.pieces], got[d.pieces])
+		// A new run carries less of explanations, and dying makes histories longer.
+		without := d.pieces || outcome.Account.Runs > undisturbed.Account.Runs
+		outcome.Differences = differences(wanted[without], got[without])
 		return outcome, err
 	}
 	disturbed := make([]Outcome, len(disturbances))

@@ -41,7 +41,7 @@ type Stack struct {
 
 // eventsOfARun is the length of a history at which the server suggests a new
 // run. Served at once, a story fits in one run; served day by day it does not.
-const eventsOfARun = 250
+const eventsOfARun = 350
 
 // Start returns when everything is up.
 func Start(ctx context.Context, config Config) (*Stack, error) {

@@ -41,7 +41,7 @@ type Account struct {
 }
 
 // Scene is what is known when an act is over, but for what a wall clock says
-// (Actions.At), for how often errands were begun (Begun), which depends on how
+// (Actions.At, Asked), for how often errands were begun (Begun), which depends on how
 // often the monitor looked, and for the looks of single detectors at final
 // blocks, which a new run does not get: the nearest one's and the state of all
 // of them are there.
@@ -51,7 +51,7 @@ type Scene struct {
 }
 
 // settleWithin bounds the time for an act, deaths included.
-const settleWithin = 40 * time.Second
+const settleWithin = 2 * time.Minute
 
 // Live lives through the story.
 func (t *Trial) Live(ctx context.Context) (account Account, err error) {
@@ -238,7 +238,7 @@ func (t *Trial) scene(ctx context.Context) (scene Scene, err error) {
 	if err := t.Slot.Query(ctx, models.MonitorID(t.Story.World.Endpoint), &status); err != nil {
 		return scene, err
 	}
-	scene.State, scene.State.Blocks, scene.State.Begun = status.MonitorState, nil, 0
+	scene.State, scene.State.Blocks, scene.State.Begun, scene.State.Asked = status.MonitorState, nil, 0, time.Time{}
 	scene.State.Actions = slices.Clone(scene.State.Actions)
 	for i := range scene.State.Actions {
 		scene.State.Actions[i].At = time.Time{}
