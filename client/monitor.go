@@ -29,6 +29,15 @@ type Monitor struct {
 
 // Monitor asks an endpoint's monitor where it stands.
 func (c *Client) Monitor(ctx context.Context, endpoint string) (Monitor, error) {
+	found, err := c.findMonitor(ctx, endpoint)
+	if err != nil {
+		return found, err
+	}
+	return found, c.query(ctx, found.WorkflowID, &found.Status)
+}
+
+// findMonitor looks whether there is one and whether it runs, and does not ask it.
+func (c *Client) findMonitor(ctx context.Context, endpoint string) (Monitor, error) {
 	found := c.monitorOf(endpoint)
 	asking, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
@@ -43,7 +52,7 @@ func (c *Client) Monitor(ctx context.Context, endpoint string) (Monitor, error) 
 	if info := described.GetWorkflowExecutionInfo(); info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		found.Closed = info.GetCloseTime().AsTime()
 	}
-	return found, c.query(ctx, found.WorkflowID, &found.Status)
+	return found, nil
 }
 
 func (c *Client) monitorOf(endpoint string) Monitor {
@@ -112,21 +121,15 @@ func (c *Client) noMonitor(ctx context.Context, endpoint string) error {
 // where it stands then.
 func (c *Client) OrderMonitor(ctx context.Context, endpoint string, order models.MonitorOrder) (models.MonitorStatus, error) {
 	var status models.MonitorStatus
-	id := models.MonitorID(endpoint)
-	asking, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	described, err := c.temporal.DescribeWorkflowExecution(asking, id, "")
-	var missing *serviceerror.NotFound
-	switch info := described.GetWorkflowExecutionInfo(); {
-	case errors.As(err, &missing):
-		return status, c.noMonitor(ctx, endpoint)
+	found, err := c.findMonitor(ctx, endpoint)
+	switch {
 	case err != nil:
-		return status, fmt.Errorf("describe %s at %s: %w", id, c.address, err)
-	case info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
-		return status, fmt.Errorf("%s ended at %s, so nobody takes the order; the steward starts it anew within minutes", id, moment(info.GetCloseTime().AsTime()))
+		return status, err
+	case !found.Closed.IsZero():
+		return status, fmt.Errorf("%s ended at %s, so nobody takes the order; the steward starts it anew within minutes", found.WorkflowID, moment(found.Closed))
 	}
 	err = c.instruct(ctx, instruction{
-		id: id, update: models.UpdateMonitor, action: string(order.Action), argument: order, look: "mainspring monitor " + endpoint,
+		id: found.WorkflowID, update: models.UpdateMonitor, action: string(order.Action), argument: order, look: "mainspring monitor " + endpoint,
 	}, &status)
 	return status, err
 }
