@@ -27,10 +27,9 @@ import (
 )
 
 type options struct {
-	runs  int
-	seed  uint64
-	json  bool
-	write string
+	runs   int
+	seed   uint64
+	output figures.Output
 }
 
 // Report is what the command prints with -json.
@@ -59,7 +58,7 @@ func run(arguments []string, out io.Writer) error {
 	report.Broken = broken(report.Tables)
 	var text strings.Builder
 	writeTables(&text, report)
-	err = figures.Output{JSON: o.json, Write: o.write}.Print(out, command, report, text.String())
+	err = o.output.Print(out, command, report, text.String())
 	if err == nil && report.Broken > 0 {
 		err = fmt.Errorf("%d promises are broken", report.Broken)
 	}
@@ -74,8 +73,7 @@ func parse(arguments []string) (options, error) {
 	flags := flag.NewFlagSet("canary", flag.ContinueOnError)
 	flags.IntVar(&o.runs, "runs", 1000, "runs of each row; of those of latency a fifth")
 	flags.Uint64Var(&o.seed, "seed", 1, "seed of the traffic")
-	flags.BoolVar(&o.json, "json", false, "print JSON")
-	flags.StringVar(&o.write, "write", "", "document to write the tables into")
+	o.output.Register(flags)
 	quick := flags.Bool("quick", false, "a tenth of the runs")
 	if err := flags.Parse(arguments); err != nil {
 		return o, err

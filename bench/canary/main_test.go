@@ -86,16 +86,6 @@ func TestOtherRules(t *testing.T) {
 	}
 }
 
-func TestInterval(t *testing.T) {
-	// the rule of three, and a table's value
-	if lower, upper := interval(0, 100); lower != 0 || upper < 0.0361 || upper > 0.0363 {
-		t.Errorf("0 of 100: %v to %v", lower, upper)
-	}
-	if lower, upper := interval(5, 10); lower < 0.1870 || lower > 0.1872 || upper < 0.8128 || upper > 0.8130 {
-		t.Errorf("5 of 10: %v to %v", lower, upper)
-	}
-}
-
 func TestWorldIsWhatItSays(t *testing.T) {
 	w := plain(0.01, 2).at(0.1)
 	w.Slower = 1

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sync"
 
-	"gonum.org/v1/gonum/mathext"
+	"github.com/mainspring-ml/mainspring/testenv/figures"
 )
 
 // decision of a rule after a look.
@@ -75,7 +75,7 @@ func play[T any](simulate func(*rand.Rand) []T, contenders []contender[T], o opt
 		outcomes[i].Rule = c.name
 		if c.claims && budget > 0 {
 			outcomes[i].Promise = PromiseKept
-			if lower, _ := interval(outcomes[i].Decided, o.runs); lower > budget {
+			if lower, _ := figures.Interval(outcomes[i].Decided, o.runs); lower > budget {
 				outcomes[i].Promise = PromiseBroken
 			}
 		}
@@ -103,22 +103,10 @@ func summarise(looks []int) Outcome {
 	}
 	o.Decided = len(when)
 	o.Rate = float64(o.Decided) / float64(max(len(looks), 1))
-	_, o.Upper = interval(o.Decided, len(looks))
+	_, o.Upper = figures.Interval(o.Decided, len(looks))
 	if o.Decided > 0 {
 		slices.Sort(when)
 		o.Median = when[len(when)/2]
 	}
 	return o
-}
-
-// interval is that of Clopper and Pearson at 95 %.
-func interval(k, n int) (lower, upper float64) {
-	lower, upper = 0, 1
-	if k > 0 {
-		lower = mathext.InvRegIncBeta(float64(k), float64(n-k+1), 0.025)
-	}
-	if k < n {
-		upper = mathext.InvRegIncBeta(float64(k+1), float64(n-k), 0.975)
-	}
-	return lower, upper
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/testenv/figures"
 )
 
 // Flights is what each rule makes of the shipped flights' daily losses, in their
@@ -123,7 +124,7 @@ func playFlights(days []models.BlockLoss, permutations int, seed uint64) Flights
 			}
 		}
 		o.Rate = float64(o.Alarmed) / float64(permutations)
-		o.Low, o.High = interval(o.Alarmed, permutations)
+		o.Low, o.High = figures.Interval(o.Alarmed, permutations)
 		if o.Budget > 0 {
 			o.Promise = PromiseKept
 			if o.Low > o.Budget {

@@ -27,11 +27,10 @@ import (
 )
 
 type options struct {
-	runs  int
-	seed  uint64
-	json  bool
-	write string
-	days  string
+	runs   int
+	seed   uint64
+	output figures.Output
+	days   string
 }
 
 // Report is what the command prints with -json.
@@ -66,7 +65,7 @@ func run(arguments []string, out, progress io.Writer) error {
 	}
 	var text strings.Builder
 	writeReport(&text, report)
-	err = figures.Output{JSON: o.json, Write: o.write}.Print(out, command, report, text.String())
+	err = o.output.Print(out, command, report, text.String())
 	if err == nil && report.Broken > 0 {
 		err = fmt.Errorf("%d promises are broken", report.Broken)
 	}
@@ -95,8 +94,7 @@ func parse(arguments []string) (options, error) {
 	flags := flag.NewFlagSet("drift", flag.ContinueOnError)
 	flags.IntVar(&o.runs, "runs", 1000, "years of each world without drift; half where the loss changes, a quarter where there are inputs, and half as many permutations of the flights")
 	flags.Uint64Var(&o.seed, "seed", 1, "seed of the years")
-	flags.BoolVar(&o.json, "json", false, "print JSON")
-	flags.StringVar(&o.write, "write", "", "document to write the tables into")
+	o.output.Register(flags)
 	flags.StringVar(&o.days, "flights", "internal/drift/testdata/flights_daily.csv", "daily losses of the flights")
 	quick := flags.Bool("quick", false, "a twentieth of the years")
 	if err := flags.Parse(arguments); err != nil {

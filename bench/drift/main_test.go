@@ -14,6 +14,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/drift"
 	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/testenv/figures"
 )
 
 const flightsFile = "../../internal/drift/testdata/flights_daily.csv"
@@ -81,7 +82,7 @@ func TestCalibration(t *testing.T) {
 						alarmed++
 					}
 				}
-				low, high := interval(alarmed, years)
+				low, high := figures.Interval(alarmed, years)
 				t.Logf("%d of %d years with an alarm, %.4f to %.4f", alarmed, years, low, high)
 				if low > budget {
 					t.Errorf("at least %.4f of the years have an alarm, and %v is promised", low, budget)
@@ -118,16 +119,6 @@ func TestDelays(t *testing.T) {
 	o := contender{}.judge(years, true)
 	if o.Alarmed != 2 || math.Abs(o.PerYear-2.0/5*365/120) > 1e-12 || *o.Delays != (Delays{Found: 0.6, Median: 21}) {
 		t.Errorf("%+v %+v", o, o.Delays)
-	}
-}
-
-func TestInterval(t *testing.T) {
-	// the rule of three, and a table's value
-	if low, high := interval(0, 100); low != 0 || high < 0.0361 || high > 0.0363 {
-		t.Errorf("0 of 100: %v to %v", low, high)
-	}
-	if low, high := interval(5, 10); low < 0.1870 || low > 0.1872 || high < 0.8128 || high > 0.8130 {
-		t.Errorf("5 of 10: %v to %v", low, high)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"sync"
 
-	"gonum.org/v1/gonum/mathext"
+	"github.com/mainspring-ml/mainspring/testenv/figures"
 )
 
 // Played is one world and what each rule did in it.
@@ -128,7 +128,7 @@ func (c contender) judge(years [][]int, changes bool) Outcome {
 	n := len(years)
 	o.Rate = float64(o.Alarmed) / float64(n)
 	o.PerYear = float64(alarms) / float64(n) * watchedDays / float64(quiet)
-	o.Low, o.High = interval(o.Alarmed, n)
+	o.Low, o.High = figures.Interval(o.Alarmed, n)
 	if c.budget > 0 {
 		o.Promise = PromiseKept
 		if o.Low > c.budget {
@@ -150,16 +150,4 @@ func summarise(delays []int, n int) *Delays {
 		return 0
 	}
 	return &Delays{Found: float64(len(delays)) / float64(n), Median: at(0.5), Late: at(0.9)}
-}
-
-// interval is that of Clopper and Pearson at 95 %.
-func interval(k, n int) (low, high float64) {
-	low, high = 0, 1
-	if k > 0 {
-		low = mathext.InvRegIncBeta(float64(k), float64(n-k+1), 0.025)
-	}
-	if k < n {
-		high = mathext.InvRegIncBeta(float64(k+1), float64(n-k), 0.975)
-	}
-	return low, high
 }

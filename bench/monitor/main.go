@@ -24,11 +24,11 @@ import (
 )
 
 type options struct {
-	rows, repeat    int
-	seed            uint64
-	json, evidently bool
-	write           string
-	scoreIn         string
+	rows, repeat int
+	seed         uint64
+	evidently    bool
+	output       figures.Output
+	scoreIn      string
 }
 
 func main() {
@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return figures.Output{JSON: o.json, Write: o.write}.Print(out, command, r, r.text())
+	return o.output.Print(out, command, r, r.text())
 }
 
 // command is what the figures of a document are made with.
@@ -62,9 +62,8 @@ func parse(args []string) (options, error) {
 	flags.IntVar(&o.rows, "rows", 1_000_000, "requests of the block")
 	flags.IntVar(&o.repeat, "repeat", 3, "calls, of which the fastest and the largest count")
 	flags.Uint64Var(&o.seed, "seed", 1, "seed of the traffic")
-	flags.BoolVar(&o.json, "json", false, "print JSON")
+	o.output.Register(flags)
 	flags.BoolVar(&o.evidently, "evidently", false, "compare with evidently "+evidentlyVersion+", installed into the user's cache")
-	flags.StringVar(&o.write, "write", "", "a document to put the figures into")
 	flags.StringVar(&o.scoreIn, "score-in", "", "only score the log in this directory; used by the command itself")
 	if err := flags.Parse(args); err != nil {
 		return o, err

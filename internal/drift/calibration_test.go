@@ -36,7 +36,7 @@ func TestFalseAlarms(t *testing.T) {
 			r := rand.New(rand.NewPCG(run, 31))
 			blocks := simulated(r, test.reference+365, test.loss)
 			state := New(spec(test.budget, test.detectors...), blocks[:test.reference], models.Estimate{}, run)
-			if _, looks := Fold(state, blocks[test.reference:]); alarmIn(looks) >= 0 {
+			if _, looks := fold(state, blocks[test.reference:]); alarmIn(looks) >= 0 {
 				alarms++
 			}
 		}
@@ -134,7 +134,7 @@ func TestDelays(t *testing.T) {
 				blocks[i].Loss += test.sigmas
 			}
 			state := New(spec(0.1, test.detector, level), blocks[:59], models.Estimate{}, run)
-			_, looks := Fold(state, blocks[59:])
+			_, looks := fold(state, blocks[59:])
 			switch at := alarmIn(looks); {
 			case at < 0:
 				delays = append(delays, never)

@@ -104,16 +104,6 @@ func Update(state models.DetectorState, block models.BlockLoss) (models.Detector
 	return state, looks
 }
 
-// Fold lets the detectors judge several blocks, oldest first, and returns what
-// they made of each.
-func Fold(state models.DetectorState, blocks []models.BlockLoss) (models.DetectorState, [][]models.DetectorLook) {
-	looks := make([][]models.DetectorLook, len(blocks))
-	for i, block := range blocks {
-		state, looks[i] = Update(state, block)
-	}
-	return state, looks
-}
-
 func judgeRank(d *models.Detector, block models.BlockLoss, loss, u float64, length models.Duration) place {
 	handOut(d, block.Start, length.Std())
 	known := int64(0)

@@ -71,7 +71,7 @@ func TestReferenceWithoutStarts(t *testing.T) {
 		live[i].Loss += 2
 	}
 	state := New(spec(0.1, daily), reference, models.Estimate{}, 1)
-	_, looks := Fold(state, live)
+	_, looks := fold(state, live)
 	if at := alarmIn(looks); at < 0 || at > 14 || state.Detectors[0].Spec.Season != models.SeasonNone {
 		t.Errorf("alarm at block %d with season %q", at, state.Detectors[0].Spec.Season)
 	}
@@ -235,7 +235,7 @@ func TestFairGame(t *testing.T) {
 func TestFallingLossIsNoAlarm(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
 	state := New(spec(0.1, conformal, level), blocksOf(gauss(r, 60, 9)...), models.Estimate{}, 1)
-	state, looks := Fold(state, blocksOf(gauss(r, 300, 4)...))
+	state, looks := fold(state, blocksOf(gauss(r, 300, 4)...))
 	if at := alarmIn(looks); at >= 0 || state.Detectors[0].Value > 1 || state.Detectors[1].Value > 1 {
 		t.Errorf("alarm after block %d, values %v, %v", at, state.Detectors[0].Value, state.Detectors[1].Value)
 	}
@@ -272,7 +272,7 @@ func TestStateStaysSmall(t *testing.T) {
 	for _, d := range []models.DetectorSpec{conformal, daily} {
 		state := New(spec(1e-9, d, level), blocksOf(scaled(gauss(r, 100, 0))...), models.Estimate{}, 1)
 		for range 3 {
-			state, _ = Fold(state, blocksOf(scaled(gauss(r, 365, 0))...))
+			state, _ = fold(state, blocksOf(scaled(gauss(r, 365, 0))...))
 			t.Logf("%s: %d bytes", d.Season, len(encode(t, state)))
 			if size := len(encode(t, state)); size > 12<<10 {
 				t.Errorf("%d bytes", size)
@@ -283,7 +283,7 @@ func TestStateStaysSmall(t *testing.T) {
 
 // TestBranches: two futures of one state do not write into each other.
 func TestBranches(t *testing.T) {
-	state, _ := Fold(New(spec(0.1, daily, level), blocksOf(1, 2, 3), models.Estimate{}, 1), blocksOf(4, 5, 6, 7, 8, 9, 10))
+	state, _ := fold(New(spec(0.1, daily, level), blocksOf(1, 2, 3), models.Estimate{}, 1), blocksOf(4, 5, 6, 7, 8, 9, 10))
 	frozen := encode(t, state)
 	one, _ := Update(state, models.BlockLoss{Start: monday, Loss: 10})
 	again := encode(t, one)
@@ -299,7 +299,7 @@ func TestEndlessRise(t *testing.T) {
 	for i := range losses {
 		losses[i] = math.Pow(1.1, float64(i))
 	}
-	state, _ := Fold(New(spec(0.1, conformal, level), blocksOf(1, 2, 3), models.Estimate{}, 1), blocksOf(losses...))
+	state, _ := fold(New(spec(0.1, conformal, level), blocksOf(1, 2, 3), models.Estimate{}, 1), blocksOf(losses...))
 	for _, d := range state.Detectors {
 		if d.Value < 1e60 || d.Value > most {
 			t.Errorf("%s: value %v", d.Spec.Kind, d.Value)
@@ -346,7 +346,7 @@ func FuzzUpdate(f *testing.F) {
 		for i := range losses {
 			losses[i] = []float64{a, b, c, float64(i)}[i%4]
 		}
-		state, looks := Fold(state, blocksOf(losses...))
+		state, looks := fold(state, blocksOf(losses...))
 		for i, two := range looks {
 			for _, look := range two {
 				if !(look.P >= 0 && look.P <= 1) || !(look.Value >= 0) || math.IsInf(look.Value, 0) {
@@ -360,7 +360,7 @@ func FuzzUpdate(f *testing.F) {
 
 func BenchmarkUpdate(b *testing.B) {
 	r := rand.New(rand.NewPCG(8, 8))
-	state, _ := Fold(New(spec(1e-9, daily, level), blocksOf(gauss(r, 60, 5)...), models.Estimate{}, 1), blocksOf(gauss(r, 365, 5)...))
+	state, _ := fold(New(spec(1e-9, daily, level), blocksOf(gauss(r, 60, 5)...), models.Estimate{}, 1), blocksOf(gauss(r, 365, 5)...))
 	for b.Loop() {
 		Update(state, models.BlockLoss{Start: monday.AddDate(1, 0, 1), Loss: 5})
 	}
@@ -411,4 +411,14 @@ func encode(t *testing.T, state models.DetectorState) string {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+// fold lets the detectors judge several blocks, oldest first, and returns what
+// they made of each.
+func fold(state models.DetectorState, blocks []models.BlockLoss) (models.DetectorState, [][]models.DetectorLook) {
+	looks := make([][]models.DetectorLook, len(blocks))
+	for i, block := range blocks {
+		state, looks[i] = Update(state, block)
+	}
+	return state, looks
 }

@@ -51,7 +51,7 @@ func TestLossOf(t *testing.T) {
 func TestNoEvidence(t *testing.T) {
 	slice := models.DetectorSpec{Kind: models.DetectorConformal, Share: 1, Column: "origin", Slice: "EWR"}
 	state := New(spec(0.1, conformal, slice), blocksOf(1, 2, 3), models.Estimate{}, 1)
-	got, looks := Fold(state, blocksOf(5, 6, 7))
+	got, looks := fold(state, blocksOf(5, 6, 7))
 	if one := got.Detectors[1]; one.Observed != 0 || one.Value != 1 || one.Injected != 0 || len(one.Strata) != 0 {
 		t.Errorf("%+v", one)
 	}
@@ -73,7 +73,7 @@ func TestSlice(t *testing.T) {
 		blocks[i].Slices = []models.SliceLoss{{Column: "origin", Slice: "EWR", Labelled: 40, Loss: loss}}
 	}
 	slice := models.DetectorSpec{Kind: models.DetectorConformal, Share: 1, Column: "origin", Slice: "EWR"}
-	_, looks := Fold(New(spec(0.1, conformal, slice), blocks[:60], models.Estimate{}, 1), blocks[60:])
+	_, looks := fold(New(spec(0.1, conformal, slice), blocks[:60], models.Estimate{}, 1), blocks[60:])
 	at := alarmIn(looks)
 	if at < 40 || at > 55 || looks[at][0].Alarm || !looks[at][1].Alarm {
 		t.Errorf("alarm at %d: %+v", at, looks[max(at, 0)])

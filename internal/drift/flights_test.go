@@ -49,7 +49,7 @@ func flights(t *testing.T, column string) []models.BlockLoss {
 // firstAlarm is the block of a year with the first alarm; -1: none.
 func firstAlarm(s models.MonitorSpec, blocks []models.BlockLoss, seed uint64) int {
 	state := New(s, blocks[:flightsReference], models.Estimate{}, seed)
-	_, looks := Fold(state, blocks[flightsReference:])
+	_, looks := fold(state, blocks[flightsReference:])
 	if at := alarmIn(looks); at >= 0 {
 		return at + flightsReference
 	}

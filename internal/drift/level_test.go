@@ -39,7 +39,7 @@ func TestLevel(t *testing.T) {
 		}
 	}
 	state := New(spec(0.1, level), nil, models.Estimate{}, 1)
-	if state, looks := Fold(state, blocksOf(1, 100, 1000)); state.Detectors[0].Value != 1 || looks[2][0].Alarm {
+	if state, looks := fold(state, blocksOf(1, 100, 1000)); state.Detectors[0].Value != 1 || looks[2][0].Alarm {
 		t.Errorf("without a promise: %+v", looks)
 	}
 }
@@ -131,15 +131,15 @@ func TestLevelAlone(t *testing.T) {
 			losses[i] += 2 * float64(i) / 365
 		}
 		state := New(spec(0.1, one), reference, models.Estimate{}, run)
-		if _, looks := Fold(state, blocksOf(losses...)); alarmIn(looks) >= 0 {
+		if _, looks := fold(state, blocksOf(losses...)); alarmIn(looks) >= 0 {
 			slow++
 		}
 		losses = gauss(r, 100, 3)
 		losses[50] = 1e9
-		if _, looks := Fold(state, blocksOf(losses...)); alarmIn(looks) >= 0 {
+		if _, looks := fold(state, blocksOf(losses...)); alarmIn(looks) >= 0 {
 			wild++
 		}
-		if _, looks := Fold(state, blocksOf(gauss(r, 365, m)...)); alarmIn(looks) >= 0 {
+		if _, looks := fold(state, blocksOf(gauss(r, 365, m)...)); alarmIn(looks) >= 0 {
 			kept++
 		}
 	}
@@ -149,7 +149,7 @@ func TestLevelAlone(t *testing.T) {
 	}
 	// Nor does a wild block make the detector blind to what follows.
 	losses := append([]float64{1e9}, gauss(rand.New(rand.NewPCG(1, 1)), 60, 5)...)
-	_, looks := Fold(New(spec(0.1, one), blocksOf(gauss(rand.New(rand.NewPCG(2, 2)), 30, 3)...), models.Estimate{}, 1), blocksOf(losses...))
+	_, looks := fold(New(spec(0.1, one), blocksOf(gauss(rand.New(rand.NewPCG(2, 2)), 30, 3)...), models.Estimate{}, 1), blocksOf(losses...))
 	if at := alarmIn(looks); at < 1 || at > 25 {
 		t.Errorf("after a wild block the alarm came at block %d", at)
 	}

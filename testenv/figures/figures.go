@@ -4,6 +4,7 @@ package figures
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -43,6 +44,12 @@ func Replace(document, command, text string) (string, error) {
 type Output struct {
 	JSON  bool   // print the report as JSON, not as text
 	Write string // a document to put the text into; empty: none
+}
+
+// Register declares the flags -json and -write.
+func (o *Output) Register(flags *flag.FlagSet) {
+	flags.BoolVar(&o.JSON, "json", false, "print JSON")
+	flags.StringVar(&o.Write, "write", "", "document to write the figures into")
 }
 
 // Print prints a report and puts its text into the document.
