@@ -14,6 +14,16 @@ type BlockLoss struct {
 	Slices    []SliceLoss `json:"slices,omitempty"`
 }
 
+// MeanLoss is the mean of the blocks' losses, each counting the same; 0: there
+// are none.
+func MeanLoss(blocks []BlockLoss) float64 {
+	sum := 0.0
+	for _, b := range blocks {
+		sum += b.Loss
+	}
+	return sum / float64(max(1, len(blocks)))
+}
+
 // DetectorState is the state of all detectors of one monitor; see
 // internal/drift.
 type DetectorState struct {
@@ -80,10 +90,20 @@ func DetectorName(d DetectorSpec) string {
 // Nearest is the detector whose evidence is nearest to its threshold; false:
 // there is none.
 func (s DetectorState) Nearest() (nearest Detector, ok bool) {
-	for _, d := range s.Detectors {
-		if !ok || d.Value*nearest.Threshold > nearest.Value*d.Threshold {
-			nearest, ok = d, true
+	i := s.NearestIndex()
+	if i < 0 {
+		return nearest, false
+	}
+	return s.Detectors[i], true
+}
+
+// NearestIndex is the place of Nearest among the detectors; -1: there is none.
+func (s DetectorState) NearestIndex() int {
+	nearest := -1
+	for i, d := range s.Detectors {
+		if nearest < 0 || d.Value*s.Detectors[nearest].Threshold > s.Detectors[nearest].Value*d.Threshold {
+			nearest = i
 		}
 	}
-	return nearest, ok
+	return nearest
 }

@@ -22,6 +22,17 @@ type MonitorReference struct {
 	Note   string      `json:"note,omitempty"`
 }
 
+// LossReference is a reference of losses whose blocks nobody knows, oldest first:
+// inputs and slices are compared with nothing.
+func LossReference(losses []float64, note string) MonitorReference {
+	reference := MonitorReference{Blocks: []BlockLoss{}, Note: note}
+	for _, loss := range losses {
+		reference.Blocks = append(reference.Blocks, BlockLoss{Loss: loss})
+	}
+	reference.Loss = MeanLoss(reference.Blocks)
+	return reference
+}
+
 // CompareRequest asks how live blocks differ from the reference.
 type CompareRequest struct {
 	Endpoint  string      `json:"endpoint"`

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -115,7 +116,7 @@ func (m *monitor) askAgain() {
 		m.state.Paused != "" || m.state.Request != nil || m.state.Watermark.Before(alarm.RetryAt) {
 		return
 	}
-	newest := latest(alarm.AsOf, latest(alarm.RetryAt, m.matured())) // all that is known by now
+	newest := later(alarm.AsOf, later(alarm.RetryAt, m.matured())) // all that is known by now
 	m.request(alarm, models.RetrainRequest{Trigger: triggerOf(*alarm), AsOf: newest})
 }
 
@@ -170,12 +171,12 @@ func (m *monitor) settleAlarm(alarm *models.Alarm, settled models.RetrainSettled
 	switch current := alarm.RequestID == m.state.Pending && attemptID(*alarm) == settled.RequestID; {
 	case settled.Outcome == models.RetrainPromoted:
 		alarm.State, alarm.Promoted, alarm.Settled = models.AlarmPromoted, true, true
-		alarm.Action, alarm.Lifecycle = orBefore(settled.Reason, alarm.Action), orBefore(settled.Lifecycle, alarm.Lifecycle)
+		alarm.Action, alarm.Lifecycle = cmp.Or(settled.Reason, alarm.Action), cmp.Or(settled.Lifecycle, alarm.Lifecycle)
 	case !current:
 		event.Kind = ""
 		event.Text += "; the alarm does not wait for it any more"
 	default:
-		alarm.Answer, alarm.Lifecycle = settled.Outcome, orBefore(settled.Lifecycle, alarm.Lifecycle)
+		alarm.Answer, alarm.Lifecycle = settled.Outcome, cmp.Or(settled.Lifecycle, alarm.Lifecycle)
 		m.answered(alarm, settled)
 	}
 	m.note(event)
@@ -243,11 +244,4 @@ func (m *monitor) matured() time.Time {
 		return m.state.Watermark
 	}
 	return due
-}
-
-func orBefore(now, before string) string {
-	if now == "" {
-		return before
-	}
-	return now
 }

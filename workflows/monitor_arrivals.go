@@ -99,7 +99,7 @@ func (m *monitor) settleRequest(settled models.RetrainSettled) {
 			retryAt = newest.Add(askAgainAfter)
 		}
 	case models.RetrainAsksPerson, models.RetrainImpossible: // a person may order one; until then it is not asked at every look
-		retryAt = latest(retryAt, newest.Add(policy.Cooldown.Std()))
+		retryAt = later(retryAt, newest.Add(policy.Cooldown.Std()))
 	case models.RetrainPromoted, models.RetrainNotHelping, models.RetrainFailed:
 	}
 	if request.Kind == models.TriggerArrival {

@@ -88,13 +88,7 @@ func sameEvidence(a, b models.Block) bool {
 		slices.Equal(a.Slices, b.Slices)
 }
 
-func meanLoss(blocks []models.Block) float64 {
-	sum := 0.0
-	for _, b := range blocks {
-		sum += b.Loss
-	}
-	return sum / float64(max(len(blocks), 1))
-}
+func meanLoss(blocks []models.Block) float64 { return models.MeanLoss(lossesOf(blocks)) }
 
 // lossOf is what detectors see of a block.
 func lossOf(b models.Block) models.BlockLoss {
@@ -107,18 +101,6 @@ func lossesOf(blocks []models.Block) []models.BlockLoss {
 		losses[i] = lossOf(b)
 	}
 	return losses
-}
-
-// nearest is the index of the detector that is nearest to its threshold; -1:
-// there is none.
-func nearest(detectors []models.Detector) int {
-	found := -1
-	for i, d := range detectors {
-		if found < 0 || d.Value*detectors[found].Threshold > detectors[found].Value*d.Threshold {
-			found = i
-		}
-	}
-	return found
 }
 
 func valueOf(state models.DetectorState) float64 {

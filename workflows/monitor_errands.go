@@ -31,7 +31,7 @@ func (m *monitor) note(event models.MonitorEvent) {
 	m.state.Begun++
 	notice := models.Notice{
 		ID:   fmt.Sprintf("%s/notice/%d", models.MonitorID(m.state.Endpoint), m.state.Begun),
-		Kind: event.Kind, Endpoint: m.state.Endpoint, Model: watch.Model, Version: watch.Version, At: latest(event.Block, m.matured()),
+		Kind: event.Kind, Endpoint: m.state.Endpoint, Model: watch.Model, Version: watch.Version, At: later(event.Block, m.matured()),
 		Title: titleOf(event.Kind, m.state.Endpoint, watch.Version), Text: event.Text,
 	}
 	for i, to := range watch.Spec.Notify {
@@ -117,8 +117,7 @@ func (m *monitor) comparable() bool {
 // errand begins work that judging does not wait for.
 func (m *monitor) errand(e models.MonitorErrand) {
 	if len(m.state.Errands) >= errandsKept {
-		m.state.Actions = slices.Clone(lastOf(append(m.state.Actions, models.MonitorEvent{At: m.now(), Text: "left out " + e.ID,
-			Failed: fmt.Sprintf("%d others are under way", len(m.state.Errands))}), eventsKept))
+		m.note(models.MonitorEvent{Text: "left out " + e.ID, Failed: fmt.Sprintf("%d others are under way", len(m.state.Errands))})
 		return
 	}
 	e.Since = m.now()

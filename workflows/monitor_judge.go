@@ -144,7 +144,7 @@ func (j *judge) feed(detectors *models.DetectorState, block *models.Block) bool 
 		return false
 	}
 	*detectors, block.Looks = drift.Update(*detectors, lossOf(*block))
-	i := nearest(detectors.Detectors)
+	i := detectors.NearestIndex()
 	if i < 0 {
 		return false
 	}

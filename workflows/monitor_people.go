@@ -1,8 +1,8 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
-	"strings"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -25,13 +25,8 @@ func (m *monitor) mayOrder(order models.MonitorOrder) error {
 	refuse := func(message, hint string) error {
 		return failure(&models.Error{Kind: models.KindInvalidSpec, Subject: "monitor of " + m.state.Endpoint, Message: message, Hint: hint})
 	}
-	switch {
-	case strings.TrimSpace(order.By) == "":
-		return refuse("the order does not say whose it is", "set by to a name")
-	case len(order.By) > longestName:
-		return refuse(fmt.Sprintf("the name has %d bytes", len(order.By)), fmt.Sprintf("use at most %d", longestName))
-	case len(order.Reason) > longestOrder:
-		return refuse(fmt.Sprintf("the reason has %d bytes", len(order.Reason)), fmt.Sprintf("use at most %d, and a link to the rest", longestOrder))
+	if message, hint := unsigned(order.By, order.Reason); message != "" {
+		return refuse(message, hint)
 	}
 	switch order.Action {
 	case models.MonitorRetrain:
@@ -106,7 +101,7 @@ func (m *monitor) order(order models.MonitorOrder) {
 	switch order.Action {
 	case models.MonitorRetrain:
 		event.Text = "a retraining is ordered by " + said
-		m.retrain(alarm, models.Trigger{Kind: models.TriggerManual, By: order.By, Reason: orBefore(order.Reason, "ordered by "+order.By)})
+		m.retrain(alarm, models.Trigger{Kind: models.TriggerManual, By: order.By, Reason: cmp.Or(order.Reason, "ordered by "+order.By)})
 	case models.MonitorAccept:
 		event.Text = "the present level is accepted by " + said
 		alarm.State, alarm.Action = models.AlarmAccepted, "the level is accepted by "+said
@@ -131,7 +126,7 @@ func (m *monitor) retrain(alarm *models.Alarm, trigger models.Trigger) {
 	if alarm != nil {
 		trigger.At, trigger.Change = alarm.Block, alarm.Change
 		// Not as of RetryAt: that may be weeks ahead, and nobody waits for it now.
-		m.request(alarm, models.RetrainRequest{Trigger: trigger, AsOf: latest(alarm.AsOf, m.matured()), Force: true})
+		m.request(alarm, models.RetrainRequest{Trigger: trigger, AsOf: later(alarm.AsOf, m.matured()), Force: true})
 		return
 	}
 	m.state.Orders++

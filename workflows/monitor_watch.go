@@ -91,22 +91,13 @@ func (m *monitor) buildReference(ctx workflow.Context) error {
 	case err != nil:
 		why := clip(reason(err), longestReason)
 		m.note(models.MonitorEvent{Text: "the reference of version " + watch.Version + " can't be built; the losses of its evaluation stand in for it", Failed: why})
-		reference = referenceOf(*watch, why)
+		reference = models.LossReference(watch.Reference, "the losses of the evaluation only: "+why)
 	}
 	m.trouble = ""
 	m.restart(drift.New, reference.Blocks)
 	reference.Blocks = brief(reference.Blocks)
 	m.state.Reference = &reference
 	return nil
-}
-
-func referenceOf(watch models.WatchRequest, why string) models.MonitorReference {
-	reference := models.MonitorReference{Note: "the losses of the evaluation only: " + why}
-	for _, loss := range watch.Reference {
-		reference.Blocks = append(reference.Blocks, models.BlockLoss{Loss: loss})
-		reference.Loss += loss / float64(len(watch.Reference))
-	}
-	return reference
 }
 
 // answersWithin is when the page says that there is no answer. A store that does

@@ -117,7 +117,7 @@ func (p *pool) wake(ctx workflow.Context) time.Time {
 	var at time.Time
 	if due, needed := p.core.Wake(p.now); needed {
 		// Not at once: an instant that is over already was ticked for just now.
-		at = latest(due, workflow.Now(ctx).Add(shortestWake))
+		at = later(due, workflow.Now(ctx).Add(shortestWake))
 	}
 	if !p.sweeping && p.core.Lends() {
 		at = earliest(at, p.sweptAt.Add(sweepEvery))

@@ -27,19 +27,31 @@ func (r *rollout) takeOrders(ctx workflow.Context) error {
 	return workflow.SetUpdateHandlerWithOptions(ctx, models.UpdateRollout, r.order, options)
 }
 
+// unsigned says what is wrong with how an order is signed, and what to do; empty:
+// nothing.
+func unsigned(by, why string) (message, hint string) {
+	switch {
+	case strings.TrimSpace(by) == "":
+		return "the order does not say whose it is", "set by to a name"
+	case len(by) > longestName:
+		return fmt.Sprintf("the name has %d bytes", len(by)), fmt.Sprintf("use at most %d", longestName)
+	case len(why) > longestOrder:
+		return fmt.Sprintf("the reason has %d bytes", len(why)), fmt.Sprintf("use at most %d, and a link to the rest", longestOrder)
+	default:
+		return "", ""
+	}
+}
+
 // mayOrder refuses an order before it enters the history.
 func (r *rollout) mayOrder(order models.RolloutOrder) error {
 	refuse := func(message, hint string) error {
 		return failure(&models.Error{Kind: models.KindInvalidSpec, Subject: "rollout of version " + r.input.Candidate.Version, Message: message, Hint: hint})
 	}
+	if message, hint := unsigned(order.By, order.Reason); message != "" {
+		return refuse(message, hint)
+	}
 	standing := r.decision()
 	switch {
-	case strings.TrimSpace(order.By) == "":
-		return refuse("the order does not say whose it is", "set by to a name")
-	case len(order.By) > longestName:
-		return refuse(fmt.Sprintf("the name has %d bytes", len(order.By)), fmt.Sprintf("use at most %d", longestName))
-	case len(order.Reason) > longestOrder:
-		return refuse(fmt.Sprintf("the reason has %d bytes", len(order.Reason)), fmt.Sprintf("use at most %d, and a link to the rest", longestOrder))
 	case r.ended:
 		return refuse("it has ended", "`mainspring rollback` makes an earlier version the champion again")
 	case standing != nil && standing.Action == models.RolloutAbort:
