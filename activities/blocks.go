@@ -105,7 +105,7 @@ func (b *Blocks) scorer(ctx context.Context, request models.ScoreBlocksRequest) 
 		deadlines: dataset.Deadlines{Maturity: spec.Maturity.Std(), Corrections: corrections.Std()},
 		bytes:     cmp.Or(b.ReadBytes, blocksBytes),
 	}
-	return s, s.readReference(ctx)
+	return s, s.openReference(ctx)
 }
 
 // plan lists what is to be found out, and the files that it takes.

@@ -10,22 +10,14 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// readReference reads the bins, the slices and the calibration, if there are
-// any.
-func (s *blockScorer) readReference(ctx context.Context) error {
-	ref := s.request.Reference
-	if ref == nil {
+// openReference reads the reference, if there is one.
+func (s *blockScorer) openReference(ctx context.Context) (err error) {
+	if s.request.Reference == nil {
 		return nil
 	}
-	data, err := artifact.ReadRef(ctx, s.store, *ref, maxReferenceObject)
-	if err != nil {
-		return unavailable(ref.URI, "what the blocks of "+s.request.Endpoint+" are held against can't be read", err)
-	}
-	if s.reference, err = shift.DecodeReference(data); err != nil {
-		return &models.Error{
-			Kind: models.KindInvalidSpec, Subject: ref.URI, Message: "what the blocks of " + s.request.Endpoint + " are held against can't be used", Cause: err,
-			Hint: "have the monitor build its reference anew: mainspring monitor " + s.request.Endpoint + " accept",
-		}
+	what := "what the blocks of " + s.request.Endpoint + " are held against"
+	if s.reference, err = readReference(ctx, s.store, *s.request.Reference, what); err != nil {
+		return err
 	}
 	s.coder = s.reference.Coder(s.request.Data.Time, s.request.Data.Label)
 	s.blankCodes = make([]uint8, s.coder.Width())
@@ -87,12 +79,7 @@ func (s *blockScorer) keepEvidence(ctx context.Context, task dataset.Task, evide
 
 // watched are the slices that a detector watches.
 func (s *blockScorer) watched(evidence *shift.Block) []models.SliceLoss {
-	var columns []string
-	for _, d := range s.request.Spec.Detectors {
-		if d.Column != "" {
-			columns = append(columns, d.Column)
-		}
-	}
+	columns := watchedColumns(s.request.Spec)
 	if len(columns) == 0 {
 		return nil
 	}

@@ -37,10 +37,10 @@ func answerColumns() []dataset.Field {
 	}
 }
 
-// answered reports whether the version answered a request. Copies that it got as
-// a shadow answered nobody.
-func (s *blockScorer) answered(b *parquetio.Batch, row int) bool {
-	return string(b.Bytes(answerVersion, row)) == s.request.Version && b.Int(answerStatus, row) == http.StatusOK &&
+// answeredBy reports whether the version answered a request. Copies that it got as
+// a shadow answered nobody. The batch has the first of answerColumns.
+func answeredBy(b *parquetio.Batch, row int, version string) bool {
+	return string(b.Bytes(answerVersion, row)) == version && b.Int(answerStatus, row) == http.StatusOK &&
 		string(b.Bytes(answerRole, row)) != string(models.RoleShadow)
 }
 
@@ -101,6 +101,15 @@ func predictionWidth(task models.Task, classes []string) int {
 	return 1
 }
 
+// noPrediction: the spec names an output that no answer has as a prediction.
+func noPrediction(endpoint, answers, output string, width int, example string) error {
+	return &models.Error{
+		Kind: models.KindInvalidSpec, Subject: endpoint,
+		Message: fmt.Sprintf("%s has the output %q as %d or more numbers; one is %.200s", answers, output, max(1, width), example),
+		Hint:    "set evaluate.prediction to the output that holds the prediction, and take it out of deploy.traffic.log.sensitive",
+	}
+}
+
 func (s *blockScorer) width() int {
 	return predictionWidth(s.request.Data.Task, s.request.Data.Classes)
 }
@@ -127,12 +136,8 @@ func (s *blockScorer) readAnswers(ctx context.Context, tasks []dataset.Task, fil
 	}
 	for k := range tasks {
 		if !with[k] && without[k] != "" {
-			return nil, &models.Error{
-				Kind: models.KindInvalidSpec, Subject: s.request.Endpoint,
-				Message: fmt.Sprintf("no answer of version %s in the block of %s has the output %q as %d or more numbers; one is %.200s",
-					s.request.Version, tasks[k].Start.Format(time.RFC3339), s.request.Prediction, max(1, s.width()), without[k]),
-				Hint: "set evaluate.prediction to the model output that holds the prediction, and take it out of deploy.traffic.log.sensitive",
-			}
+			answers := fmt.Sprintf("no answer of version %s in the block of %s", s.request.Version, tasks[k].Start.Format(time.RFC3339))
+			return nil, noPrediction(s.request.Endpoint, answers, s.request.Prediction, s.width(), without[k])
 		}
 	}
 	return parts, nil
@@ -160,7 +165,7 @@ func (r *answersReader) read(ctx context.Context, f logFile) (*answersPart, erro
 		for row := range b.Rows {
 			at := b.Int(answerEvent, row)
 			block, ok := r.blocks.of(at)
-			if !ok || !r.answered(b, row) {
+			if !ok || !answeredBy(b, row, r.request.Version) {
 				continue
 			}
 			share, _ := b.Number(answerShare, row)

@@ -92,7 +92,7 @@ func (s *blockScorer) readMoments(ctx context.Context, files []logFile, span mod
 		var found []moment
 		err := s.scan(ctx, f, answerColumns()[:answerShare], func(b *parquetio.Batch) error {
 			for row := range b.Rows {
-				if at := b.Int(answerEvent, row); at >= from && at < to && s.answered(b, row) {
+				if at := b.Int(answerEvent, row); at >= from && at < to && answeredBy(b, row, s.request.Version) {
 					found = append(found, moment{at, dataset.NewID(b.Bytes(answerID, row))})
 				}
 			}

@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -48,7 +47,7 @@ type compared struct {
 func (d *Drift) compare(ctx context.Context, request models.CompareRequest) (compared, error) {
 	var c compared
 	var err error
-	if c.reference, err = d.readReference(ctx, request.Reference); err != nil {
+	if c.reference, err = readReference(ctx, d.Store, request.Reference, "the reference of live blocks"); err != nil {
 		return c, err
 	}
 	found, err := d.readEvidence(ctx, request, c.reference)
@@ -138,15 +137,17 @@ func (c *compared) report() models.InputReport {
 	return report
 }
 
-func (d *Drift) readReference(ctx context.Context, ref models.Ref) (*shift.Reference, error) {
-	data, err := artifact.ReadRef(ctx, d.Store, ref, maxReferenceObject)
+// readReference reads the bins, the slices and the calibration that live blocks
+// are held against. What names it in errors.
+func readReference(ctx context.Context, store artifact.Store, ref models.Ref, what string) (*shift.Reference, error) {
+	data, err := artifact.ReadRef(ctx, store, ref, maxReferenceObject)
 	if err != nil {
-		return nil, unavailable(ref.URI, "the reference of live blocks can't be read", err)
+		return nil, unavailable(ref.URI, what+" can't be read", err)
 	}
 	reference, err := shift.DecodeReference(data)
 	if err != nil {
 		return nil, &models.Error{
-			Kind: models.KindInvalidSpec, Subject: ref.URI, Message: "the reference of live blocks can't be used", Cause: err,
+			Kind: models.KindInvalidSpec, Subject: ref.URI, Message: what + " can't be used", Cause: err,
 			Hint: "watch the champion again, so that its reference is written anew",
 		}
 	}
@@ -163,7 +164,7 @@ func (d *Drift) readEvidence(ctx context.Context, request models.CompareRequest,
 	}
 	err := eachFile(ctx, files, func(ctx context.Context, i int, f logFile) error {
 		data, _, err := artifact.GetBytes(ctx, d.Store, f.uri, maxEvidenceObject)
-		if errors.Is(err, artifact.ErrNotFound) {
+		if gone(err) {
 			return nil
 		}
 		if err != nil {

@@ -53,7 +53,7 @@ func (d *Drift) explain(ctx context.Context, request models.ExplainRequest, acco
 	for _, b := range losses {
 		account.ReferenceLosses = append(account.ReferenceLosses, b.Loss)
 	}
-	told.Renewed = math.Abs(told.Level-meanLoss(losses)) > 1e-6*told.Level
+	told.Renewed = math.Abs(told.Level-models.MeanLoss(losses)) > 1e-6*told.Level
 	now, e := c.result.Now, &account.Explanation
 	e.Classifier = area
 	e.Features, e.Slices = first(account.Inputs.Features, maxExplained), first(account.Inputs.Slices, maxExplained)

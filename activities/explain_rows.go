@@ -5,7 +5,6 @@ import (
 	"errors"
 	"hash/fnv"
 	"math"
-	"net/http"
 	"slices"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
@@ -125,19 +124,15 @@ func (s *sampler) log(ctx context.Context) (shift.Sample, error) {
 }
 
 func (s *sampler) readFile(ctx context.Context, log servedLog, f logFile, keep uint64) (shift.Sample, error) {
-	const id, event, version, role, status, input = 0, 1, 2, 3, 4, 5
-	columns := []dataset.Field{
-		{Name: "id", Type: dataset.TypeString}, {Name: "event_time", Type: dataset.TypeTimestamp}, {Name: "version", Type: dataset.TypeString},
-		{Name: "role", Type: dataset.TypeString}, {Name: "status", Type: dataset.TypeInt64}, {Name: "inputs", Type: dataset.TypeString},
-	}
+	const input = answerShare // follows those that say which requests count
+	columns := append(answerColumns()[:input:input], answerColumns()[answerInputs])
 	from, to := s.compared.result.Now.Start.UnixMicro(), s.compared.result.Now.End.UnixMicro()
 	inputs, codes := inputReader(s.coder), make([]uint8, s.coder.Width())
 	var sample shift.Sample
 	err := log.scan(ctx, f, columns, func(b *parquetio.Batch) error {
 		for row := range b.Rows {
-			at := b.Int(event, row)
-			if string(b.Bytes(version, row)) != s.request.Version || b.Int(status, row) != http.StatusOK || string(b.Bytes(role, row)) == string(models.RoleShadow) ||
-				at < from || at >= to || !sampled(b.Bytes(id, row), keep) {
+			at := b.Int(answerEvent, row)
+			if !answeredBy(b, row, s.request.Version) || at < from || at >= to || !sampled(b.Bytes(answerID, row), keep) {
 				continue
 			}
 			s.coder.Clear(codes)

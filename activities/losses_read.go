@@ -3,7 +3,6 @@ package activities
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -47,12 +46,7 @@ func (r *lossReader) readArms(ctx context.Context, files []logFile, span models.
 	}
 	answers := slices.Concat(found...)
 	if len(answers) > 0 && !slices.ContainsFunc(answers, func(a armAnswer) bool { return a.prediction != nil }) {
-		return nil, &models.Error{
-			Kind: models.KindInvalidSpec, Subject: r.request.Endpoint,
-			Message: fmt.Sprintf("no answer has the output %q as %d or more numbers; one is %.200s",
-				r.request.Prediction, max(1, r.width()), slices.Max(example)),
-			Hint: "set evaluate.prediction to the output that holds the prediction, and take it out of deploy.traffic.log.sensitive",
-		}
+		return nil, noPrediction(r.request.Endpoint, "no answer", r.request.Prediction, r.width(), slices.Max(example))
 	}
 	slices.SortFunc(answers, func(a, b armAnswer) int {
 		return cmp.Or(cmp.Compare(a.block, b.block), a.id.Compare(b.id), cmp.Compare(shadowed(a), shadowed(b)),

@@ -54,7 +54,7 @@ func (d *Drift) BuildReference(ctx context.Context, request models.ReferenceRequ
 		return models.MonitorReference{}, unavailable(ref.URI, "the reference can't be written", err)
 	}
 	found := models.MonitorReference{Object: &ref, Blocks: reference.Losses(watchedColumns(plan.Monitor)...)}
-	found.Loss = meanLoss(found.Blocks)
+	found.Loss = models.MeanLoss(found.Blocks)
 	if len(found.Blocks) == 0 {
 		found.Note = fmt.Sprintf("none of the blocks of the champion's own rows has the %d rows of monitor.min_labels; make blocks longer", plan.Monitor.MinLabels)
 	}
@@ -63,22 +63,8 @@ func (d *Drift) BuildReference(ctx context.Context, request models.ReferenceRequ
 
 // lossesOnly is the reference when the champion's rows are gone.
 func lossesOnly(watch models.WatchRequest, why string) models.MonitorReference {
-	reference := models.MonitorReference{
-		Blocks: []models.BlockLoss{}, Note: why + ": losses are compared with those that evaluation found, inputs and slices with nothing",
-	}
-	for _, loss := range newest(watch.Reference, maxReference) {
-		reference.Blocks = append(reference.Blocks, models.BlockLoss{Loss: loss})
-	}
-	reference.Loss = meanLoss(reference.Blocks)
-	return reference
-}
-
-func meanLoss(blocks []models.BlockLoss) float64 {
-	sum := 0.0
-	for _, b := range blocks {
-		sum += b.Loss
-	}
-	return sum / float64(max(1, len(blocks)))
+	return models.LossReference(newest(watch.Reference, maxReference),
+		why+": losses are compared with those that evaluation found, inputs and slices with nothing")
 }
 
 // watchedColumns are the columns whose slices detectors watch.

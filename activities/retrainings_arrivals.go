@@ -85,7 +85,7 @@ func (r *Retrainings) readListing(ctx context.Context, state *models.ArrivalStat
 		return nil, false, nil
 	}
 	data, err := artifact.ReadRef(ctx, r.Store, state.Listing, maxListing)
-	if errors.Is(err, artifact.ErrNotFound) {
+	if gone(err) {
 		return nil, false, nil
 	}
 	if err != nil {
