@@ -3,7 +3,6 @@ package testenv_test
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -66,10 +65,9 @@ func asksAs(ctx context.Context, t *testing.T, python, address, grpc, model stri
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := devstack.FreeAddress()
 	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	return listener.Addr().String()
+	return address
 }
 
 func repository(t *testing.T, path string) string {

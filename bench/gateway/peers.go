@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/mainspring-ml/mainspring/internal/devstack"
 )
 
 // peer is another proxy, built from a module of its own under peers/ so that
@@ -75,7 +77,7 @@ var traefikPeer = peer{
 
 // start runs the peer in front of the servers.
 func (p peer) start(ctx context.Context, s *stage, servers [2]string) (string, *process, error) {
-	address, err := freeAddress()
+	address, err := devstack.FreeAddress()
 	if err != nil {
 		return "", nil, err
 	}

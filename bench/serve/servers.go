@@ -165,17 +165,21 @@ func (b bench) serve(ctx context.Context, model string, flags ...string) (*proce
 
 // mlflow starts mlflow models serve, with its defaults.
 func (b bench) mlflow(ctx context.Context, model string) (*process, error) {
-	port, err := freePort()
+	address, err := devstack.FreeAddress()
+	if err != nil {
+		return nil, err
+	}
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
 	p, err := start(ctx, b.python, []string{
-		"-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local", "-h", "127.0.0.1", "-p", fmt.Sprint(port),
+		"-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local", "-h", host, "-p", port,
 	}, []string{"PATH=" + filepath.Dir(b.python) + ":" + os.Getenv("PATH"), "MLFLOW_DISABLE_TELEMETRY=true"})
 	if err != nil {
 		return nil, err
 	}
-	p.http = fmt.Sprint("127.0.0.1:", port)
+	p.http = address
 	err = p.await(ctx, func() bool {
 		response, err := http.Get("http://" + p.http + "/ping")
 		if err != nil {
@@ -188,12 +192,4 @@ func (b bench) mlflow(ctx context.Context, model string) (*process, error) {
 		return nil, err
 	}
 	return p, nil
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
 }

@@ -127,6 +127,20 @@ func (k *portKeeper) take(port int) error {
 	return nil
 }
 
+// FreeAddress is a loopback address that nobody listens on at the moment, for
+// programs that can't choose a port and tell. It stays free of outgoing
+// connections, so that a program that is killed finds its port again.
+func FreeAddress() (string, error) {
+	for range 200 {
+		address := loopback(firstFreePort + rand.IntN(freePorts))
+		listener, err := net.Listen("tcp", address)
+		if err == nil {
+			return address, listener.Close()
+		}
+	}
+	return "", &Error{Op: "find a free port", Err: ErrPortTaken, Hint: "200 tries failed; end some of the programs that listen"}
+}
+
 // release gives all ports back.
 func (k *portKeeper) release() {
 	for _, lock := range k.locks {

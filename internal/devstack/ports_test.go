@@ -64,3 +64,14 @@ func TestTakenDefaultFallsBackToAFreePort(t *testing.T) {
 	require.NotEqual(t, defaultPorts().S3, ports.S3)
 	require.NotZero(t, ports.S3)
 }
+
+func TestAFreeAddressIsBelowTheOutgoingPorts(t *testing.T) {
+	address, err := FreeAddress()
+	require.NoError(t, err)
+	listener, err := net.Listen("tcp", address)
+	require.NoError(t, err)
+	defer listener.Close()
+	port := listener.Addr().(*net.TCPAddr).Port
+	require.GreaterOrEqual(t, port, firstFreePort)
+	require.Less(t, port, firstFreePort+freePorts)
+}

@@ -2,7 +2,6 @@ package laptop
 
 import (
 	"fmt"
-	"net"
 	"slices"
 
 	"github.com/mainspring-ml/mainspring/internal/devstack"
@@ -19,7 +18,7 @@ func anotherGateway(programs []devstack.Program, n int) (another devstack.Progra
 	if i < 0 {
 		return another, "", fmt.Errorf("the stack has no program %q to repeat", gatewayName)
 	}
-	address, err := freeAddress()
+	address, err := devstack.FreeAddress()
 	if err != nil {
 		return another, "", err
 	}
@@ -38,13 +37,4 @@ func anotherGateway(programs []devstack.Program, n int) (another devstack.Progra
 		}
 	}
 	return another, "http://" + address, nil
-}
-
-// freeAddress was free a moment ago.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
 }
