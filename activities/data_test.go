@@ -57,19 +57,20 @@ func TestLongReadsHeartbeat(t *testing.T) {
 	env := suite.NewTestActivityEnvironment()
 	env.RegisterActivity(b.ScoreBlocks)
 	prepare := &activities.Prepare{Store: shipments(t)}
-	env.RegisterActivity(prepare.PreparePartition)
+	env.RegisterActivity(prepare.PreparePartitions)
 	var beats atomic.Int64
 	env.SetOnActivityHeartbeatListener(func(*activity.Info, converter.EncodedValues) { beats.Add(1) })
 	if _, err := env.ExecuteActivity(b.ScoreBlocks, blocksRequest()); err != nil || beats.Load() == 0 {
 		t.Errorf("ScoreBlocks: %d heartbeats, %v", beats.Load(), err)
 	}
-	list, err := prepare.ListPartitions(t.Context(), shipmentSpec())
+	list, err := prepare.ListPartitions(t.Context(), models.ListPartitionsRequest{Data: shipmentSpec()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	beats.Store(0)
-	request := models.PreparePartitionRequest{Data: shipmentSpec(), Partition: list.Partitions[0]}
-	if _, err := env.ExecuteActivity(prepare.PreparePartition, request); err != nil || beats.Load() == 0 {
-		t.Errorf("PreparePartition: %d heartbeats, %v", beats.Load(), err)
+	request := models.PreparePartitionsRequest{
+		Preparation: models.Preparation{ID: list.ID, Listing: list.Listing, Data: shipmentSpec()}, Task: list.Tasks[0]}
+	if _, err := env.ExecuteActivity(prepare.PreparePartitions, request); err != nil || beats.Load() == 0 {
+		t.Errorf("PreparePartitions: %d heartbeats, %v", beats.Load(), err)
 	}
 }

@@ -114,6 +114,6 @@ func (e *Entities) ReadChampion(ctx context.Context, request models.ReadChampion
 	return models.ReadChampionResult{Champion: &models.ChampionModel{
 		Version: v.Version, Artifact: v.Candidate.Artifact,
 		Predict: v.Spec.Evaluate.Predict, Prediction: v.Spec.Evaluate.Prediction, Train: v.Spec.Train,
-		Task: cmp.Or(v.Spec.Data.Task, models.TaskBinary), Classes: v.Spec.Data.Classes,
+		Task: cmp.Or(v.Spec.Data.Task, models.TaskBinary), Classes: v.Spec.Data.Classes, Profile: v.Candidate.Profile,
 	}}, nil
 }

@@ -26,7 +26,8 @@ const parquetSuffix = ".parquet"
 
 // ListPartitions implements models.DataPreparation. Names that begin with '_'
 // or '.' are what other engines leave while they write.
-func (p *Prepare) ListPartitions(ctx context.Context, spec models.DataSpec) (models.PartitionList, error) {
+func (p *Prepare) ListPartitions(ctx context.Context, request models.ListPartitionsRequest) (models.PartitionList, error) {
+	spec := request.Data
 	found, err := partitionsAt(ctx, p.Store, spec.Source)
 	if err == nil && len(found.partitions) == 0 {
 		err = &models.Error{
@@ -35,7 +36,10 @@ func (p *Prepare) ListPartitions(ctx context.Context, spec models.DataSpec) (mod
 			Hint: "name the directory or prefix that the partitions lie in, or upload them",
 		}
 	}
-	return models.PartitionList{Partitions: found.partitions}, err
+	if err != nil {
+		return models.PartitionList{}, err
+	}
+	return p.keepListing(ctx, request, found.partitions)
 }
 
 // held is what a source holds.
@@ -82,26 +86,25 @@ func isPartition(name string) bool {
 	return strings.HasSuffix(name, parquetSuffix)
 }
 
-// PreparePartition implements models.DataPreparation.
-func (p *Prepare) PreparePartition(ctx context.Context, request models.PreparePartitionRequest) (models.PartitionSummary, error) {
-	file, done, err := openParquet(ctx, p.Store, request.Partition)
+// prepare reads one partition.
+func (p *Prepare) prepare(ctx context.Context, spec models.DataSpec, part models.Partition) (dataset.Summary, error) {
+	file, done, err := openParquet(ctx, p.Store, part)
 	if err != nil {
-		return models.PartitionSummary{}, err
+		return dataset.Summary{}, err
 	}
 	defer done()
-	return p.share(ctx, request, file)
+	return p.share(ctx, spec, part, file)
 }
 
 // share reads what the window covers of a partition and writes it.
-func (p *Prepare) share(ctx context.Context, request models.PreparePartitionRequest, file *parquetio.File) (models.PartitionSummary, error) {
-	spec, part := request.Data, request.Partition
+func (p *Prepare) share(ctx context.Context, spec models.DataSpec, part models.Partition, file *parquetio.File) (dataset.Summary, error) {
 	plan := planReads(spec, file)
 	if len(plan.groups) == 0 {
-		return models.PartitionSummary{Tallies: plan.skipped(spec)}, nil
+		return dataset.Summary{Tallies: plan.skipped(spec)}, nil
 	}
 	columns, err := dataset.Resolve(spec, dataset.Source{URI: part.URI, Fields: file.Fields()})
 	if err != nil {
-		return models.PartitionSummary{}, err
+		return dataset.Summary{}, err
 	}
 	names := make([]string, len(columns))
 	for i, c := range columns {
@@ -109,7 +112,7 @@ func (p *Prepare) share(ctx context.Context, request models.PreparePartitionRequ
 	}
 	table, err := file.Read(ctx, plan.groups, names)
 	if err != nil {
-		return models.PartitionSummary{}, unreadable(part.URI, err)
+		return dataset.Summary{}, unreadable(part.URI, err)
 	}
 	share := dataset.Split(spec, columns, table)
 	summary := share.Summary
@@ -131,7 +134,7 @@ func (p *Prepare) share(ctx context.Context, request models.PreparePartitionRequ
 		}
 		ref, err := writeTable(ctx, p.Store, side.table, nullable)
 		if err != nil {
-			return models.PartitionSummary{}, err
+			return dataset.Summary{}, err
 		}
 		summary.Files = append(summary.Files, models.SnapshotFile{
 			Path: side.dir + "/" + dataset.FileName(spec.Source, part.URI), Rows: int64(side.table.Rows()), Ref: ref,
@@ -181,7 +184,7 @@ func (r *readPlan) sawTimes(times *dataset.Series) {
 	}
 }
 
-func (r *readPlan) skipped(spec models.DataSpec) map[string]models.ColumnTally {
+func (r *readPlan) skipped(spec models.DataSpec) map[string]dataset.Tally {
 	if r.min.IsZero() {
 		return dataset.SourceTally(spec, 0, r.min, r.max)
 	}
@@ -191,21 +194,22 @@ func (r *readPlan) skipped(spec models.DataSpec) map[string]models.ColumnTally {
 // WriteSnapshot implements models.DataPreparation. The files are there before
 // the manifest that names them.
 func (p *Prepare) WriteSnapshot(ctx context.Context, request models.WriteSnapshotRequest) (models.Snapshot, error) {
-	var summary models.PartitionSummary
-	for _, s := range request.Partitions {
-		summary = dataset.Merge(summary, s)
-	}
-	checks, err := dataset.Check(request.Data, summary)
+	spec := request.Preparation.Data
+	summary, err := p.merged(ctx, request)
 	if err != nil {
 		return models.Snapshot{}, err
 	}
-	manifest, err := dataset.NewManifest(request.Data, summary)
+	checks, err := dataset.Check(spec, summary)
+	if err != nil {
+		return models.Snapshot{}, err
+	}
+	manifest, err := dataset.NewManifest(spec, summary)
 	if err != nil {
 		return models.Snapshot{}, err
 	}
 	data, digest, err := dataset.Encode(manifest)
 	if err != nil {
-		return models.Snapshot{}, unavailable(request.Data.Source, "the manifest can't be encoded", err)
+		return models.Snapshot{}, unavailable(spec.Source, "the manifest can't be encoded", err)
 	}
 	uri := artifact.URI(p.Store, dataset.ManifestKey(digest))
 	_, err = artifact.PutBytes(ctx, p.Store, dataset.ManifestKey(digest), data, artifact.PutOptions{IfAbsent: true, ContentType: "application/json"})

@@ -76,31 +76,46 @@ func shipments(t *testing.T) artifact.Store {
 }
 
 func prepare(ctx context.Context, p *activities.Prepare, spec models.DataSpec) (models.Snapshot, error) {
-	list, err := p.ListPartitions(ctx, spec)
+	list, err := p.ListPartitions(ctx, models.ListPartitionsRequest{Data: spec})
 	if err != nil {
 		return models.Snapshot{}, err
 	}
-	request := models.WriteSnapshotRequest{Data: spec}
-	for _, part := range list.Partitions {
-		summary, err := p.PreparePartition(ctx, models.PreparePartitionRequest{Data: spec, Partition: part})
-		if err != nil {
+	work := models.Preparation{ID: list.ID, Listing: list.Listing, Data: spec}
+	for _, task := range slices.Backward(list.Tasks) { // the order must not matter
+		if _, err := p.PreparePartitions(ctx, models.PreparePartitionsRequest{Preparation: work, Task: task}); err != nil {
 			return models.Snapshot{}, err
 		}
-		request.Partitions = append(request.Partitions, summary)
 	}
-	slices.Reverse(request.Partitions) // the order must not matter
-	return p.WriteSnapshot(ctx, request)
+	return p.WriteSnapshot(ctx, models.WriteSnapshotRequest{Preparation: work, Count: list.Count})
+}
+
+// listed reads the partitions that a source is found to hold.
+func listed(t *testing.T, p *activities.Prepare, source string) ([]models.Partition, error) {
+	t.Helper()
+	list, err := p.ListPartitions(t.Context(), models.ListPartitionsRequest{Data: models.DataSpec{Source: source}})
+	if err != nil {
+		return nil, err
+	}
+	encoded, err := artifact.ReadRef(t.Context(), p.Store, list.Listing, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var partitions []models.Partition
+	if err := json.Unmarshal(encoded, &partitions); err != nil {
+		t.Fatal(err)
+	}
+	return partitions, nil
 }
 
 func TestListPartitions(t *testing.T) {
 	p := &activities.Prepare{Store: shipments(t)}
 	for _, source := range []string{"s3://source/shipments/", "s3://source/shipments"} {
-		list, err := p.ListPartitions(t.Context(), models.DataSpec{Source: source})
+		partitions, err := listed(t, p, source)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var names []string
-		for _, part := range list.Partitions {
+		for _, part := range partitions {
 			names = append(names, strings.TrimPrefix(part.URI, "s3://source/shipments/"))
 			if part.Size == 0 || part.ETag == "" {
 				t.Errorf("%s has no size or no ETag", part.URI)
@@ -121,18 +136,18 @@ func TestListPartitionsOfADirectory(t *testing.T) {
 		}
 	}
 	p := &activities.Prepare{Store: artifact.NewMemory("mainspring")}
-	list, err := p.ListPartitions(t.Context(), models.DataSpec{Source: "file://" + dir})
+	partitions, err := listed(t, p, "file://"+dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"a.parquet", "b.parquet", "sub/c.parquet"}
-	for i, part := range list.Partitions {
+	for i, part := range partitions {
 		if part.URI != "file://"+dir+"/"+want[i] {
 			t.Errorf("partition %d is %s", i, part.URI)
 		}
 	}
-	if len(list.Partitions) != len(want) {
-		t.Errorf("%d partitions", len(list.Partitions))
+	if len(partitions) != len(want) {
+		t.Errorf("%d partitions", len(partitions))
 	}
 }
 
@@ -143,10 +158,10 @@ func TestSourcesThatHoldNothing(t *testing.T) {
 		"file:///no/such/directory": "no such file or directory",
 		"data/flights":              "neither s3:// nor a local file://",
 	} {
-		_, err := p.ListPartitions(t.Context(), models.DataSpec{Source: source})
+		_, err := listed(t, p, source)
 		wantFailure(t, err, models.KindInvalidSpec, source, text)
 	}
-	_, err := (&activities.Prepare{Store: downStore{shipments(t)}}).ListPartitions(t.Context(), shipmentSpec())
+	_, err := prepare(t.Context(), &activities.Prepare{Store: downStore{shipments(t)}}, shipmentSpec())
 	wantFailure(t, err, models.KindUnavailable, "connection refused")
 }
 
@@ -206,25 +221,18 @@ func TestSnapshot(t *testing.T) {
 }
 
 func TestPartitionOutsideTheWindowIsNotRead(t *testing.T) {
-	store := shipments(t)
+	store := artifact.NewMemory("mainspring")
 	p := &activities.Prepare{Store: store}
-	list, err := p.ListPartitions(t.Context(), shipmentSpec())
-	if err != nil {
-		t.Fatal(err)
-	}
-	part := list.Partitions[3]
-	summary, err := p.PreparePartition(t.Context(), models.PreparePartitionRequest{Data: shipmentSpec(), Partition: part})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if summary.Rows != 0 || len(summary.Files) != 0 || len(summary.Columns) != 0 || len(summary.Tallies) != 1 {
-		t.Errorf("summary %+v", summary)
-	}
+	putObject(t, store, "s3://source/shipments/2013-04.parquet", encode(t, month(2013, time.April)))
 	// It still says what it covers, for the error about an empty window.
 	spec := shipmentSpec()
 	spec.AsOf = time.Date(2015, 1, 1, 0, 0, 0, 0, time.UTC)
-	_, err = p.WriteSnapshot(t.Context(), models.WriteSnapshotRequest{Data: spec, Partitions: []models.PartitionSummary{summary}})
+	_, err := prepare(t.Context(), p, spec)
 	wantFailure(t, err, models.KindNoRows, "2013-04-01 to 2013-04-30T21:00:00Z")
+	objects, err := store.List(t.Context(), "objects/")
+	if err != nil || len(objects) != 1 { // the listing
+		t.Errorf("%d objects, %v", len(objects), err)
+	}
 }
 
 func TestEmptyPartitionAndWindowBetweenPartitions(t *testing.T) {
@@ -271,12 +279,13 @@ func TestMissingColumnAndBadFile(t *testing.T) {
 func TestChangedPartitionIsNoticed(t *testing.T) {
 	store := shipments(t)
 	p := &activities.Prepare{Store: store}
-	list, err := p.ListPartitions(t.Context(), shipmentSpec())
+	list, err := p.ListPartitions(t.Context(), models.ListPartitionsRequest{Data: shipmentSpec()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	putObject(t, store, list.Partitions[0].URI, encode(t, month(2013, time.February)))
-	_, err = p.PreparePartition(t.Context(), models.PreparePartitionRequest{Data: shipmentSpec(), Partition: list.Partitions[0]})
+	putObject(t, store, "s3://source/shipments/2013-01.parquet", encode(t, month(2013, time.February)))
+	_, err = p.PreparePartitions(t.Context(), models.PreparePartitionsRequest{
+		Preparation: models.Preparation{ID: list.ID, Listing: list.Listing, Data: shipmentSpec()}, Task: list.Tasks[0]})
 	wantFailure(t, err, models.KindInvalidSpec, "changed after the source was listed")
 }
 
@@ -289,22 +298,17 @@ func TestFlights(t *testing.T) {
 	}
 	spec := flightsSpec(dir)
 	p := &activities.Prepare{Store: artifact.NewMemory("mainspring")}
-	list, err := p.ListPartitions(t.Context(), spec)
-	if err != nil {
-		t.Fatal(err)
-	}
 	started := time.Now()
-	if _, err := p.PreparePartition(t.Context(), models.PreparePartitionRequest{Data: spec, Partition: list.Partitions[0]}); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("one partition took %v", time.Since(started))
-	started = time.Now()
 	snapshot, err := prepare(t.Context(), p, spec)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("the snapshot took %v, %d bytes", time.Since(started), snapshot.Bytes)
-	wantTrain, wantTest := countFlights(t, list, spec)
+	partitions, err := listed(t, p, spec.Source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantTrain, wantTest := countFlights(t, partitions, spec)
 	if wantTrain != 37_521 || wantTest != 12_435 {
 		t.Errorf("the row-by-row count gives %d and %d: the example's data has changed", wantTrain, wantTest)
 	}
@@ -323,13 +327,13 @@ func flightsSpec(dir string) models.DataSpec {
 }
 
 // countFlights counts in a deliberately dumb way: row by row, in memory.
-func countFlights(t *testing.T, list models.PartitionList, spec models.DataSpec) (train, test int64) {
+func countFlights(t *testing.T, partitions []models.Partition, spec models.DataSpec) (train, test int64) {
 	t.Helper()
 	type flight struct {
 		SchedDep  time.Time `parquet:"sched_dep,timestamp(microsecond)"`
 		LabelTime time.Time `parquet:"label_time,timestamp(microsecond)"`
 	}
-	for _, part := range list.Partitions {
+	for _, part := range partitions {
 		rows, err := parquet.ReadFile[flight](strings.TrimPrefix(part.URI, "file://"))
 		if err != nil {
 			t.Fatal(err)

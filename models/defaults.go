@@ -39,13 +39,6 @@ func (s LifecycleSpec) WithDefaults() LifecycleSpec {
 	return s
 }
 
-// WithDefaults returns d with its defaults filled in.
-func (d DataSpec) WithDefaults() DataSpec {
-	d.Task = cmp.Or(d.Task, TaskBinary)
-	d.Checks.MinRows = cmp.Or(d.Checks.MinRows, 1)
-	return d
-}
-
 // WithDefaults returns t with its defaults filled in.
 func (t TrainSpec) WithDefaults() TrainSpec {
 	t.Environment.Python = cmp.Or(t.Environment.Python, "python3")

@@ -35,6 +35,8 @@ type ChampionModel struct {
 	// Task and Classes are of the data that it was trained on; no task: not known.
 	Task    Task     `json:"task,omitempty"`
 	Classes []string `json:"classes,omitempty"`
+	// Profile is what the rows that it was trained on look like.
+	Profile Ref `json:"profile,omitzero"`
 }
 
 // PredictRowsRequest asks for one model's answers to the held-out rows.

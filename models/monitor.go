@@ -20,6 +20,8 @@ type WatchRequest struct {
 	Snapshot  Ref  `json:"snapshot,omitzero"`
 	OutOfFold *Ref `json:"out_of_fold,omitempty"`
 	HeldOut   Ref  `json:"held_out,omitzero"`
+	// Profile is the snapshot's: its bins are those that inputs are watched in.
+	Profile Ref `json:"profile,omitzero"`
 	// Promised is the loss that evaluation found, with its interval.
 	Promised Estimate `json:"promised,omitzero"`
 	// Reference are block losses from evaluation, used when the above are not

@@ -11,8 +11,9 @@ type Candidate struct {
 	LifecycleRun string `json:"lifecycle_run,omitempty"` // its run ID
 	RunID        string `json:"run_id"`                  // MLflow
 	Snapshot     string `json:"snapshot_sha256"`
-	// SnapshotManifest is the snapshot's manifest.
+	// SnapshotManifest is the snapshot's manifest, Profile what its rows look like.
 	SnapshotManifest Ref                 `json:"snapshot_manifest,omitzero"`
+	Profile          Ref                 `json:"profile,omitzero"`
 	Artifact         ModelArtifact       `json:"artifact"`
 	Metrics          map[Metric]Estimate `json:"metrics"`
 	Gate             GateVerdict         `json:"gate"`

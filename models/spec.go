@@ -1,9 +1,6 @@
 package models
 
-import (
-	"encoding/json"
-	"time"
-)
+import "encoding/json"
 
 // LifecycleSpec is the file a person writes and the input of the Lifecycle
 // workflow. Paths in it are local until the client has resolved them, see
@@ -50,38 +47,6 @@ func (s *Source) UnmarshalJSON(data []byte) error {
 	}
 	type plain Source
 	return json.Unmarshal(data, (*plain)(s))
-}
-
-// DataSpec says which rows a lifecycle uses. Rows with Time in
-// [AsOf-Window, AsOf-Holdout) train, rows in [AsOf-Holdout, AsOf) test; rows
-// whose label is not yet known at AsOf are left out.
-type DataSpec struct {
-	Source    string     `json:"source" jsonschema_description:"Parquet partitions: s3://bucket/prefix/, file:///dir/, or a path relative to the spec, which the client uploads."`
-	Time      string     `json:"time" jsonschema_description:"Column with the event time of a row."`
-	Key       string     `json:"key" jsonschema_description:"Column that identifies a row; joins late labels to logged predictions."`
-	Label     string     `json:"label" jsonschema_description:"Column with the outcome: 0 or 1, a class, or a number, see task."`
-	Task      Task       `json:"task,omitempty" jsonschema_description:"What the label is: binary (0 or 1; the default), multiclass (one of classes) or regression (a number)."`
-	Classes   []string   `json:"classes,omitempty" jsonschema_description:"Labels of task multiclass in the order of the model's outputs. Default: the integers from 0 on, as many as the model has outputs."`
-	LabelTime string     `json:"label_time,omitempty" jsonschema_description:"Column with the time at which the label became known. Default: the event time."`
-	Features  []string   `json:"features" jsonschema_description:"Columns the model sees, by name; the model's inputs carry the same names."`
-	AsOf      time.Time  `json:"as_of,omitzero" jsonschema_description:"The moment from which the past is seen. Default: the lifecycle's start."`
-	Window    Duration   `json:"window" jsonschema_description:"How far back rows are used, such as 60d."`
-	Holdout   Duration   `json:"holdout" jsonschema_description:"The last part of the window, kept from training and used to evaluate, such as 14d."`
-	Checks    DataChecks `json:"checks,omitzero" jsonschema_description:"What must hold for the rows."`
-}
-
-// DataChecks are the limits rows must keep. The zero value asks for at least
-// one row on each side of the split and allows no nulls in declared columns.
-type DataChecks struct {
-	MinRows         int64              `json:"min_rows,omitempty" jsonschema_description:"Least number of training rows. Default: 1."`
-	MaxNullFraction map[string]float64 `json:"max_null_fraction,omitempty" jsonschema_description:"Largest share of nulls by column, 0 to 1. Default: 0 for every declared column."`
-	Range           map[string]Range   `json:"range,omitempty" jsonschema_description:"Smallest and largest allowed value by column."`
-}
-
-// Range is a closed interval; a nil end is open.
-type Range struct {
-	Min *float64 `json:"min,omitempty" jsonschema_description:"Smallest allowed value."`
-	Max *float64 `json:"max,omitempty" jsonschema_description:"Largest allowed value."`
 }
 
 // TrainSpec describes the training command. One rank runs per leased device.

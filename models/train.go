@@ -377,6 +377,9 @@ type Hosts interface {
 	// Starting the same Key and Token again re-attaches. Failures: those of
 	// RunRanks.
 	PredictOnHost(context.Context, PredictRowsRequest) (Predictions, error)
+	// TransformOnHost runs the spec's preparing program on this host, as
+	// PredictOnHost does its own. What it has left is stored before the listing.
+	TransformOnHost(context.Context, TransformRequest) (TransformResult, error)
 	// StartReplica starts or re-attaches to a model server and returns once it
 	// is ready. It fails with KindNotTrusted when the files or the signature do
 	// not verify.

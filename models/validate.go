@@ -2,9 +2,7 @@ package models
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
-	"strings"
 )
 
 // maxSpecBytes keeps a spec well below the 32 KiB that a payload may have: it
@@ -113,92 +111,6 @@ func (s LifecycleSpec) checkSize(at section) {
 	}
 	at.check(len(text) <= maxSpecBytes, "", "move large parameters to a file in train.code",
 		"the spec has %d bytes as JSON; at most %d fit", len(text), maxSpecBytes)
-}
-
-func (d DataSpec) check(at section) {
-	if at.required("source", d.Source, "s3://bucket/prefix/, file:///dir/ or a path relative to the spec") {
-		if scheme, _, ok := strings.Cut(d.Source, "://"); ok {
-			at.check(scheme == "s3" || scheme == "file", "source", "",
-				"has the scheme %q; it must be s3://, file:// or a path relative to the spec", scheme)
-		}
-	}
-	at.required("time", d.Time, "the column with the event time of a row")
-	at.required("key", d.Key, "the column that identifies a row")
-	at.required("label", d.Label, "the column with the outcome, see data.task")
-	d.checkTask(at)
-	d.checkRoles(at)
-	d.checkFeatures(at)
-	checkWindow(at, d.Window, d.Holdout)
-	d.Checks.check(at.sub("checks"), d.columns())
-}
-
-// checkRoles wants a column of its own for each role; only the label's time
-// may be the event time.
-func (d DataSpec) checkRoles(at section) {
-	if d.Time != "" && d.Key == d.Time {
-		at.add("key", "", "is %q, the column of data.time; they must differ", d.Key)
-	}
-	if d.Label != "" && (d.Label == d.Time || d.Label == d.Key) {
-		at.add("label", "", "is %q, which is data.time or data.key already", d.Label)
-	}
-	if d.LabelTime != "" && (d.LabelTime == d.Label || d.LabelTime == d.Key) {
-		at.add("label_time", "", "is %q, which is data.label or data.key already", d.LabelTime)
-	}
-}
-
-func (d DataSpec) checkFeatures(at section) {
-	at.check(len(d.Features) > 0, "features", "name the columns the model sees", "is empty")
-	seen := map[string]bool{}
-	for i, feature := range d.Features {
-		field := index("features", i)
-		switch {
-		case feature == "":
-			at.add(field, "", "is an empty name")
-		case seen[feature]:
-			at.add(field, "", "%q is listed twice", feature)
-		case feature == d.Label:
-			at.add(field, "remove it", "%q is the label: the model would see the answer", feature)
-		case feature == d.LabelTime && d.LabelTime != d.Time:
-			at.add(field, "remove it", "%q is known only together with the label: the model would see the answer", feature)
-		case feature == d.Key:
-			at.add(field, "remove it", "%q is the key: it identifies a row and says nothing about it", feature)
-		}
-		seen[feature] = true
-	}
-}
-
-// columns are the declared ones, in the order of the spec.
-func (d DataSpec) columns() []string {
-	var names []string
-	for _, name := range append([]string{d.Time, d.Key, d.Label, d.LabelTime}, d.Features...) {
-		if name != "" && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-func checkWindow(at section, window, holdout Duration) {
-	at.positive("window", window)
-	at.positive("holdout", holdout)
-	if window > 0 && holdout > 0 {
-		at.check(window > holdout, "window", "the rest of the window is what trains",
-			"is %s and must be longer than the holdout (%s)", window, holdout)
-	}
-}
-
-func (c DataChecks) check(at section, columns []string) {
-	at.atLeast("min_rows", c.MinRows, 1)
-	for _, column := range slices.Sorted(maps.Keys(c.MaxNullFraction)) {
-		fraction, field := c.MaxNullFraction[column], "max_null_fraction."+column
-		at.checkColumn(field, column, columns)
-		at.check(fraction >= 0 && fraction <= 1, field, "", "is %v; it must be between 0 and 1", fraction)
-	}
-	for _, column := range slices.Sorted(maps.Keys(c.Range)) {
-		limits, field := c.Range[column], "range."+column
-		at.checkColumn(field, column, columns)
-		checkBounds(at, field, limits.Min, limits.Max)
-	}
 }
 
 func (s section) checkColumn(field, column string, columns []string) {

@@ -101,6 +101,10 @@ func (d DataSpec) checkResolved(at section) {
 	if d.Source != "" && !strings.Contains(d.Source, "://") {
 		at.unresolved("source", d.Source)
 	}
+	if d.Prepare != nil {
+		at.sub("prepare.code").checkSourceResolved(d.Prepare.Code)
+		at.sub("prepare.environment.requirements").checkSourceResolved(d.Prepare.Environment.Requirements)
+	}
 }
 
 func (t TrainSpec) checkResolved(at section) {

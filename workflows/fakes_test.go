@@ -246,21 +246,20 @@ func register[F any](h *house, name string, function F) {
 }
 
 func (h *house) registerData() {
-	register(h, "ListPartitions", func(context.Context, models.DataSpec) (models.PartitionList, error) {
-		return models.PartitionList{Partitions: []models.Partition{{URI: "s3://b/1.parquet"}, {URI: "s3://b/2.parquet"}}}, nil
+	register(h, "ListPartitions", func(context.Context, models.ListPartitionsRequest) (models.PartitionList, error) {
+		return models.PartitionList{ID: "1d", Count: 2, Tasks: []models.PartitionTask{{From: 0, To: 1}, {From: 1, To: 2}}}, nil
 	})
-	register(h, "PreparePartition", func(_ context.Context, r models.PreparePartitionRequest) (models.PartitionSummary, error) {
-		return models.PartitionSummary{Rows: 10, Files: []models.SnapshotFile{{Path: "train/" + r.Partition.URI, Rows: 10}}}, nil
+	register(h, "FindSnapshot", func(context.Context, models.FindSnapshotRequest) (models.FindSnapshotResult, error) {
+		return models.FindSnapshotResult{}, nil
+	})
+	register(h, "PreparePartitions", func(context.Context, models.PreparePartitionsRequest) (models.PartitionsPrepared, error) {
+		return models.PartitionsPrepared{Rows: 10}, nil
 	})
 	register(h, "WriteSnapshot", func(_ context.Context, r models.WriteSnapshotRequest) (models.Snapshot, error) {
 		if h.snapshotErr != nil {
 			return models.Snapshot{}, h.snapshotErr
 		}
-		files := 0
-		for _, p := range r.Partitions {
-			files += len(p.Files)
-		}
-		return models.Snapshot{Manifest: models.Ref{URI: "s3://b/m", SHA256: "5a4b"}, Files: files,
+		return models.Snapshot{Manifest: models.Ref{URI: "s3://b/m", SHA256: "5a4b"}, Files: r.Count,
 			Train: models.Span{Rows: 20}, Test: models.Span{Rows: 5},
 			Columns: []models.Column{{Name: "x", Type: "float64", Role: "feature"}, {Name: "y", Type: "int64", Role: "label"}}}, nil
 	})

@@ -192,7 +192,7 @@ func (l *lifecycle) register(ctx workflow.Context, snapshot models.Snapshot, tra
 		RequestID: l.id + "/register", ReplyTo: l.id, Spec: spec,
 		Candidate: models.Candidate{
 			Lifecycle: l.id, LifecycleRun: workflow.GetInfo(ctx).WorkflowExecution.RunID, RunID: trained.RunID,
-			Snapshot: snapshot.SHA256(), SnapshotManifest: snapshot.Manifest, Artifact: trained.Artifact,
+			Snapshot: snapshot.SHA256(), SnapshotManifest: snapshot.Manifest, Profile: snapshot.Profile, Artifact: trained.Artifact,
 			Metrics: judged.Evaluation.Candidate, Gate: gate.Brief(judged.Gate), Summary: judged.Summary, Evidence: judged.Evaluation.Files,
 			Reference: judged.Evaluation.Reference, OutOfFold: trained.OutOfFold, HeldOut: judged.Evaluation.Predictions, Devices: trained.Devices, Hosts: trained.Hosts,
 			CodeSHA256: spec.Train.Code.SHA256, CodeCommit: spec.Train.Code.Commit, SpecSHA256: digest(spec),

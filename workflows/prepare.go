@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 
 	"go.temporal.io/sdk/workflow"
@@ -14,8 +15,8 @@ const partitionsAtOnce = 16
 // PrepareData turns the window of a source into a content-addressed snapshot:
 // list the partitions, prepare each on its own, join and check.
 func PrepareData(ctx workflow.Context, input models.PrepareDataInput) (models.Snapshot, error) {
-	p := preparation{input: input, state: "listing partitions"}
-	if err := answer(ctx, func() string { return p.state }); err != nil {
+	p := preparation{input: input, status: models.PreparationStatus{State: "listing partitions"}}
+	if err := answer(ctx, func() models.PreparationStatus { return p.status }); err != nil {
 		return models.Snapshot{}, err
 	}
 	publish(ctx, attributeModel.ValueSet(input.Model), attributeStage.ValueSet(string(models.StagePrepare)))
@@ -23,22 +24,25 @@ func PrepareData(ctx workflow.Context, input models.PrepareDataInput) (models.Sn
 }
 
 type preparation struct {
-	input models.PrepareDataInput
-	state string
+	input  models.PrepareDataInput
+	status models.PreparationStatus
 }
 
 func (p *preparation) run(ctx workflow.Context) (models.Snapshot, error) {
-	found, err := call(heavy(ctx, "List partitions"), models.DataPreparation.ListPartitions, p.input.Data)
+	found, err := call(heavy(ctx, "List partitions"), models.DataPreparation.ListPartitions,
+		models.ListPartitionsRequest{Data: p.input.Data, Baseline: p.input.Baseline, Served: p.input.Served})
 	if err != nil {
 		return models.Snapshot{}, err
 	}
-	summaries, err := p.preparePartitions(ctx, found.Partitions)
-	if err != nil {
+	work := models.Preparation{
+		ID: found.ID, Listing: found.Listing, Data: p.input.Data, Baseline: p.input.Baseline, Served: p.input.Served,
+	}
+	if err := p.preparePartitions(ctx, work, found.Tasks); err != nil {
 		return models.Snapshot{}, err
 	}
 	p.show(ctx, "joining and checking the parts")
 	snapshot, err := call(heavy(ctx, "Write and check the snapshot"), models.DataPreparation.WriteSnapshot,
-		models.WriteSnapshotRequest{Data: p.input.Data, Partitions: summaries})
+		models.WriteSnapshotRequest{Preparation: work, Count: found.Count, Use: p.use(ctx, found)})
 	if err == nil {
 		p.show(ctx, fmt.Sprintf("snapshot `%.12s`: %d rows to train, %d to test; written anew: %t",
 			snapshot.SHA256(), snapshot.Train.Rows, snapshot.Test.Rows, !snapshot.Reused))
@@ -46,36 +50,42 @@ func (p *preparation) run(ctx workflow.Context) (models.Snapshot, error) {
 	return snapshot, err
 }
 
-// preparePartitions keeps the order of the list, whichever part ends first.
-func (p *preparation) preparePartitions(ctx workflow.Context, partitions []models.Partition) ([]models.PartitionSummary, error) {
+// use says who the snapshot is for, and what it is made of.
+func (p *preparation) use(ctx workflow.Context, found models.PartitionList) models.SnapshotUse {
+	self := workflow.GetInfo(ctx).WorkflowExecution
+	return models.SnapshotUse{
+		Model: p.input.Model, Workflow: cmp.Or(p.input.Lifecycle, self.ID), Run: cmp.Or(p.input.LifecycleRun, self.RunID),
+		At: workflow.Now(ctx).UTC(), Retention: p.input.Data.Retention,
+		Source: p.input.Data.Source, Listing: found.Listing, SpecSHA256: digest(p.input.Data),
+	}
+}
+
+func (p *preparation) preparePartitions(ctx workflow.Context, work models.Preparation, tasks []models.PartitionTask) error {
 	slots := workflow.NewSemaphore(ctx, partitionsAtOnce)
-	futures := make([]future[models.PartitionSummary], 0, len(partitions))
-	for i, partition := range partitions {
+	futures := make([]future[models.PartitionsPrepared], 0, len(tasks))
+	for i, task := range tasks {
 		if err := slots.Acquire(ctx, 1); err != nil {
-			return nil, err
+			return err
 		}
-		p.show(ctx, fmt.Sprintf("preparing partition %d of %d", i+1, len(partitions)))
-		f := start(heavy(ctx, "Prepare "+partition.URI), models.DataPreparation.PreparePartition,
-			models.PreparePartitionRequest{Data: p.input.Data, Partition: partition})
+		p.show(ctx, fmt.Sprintf("preparing task %d of %d", i+1, len(tasks)))
+		f := start(heavy(ctx, fmt.Sprintf("Prepare partitions %d to %d", task.From+1, task.To)), models.DataPreparation.PreparePartitions,
+			models.PreparePartitionsRequest{Preparation: work, Task: task})
 		futures = append(futures, f)
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			_ = f.Get(ctx, nil) // its error is read below; here only the end counts
 			slots.Release(1)
 		})
 	}
-	summaries := make([]models.PartitionSummary, 0, len(futures))
 	for _, f := range futures {
-		summary, err := f.get(ctx)
-		if err != nil {
-			return nil, err
+		if _, err := f.get(ctx); err != nil {
+			return err
 		}
-		summaries = append(summaries, summary)
 	}
-	return summaries, nil
+	return nil
 }
 
 func (p *preparation) show(ctx workflow.Context, now string) {
-	p.state = now
+	p.status.State = now
 	var out page
 	out.linef("**Prepare data** from `%s`", p.input.Data.Source)
 	out.linef("")

@@ -25,7 +25,7 @@ const (
 // and in a fixed order whether or not there is an error: KindNoRows when a
 // side of the split is empty, otherwise KindDataCheckFailed naming every check
 // that failed.
-func Check(spec models.DataSpec, summary models.PartitionSummary) ([]models.CheckResult, error) {
+func Check(spec models.DataSpec, summary Summary) ([]models.CheckResult, error) {
 	results := slices.Concat(
 		checkSchema(summary),
 		checkRows(spec, summary),
@@ -56,7 +56,7 @@ func Check(spec models.DataSpec, summary models.PartitionSummary) ([]models.Chec
 }
 
 // noRows explains an empty side with what the source covers.
-func noRows(spec models.DataSpec, summary models.PartitionSummary) error {
+func noRows(spec models.DataSpec, summary Summary) error {
 	train, test := Spans(spec)
 	message := fmt.Sprintf("the window leaves %d training rows in [%s, %s) and %d held-out rows in [%s, %s)",
 		summary.Tallies[trainPrefix+spec.Time].Rows, stamp(train.From), stamp(train.To),
@@ -94,7 +94,7 @@ func stamp(t time.Time) string {
 	return t.Format("2006-01-02T15:04:05Z")
 }
 
-func checkSchema(summary models.PartitionSummary) []models.CheckResult {
+func checkSchema(summary Summary) []models.CheckResult {
 	types := make(map[string][]string, len(summary.Columns))
 	for _, c := range summary.Columns {
 		types[c.Name] = append(types[c.Name], c.Type)
@@ -119,7 +119,7 @@ func checkSchema(summary models.PartitionSummary) []models.CheckResult {
 	}}
 }
 
-func checkRows(spec models.DataSpec, summary models.PartitionSummary) []models.CheckResult {
+func checkRows(spec models.DataSpec, summary Summary) []models.CheckResult {
 	side := func(name, key string, limit int64) models.CheckResult {
 		rows := summary.Tallies[key+spec.Time].Rows
 		return models.CheckResult{
@@ -135,7 +135,7 @@ func checkRows(spec models.DataSpec, summary models.PartitionSummary) []models.C
 
 // checkNulls has a line for each column with a limit or a null, and one for
 // all others: a table may have hundreds.
-func checkNulls(spec models.DataSpec, summary models.PartitionSummary) []models.CheckResult {
+func checkNulls(spec models.DataSpec, summary Summary) []models.CheckResult {
 	var results []models.CheckResult
 	clean := 0
 	for _, c := range Kept(Declared(spec)) {
@@ -163,7 +163,7 @@ func checkNulls(spec models.DataSpec, summary models.PartitionSummary) []models.
 	return results
 }
 
-func checkRanges(spec models.DataSpec, summary models.PartitionSummary) []models.CheckResult {
+func checkRanges(spec models.DataSpec, summary Summary) []models.CheckResult {
 	var results []models.CheckResult
 	for _, name := range sortedKeys(spec.Checks.Range) {
 		limits, t := spec.Checks.Range[name], summary.Tallies[name]
@@ -183,7 +183,7 @@ func checkRanges(spec models.DataSpec, summary models.PartitionSummary) []models
 	return results
 }
 
-func checkTimes(spec models.DataSpec, summary models.PartitionSummary) []models.CheckResult {
+func checkTimes(spec models.DataSpec, summary Summary) []models.CheckResult {
 	var results []models.CheckResult
 	train, test := summary.Tallies[trainPrefix+spec.Time], summary.Tallies[testPrefix+spec.Time]
 	if train.Max != nil && test.Min != nil {
@@ -205,7 +205,7 @@ func checkTimes(spec models.DataSpec, summary models.PartitionSummary) []models.
 
 // checkKeys looks within each partition; the same key in two partitions is not
 // seen.
-func checkKeys(spec models.DataSpec, summary models.PartitionSummary) []models.CheckResult {
+func checkKeys(spec models.DataSpec, summary Summary) []models.CheckResult {
 	repeated := summary.Tallies[duplicateKeys].Rows
 	return []models.CheckResult{{
 		Check: CheckUnique, Column: spec.Key, Passed: repeated == 0, Figure: float64(repeated),

@@ -273,8 +273,8 @@ func TestOneLabelIsNotEnough(t *testing.T) {
 func TestEmptyWindowIsExplained(t *testing.T) {
 	s := spec()
 	s.AsOf = day(31)
-	summary := dataset.Merge(models.PartitionSummary{Tallies: dataset.SourceTally(s, 40, day(1), day(10))},
-		models.PartitionSummary{Tallies: dataset.SourceTally(s, 5, day(10), day(12).Add(time.Hour))})
+	summary := dataset.Merge(dataset.Summary{Tallies: dataset.SourceTally(s, 40, day(1), day(10))},
+		dataset.Summary{Tallies: dataset.SourceTally(s, 5, day(10), day(12).Add(time.Hour))})
 	_, err := dataset.Check(s, summary)
 	wantError(t, "empty", err, models.KindNoRows,
 		"0 training rows in [2013-01-21, 2013-01-29) and 0 held-out rows in [2013-01-29, 2013-01-31)",
@@ -285,7 +285,7 @@ func TestEmptyWindowIsExplained(t *testing.T) {
 	_, err = dataset.Check(s, summary)
 	wantError(t, "short source", err, models.KindNoRows, "shorten data.window and data.holdout and set data.as_of to 2013-01-13")
 
-	_, err = dataset.Check(s, models.PartitionSummary{Tallies: dataset.SourceTally(s, 0, time.Time{}, time.Time{})})
+	_, err = dataset.Check(s, dataset.Summary{Tallies: dataset.SourceTally(s, 0, time.Time{}, time.Time{})})
 	wantError(t, "no source", err, models.KindNoRows, "the source has no rows at all")
 }
 
@@ -302,7 +302,7 @@ func TestUnknownLabelsExplainAnEmptySide(t *testing.T) {
 
 func TestMergeKnowsNoOrder(t *testing.T) {
 	s := spec()
-	var parts []models.PartitionSummary
+	var parts []dataset.Summary
 	for d := 1; d <= 10; d++ {
 		var rows []row
 		for _, r := range many(5) {
@@ -314,8 +314,8 @@ func TestMergeKnowsNoOrder(t *testing.T) {
 		p.Files = []models.SnapshotFile{{Path: "train/" + day(d).Format(time.DateOnly), Ref: models.Ref{URI: "s3://elsewhere/x", SHA256: "00"}}}
 		parts = append(parts, p)
 	}
-	merge := func(order []int) models.PartitionSummary {
-		var sum models.PartitionSummary
+	merge := func(order []int) dataset.Summary {
+		var sum dataset.Summary
 		for _, i := range order {
 			sum = dataset.Merge(sum, parts[i])
 		}
@@ -337,7 +337,7 @@ func TestMergeKnowsNoOrder(t *testing.T) {
 	}
 }
 
-func digestOf(t *testing.T, s models.DataSpec, summary models.PartitionSummary) string {
+func digestOf(t *testing.T, s models.DataSpec, summary dataset.Summary) string {
 	t.Helper()
 	m, err := dataset.NewManifest(s, summary)
 	if err != nil {
@@ -359,7 +359,7 @@ func TestTypesThatDifferBetweenPartitions(t *testing.T) {
 	b := a
 	b.Columns = slices.Clone(a.Columns)
 	b.Columns[3].Type = "float64"
-	for _, sum := range []models.PartitionSummary{dataset.Merge(a, b), dataset.Merge(b, a)} {
+	for _, sum := range []dataset.Summary{dataset.Merge(a, b), dataset.Merge(b, a)} {
 		_, err := dataset.Check(s, sum)
 		wantError(t, "types", err, models.KindDataCheckFailed, `column "distance" has different types in different partitions: float64 and int64`)
 	}
@@ -390,7 +390,7 @@ func TestManifestRefusesForeignPaths(t *testing.T) {
 
 func TestTwoFilesOfOneNameAreRefused(t *testing.T) {
 	file := models.SnapshotFile{Path: "train/a.parquet"}
-	_, err := dataset.NewManifest(spec(), models.PartitionSummary{Files: []models.SnapshotFile{file, file}})
+	_, err := dataset.NewManifest(spec(), dataset.Summary{Files: []models.SnapshotFile{file, file}})
 	wantError(t, "names", err, models.KindInvalidSpec, "two partitions would both become train/a.parquet")
 }
 

@@ -80,13 +80,13 @@ func labelTypes(spec models.DataSpec) []string {
 }
 
 // tally counts the labels of some rows as numbers.
-func (l Labels) tally(s *Series, rows []int) models.ColumnTally {
+func (l Labels) tally(s *Series, rows []int) Tally {
 	return tallyNumbers(rows, func(row int) (float64, bool) { return l.Number(s, row) })
 }
 
 // others counts the labels that the task does not know, with one of them.
-func (l Labels) others(s *Series, rows []int) models.ColumnTally {
-	var t models.ColumnTally
+func (l Labels) others(s *Series, rows []int) Tally {
+	var t Tally
 	for _, row := range rows {
 		if _, ok := l.Number(s, row); !ok {
 			t.Rows++
@@ -107,7 +107,7 @@ func cut(text string) string {
 
 // checkLabels wants only labels that the task knows, and two different ones in
 // training: a program can't learn from one.
-func checkLabels(spec models.DataSpec, summary models.PartitionSummary) []models.CheckResult {
+func checkLabels(spec models.DataSpec, summary Summary) []models.CheckResult {
 	others := summary.Tallies[otherLabels]
 	message := fmt.Sprintf("column %q: %d labels are %s", spec.Label, others.Rows, foreign(spec))
 	if others.Example != "" {

@@ -142,7 +142,7 @@ func TestLabelsMerge(t *testing.T) {
 		}
 		in := labelled(dataset.Series{Type: "string", Strings: labels})
 		whole := dataset.Split(s, columns, in).Summary
-		var parts models.PartitionSummary
+		var parts dataset.Summary
 		for _, i := range random.Perm(len(labels)) {
 			one := dataset.Table{Series: make([]dataset.Series, len(in.Series))}
 			for c := range in.Series {

@@ -24,7 +24,7 @@ const manifestFormat = 1
 // NewManifest describes a snapshot. It holds nothing but the spec's window and
 // the rows: no clock, no host, no bucket. Files therefore lose their URI; their
 // digest says where they lie, see ObjectKey.
-func NewManifest(spec models.DataSpec, summary models.PartitionSummary) (models.SnapshotManifest, error) {
+func NewManifest(spec models.DataSpec, summary Summary) (models.SnapshotManifest, error) {
 	train, test := Spans(spec)
 	train.Rows = summary.Tallies[trainPrefix+spec.Time].Rows
 	test.Rows = summary.Tallies[testPrefix+spec.Time].Rows

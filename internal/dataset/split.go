@@ -22,7 +22,7 @@ type Share struct {
 	Train Table
 	Test  Table
 	// Summary lacks Files: the share is not written yet.
-	Summary models.PartitionSummary
+	Summary Summary
 }
 
 // Split takes a partition's share out of a table that has all the columns of
@@ -30,11 +30,11 @@ type Share struct {
 func Split(spec models.DataSpec, columns []models.Column, table Table) Share {
 	sides := sort(spec, table)
 	kept := Kept(columns)
-	summary := models.PartitionSummary{
+	summary := Summary{
 		Columns: kept,
 		Rows:    int64(len(sides.train) + len(sides.test)),
 		Unknown: sides.unknown,
-		Tallies: make(map[string]models.ColumnTally, len(kept)+8),
+		Tallies: make(map[string]Tally, len(kept)+8),
 	}
 	both := slices.Concat(sides.train, sides.test)
 	names := make([]string, len(kept))
@@ -43,28 +43,28 @@ func Split(spec models.DataSpec, columns []models.Column, table Table) Share {
 		summary.Tallies[c.Name] = tally(table.Column(c.Name), both)
 	}
 	summary.Tallies[spec.Time] = mergeTally(summary.Tallies[spec.Time],
-		models.ColumnTally{Rows: sides.timeless, Nulls: sides.timeless})
+		Tally{Rows: sides.timeless, Nulls: sides.timeless})
 	summary.Tallies[spec.Label] = mergeTally(summary.Tallies[spec.Label],
-		models.ColumnTally{Rows: sides.unlabelled, Nulls: sides.unlabelled})
+		Tally{Rows: sides.unlabelled, Nulls: sides.unlabelled})
 	summary.Tallies[trainPrefix+spec.Time] = tally(table.Column(spec.Time), sides.train)
 	summary.Tallies[testPrefix+spec.Time] = tally(table.Column(spec.Time), sides.test)
 	labels, column := NewLabels(spec), table.Column(spec.Label)
 	summary.Tallies[trainPrefix+spec.Label] = labels.tally(column, sides.train)
 	summary.Tallies[testPrefix+spec.Label] = labels.tally(column, sides.test)
 	summary.Tallies[otherLabels] = labels.others(column, both)
-	summary.Tallies[earlyLabels] = models.ColumnTally{Rows: sides.early}
-	summary.Tallies[duplicateKeys] = models.ColumnTally{Rows: countDuplicates(table.Column(spec.Key), both)}
+	summary.Tallies[earlyLabels] = Tally{Rows: sides.early}
+	summary.Tallies[duplicateKeys] = Tally{Rows: countDuplicates(table.Column(spec.Key), both)}
 	return Share{Train: table.Pick(names, sides.train), Test: table.Pick(names, sides.test), Summary: summary}
 }
 
 // SourceTally records which times a partition covers, so that an empty window
 // can be explained. Times are Unix seconds.
-func SourceTally(spec models.DataSpec, rows int64, from, to time.Time) map[string]models.ColumnTally {
-	t := models.ColumnTally{Rows: rows}
+func SourceTally(spec models.DataSpec, rows int64, from, to time.Time) map[string]Tally {
+	t := Tally{Rows: rows}
 	if rows > 0 {
 		t.Min, t.Max = finite(unixSeconds(from)), finite(unixSeconds(to))
 	}
-	return map[string]models.ColumnTally{sourcePrefix + spec.Time: t}
+	return map[string]Tally{sourcePrefix + spec.Time: t}
 }
 
 func unixSeconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }

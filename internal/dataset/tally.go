@@ -10,7 +10,7 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// Keys of the tallies in a models.PartitionSummary beside the columns' own,
+// Keys of the tallies in a Summary beside the columns' own,
 // which cover the window's known rows on both sides.
 const (
 	trainPrefix  = "train:"  // the column's training rows; labels as numbers, see Labels
@@ -23,12 +23,33 @@ const (
 	duplicateKeys = "check:duplicate_keys" // a key that an earlier row has
 )
 
+// Summary is what was found in a partition. Summaries merge: counts add up,
+// files are appended.
+type Summary struct {
+	Columns []models.Column       `json:"columns"`
+	Files   []models.SnapshotFile `json:"files"`   // none when the window misses the partition
+	Rows    int64                 `json:"rows"`    // read inside the window
+	Unknown int64                 `json:"unknown"` // left out: label not known at AsOf
+	Tallies map[string]Tally      `json:"tallies"` // by column
+}
+
+// Tally counts what the checks need to know about one column.
+type Tally struct {
+	Rows  int64    `json:"rows"`
+	Nulls int64    `json:"nulls"`
+	Min   *float64 `json:"min,omitempty"` // numbers, and times as Unix seconds
+	Max   *float64 `json:"max,omitempty"`
+	// Example is one of the values that a check counts, the first in the order
+	// of bytes.
+	Example string `json:"example,omitempty"`
+}
+
 // tally counts some rows of a column. NaN counts as null.
-func tally(s *Series, rows []int) models.ColumnTally {
+func tally(s *Series, rows []int) Tally {
 	if s.Type != TypeString {
 		return tallyNumbers(rows, s.Number)
 	}
-	t := models.ColumnTally{Rows: int64(len(rows))}
+	t := Tally{Rows: int64(len(rows))}
 	for _, row := range rows {
 		if s.IsNull(row) {
 			t.Nulls++
@@ -38,8 +59,8 @@ func tally(s *Series, rows []int) models.ColumnTally {
 }
 
 // tallyNumbers counts rows by their numbers; a row without one is a null.
-func tallyNumbers(rows []int, number func(row int) (float64, bool)) models.ColumnTally {
-	t := models.ColumnTally{Rows: int64(len(rows))}
+func tallyNumbers(rows []int, number func(row int) (float64, bool)) Tally {
+	t := Tally{Rows: int64(len(rows))}
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, row := range rows {
 		v, ok := number(row)
@@ -64,13 +85,13 @@ func finite(v float64) *float64 {
 // Merge joins the summaries of two groups of partitions. It is commutative
 // and associative, and neither input is changed. Partitions with other column
 // types stay visible as a second set of columns: see CheckColumns.
-func Merge(a, b models.PartitionSummary) models.PartitionSummary {
-	out := models.PartitionSummary{
+func Merge(a, b Summary) Summary {
+	out := Summary{
 		Columns: mergeColumns(a.Columns, b.Columns),
 		Files:   slices.Concat(a.Files, b.Files),
 		Rows:    a.Rows + b.Rows,
 		Unknown: a.Unknown + b.Unknown,
-		Tallies: make(map[string]models.ColumnTally, max(len(a.Tallies), len(b.Tallies))),
+		Tallies: make(map[string]Tally, max(len(a.Tallies), len(b.Tallies))),
 	}
 	slices.SortFunc(out.Files, func(x, y models.SnapshotFile) int {
 		return cmp.Or(strings.Compare(x.Path, y.Path), strings.Compare(x.SHA256, y.SHA256))
@@ -82,8 +103,8 @@ func Merge(a, b models.PartitionSummary) models.PartitionSummary {
 	return out
 }
 
-func mergeTally(a, b models.ColumnTally) models.ColumnTally {
-	return models.ColumnTally{
+func mergeTally(a, b Tally) Tally {
+	return Tally{
 		Rows:  a.Rows + b.Rows,
 		Nulls: a.Nulls + b.Nulls,
 		Min:   bound(a.Min, b.Min, func(x, y float64) float64 { return min(x, y) }),
