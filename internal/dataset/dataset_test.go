@@ -2,8 +2,6 @@ package dataset_test
 
 import (
 	"errors"
-	"math"
-	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -31,28 +29,6 @@ func fields() []dataset.Field {
 		{Name: "known", Type: "timestamp"}, {Name: "distance", Type: "int64"}, {Name: "carrier", Type: "string"},
 		{Name: "price", Native: "DECIMAL(9,2)"},
 	}
-}
-
-type row struct {
-	id        string
-	at, known time.Time
-	late      int64
-}
-
-func table(rows ...row) dataset.Table {
-	t := dataset.Table{Series: []dataset.Series{
-		{Name: "id", Type: "string"}, {Name: "at", Type: "timestamp"}, {Name: "late", Type: "int64"},
-		{Name: "known", Type: "timestamp"}, {Name: "distance", Type: "int64"}, {Name: "carrier", Type: "string"},
-	}}
-	for i, r := range rows {
-		t.Series[0].Strings = append(t.Series[0].Strings, r.id)
-		t.Series[1].Ints = append(t.Series[1].Ints, r.at.UnixMicro())
-		t.Series[2].Ints = append(t.Series[2].Ints, r.late)
-		t.Series[3].Ints = append(t.Series[3].Ints, r.known.UnixMicro())
-		t.Series[4].Ints = append(t.Series[4].Ints, int64(100*i))
-		t.Series[5].Strings = append(t.Series[5].Strings, "UA")
-	}
-	return t
 }
 
 func resolve(t *testing.T, s models.DataSpec) []models.Column {
@@ -133,34 +109,6 @@ func wantError(t *testing.T, name string, err error, kind models.ErrorKind, text
 	}
 }
 
-// many makes rows that pass every check, n a day.
-func many(n int) []row {
-	var rows []row
-	for d := 1; d <= 10; d++ {
-		for i := range n {
-			at := day(d).Add(time.Duration(i) * time.Minute)
-			rows = append(rows, row{at.Format(time.RFC3339), at, at.Add(time.Hour), int64(i % 2)})
-		}
-	}
-	return rows
-}
-
-func digestOf(t *testing.T, s models.DataSpec, summary dataset.Summary) string {
-	t.Helper()
-	m, err := dataset.NewManifest(s, summary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, digest, err := dataset.Encode(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(string(data), "elsewhere") {
-		t.Error("the manifest depends on the bucket")
-	}
-	return digest
-}
-
 func TestManifestRefusesForeignPaths(t *testing.T) {
 	digest := strings.Repeat("ab", 32)
 	for _, path := range []string{"../x", "train/../../x", "/etc/x", "train/a/b", "train/", "other/x", `train/..\x`} {
@@ -224,5 +172,62 @@ func TestFileNames(t *testing.T) {
 	}
 	if name := dataset.PartitionName(source, models.Partition{URI: uris[0], Name: "0a1b"}); name != "0a1b" {
 		t.Errorf("a transformed partition is %q", name)
+	}
+}
+
+func TestColumnsBesideTheRoles(t *testing.T) {
+	s := spec()
+	s.Columns = map[string]models.ColumnSpec{
+		"note": {}, "ssn": {Sensitive: models.SensitiveDrop}, "distance": {Type: "int64", KnownAt: "measured"}, "carrier": {KnownAt: "known"},
+		"told": {Type: "timestamp"}, "id": {Sensitive: models.SensitiveKeep},
+	}
+	s.Split = models.SplitSpec{By: models.SplitByHash, Column: "customer"}
+	var roles []string
+	for _, c := range dataset.Declared(s) {
+		roles = append(roles, c.Name+" "+c.Role)
+	}
+	want := "id key, at time, late label, known label_time, distance feature, carrier feature, note extra, ssn dropped, told extra, measured known_at, customer split"
+	if got := strings.Join(roles, ", "); got != want {
+		t.Errorf("declared %s\nwant     %s", got, want)
+	}
+	var kept []string
+	for _, c := range dataset.Kept(dataset.Declared(s)) {
+		kept = append(kept, c.Name)
+	}
+	if want := []string{"id", "at", "late", "distance", "carrier", "note", "told"}; !slices.Equal(kept, want) {
+		t.Errorf("kept %q, want %q", kept, want)
+	}
+}
+
+func TestSpansOfAHashSplit(t *testing.T) {
+	s := spec()
+	s.Split.By, s.Holdout = models.SplitByHash, 0
+	train, test := dataset.Spans(s)
+	if want := (models.Span{From: day(1), To: day(11)}); train != want || test != want {
+		t.Errorf("spans %v and %v: each side is drawn from the whole window", train, test)
+	}
+}
+
+// A manifest is the same wherever it is made.
+func TestManifestKnowsNoPlace(t *testing.T) {
+	digest := strings.Repeat("ab", 32)
+	make := func(bucket string, order ...string) string {
+		content := dataset.Content{Train: 3, Test: 1, Columns: []models.Column{{Name: "id", Type: "string", Role: "key"}},
+			Profile: models.Ref{URI: "s3://" + bucket + "/p", SHA256: digest, Size: 5}}
+		for _, path := range order {
+			content.Files = append(content.Files, models.SnapshotFile{Path: path, Rows: 2, Ref: models.Ref{URI: "s3://" + bucket + "/x", SHA256: digest, Size: 7}})
+		}
+		m, err := dataset.NewManifest(spec(), content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, sum, err := dataset.Encode(m)
+		if err != nil || strings.Contains(string(data), bucket) {
+			t.Errorf("%v; the manifest is %s", err, data)
+		}
+		return sum
+	}
+	if make("here", "test/a.parquet", "train/a.parquet") != make("elsewhere", "train/a.parquet", "test/a.parquet") {
+		t.Error("another bucket, or another order of the files, gives another digest")
 	}
 }
