@@ -10,7 +10,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
-	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
+	"github.com/mainspring-ml/mainspring/internal/dataset/partition"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -21,18 +21,18 @@ type Prepare struct {
 
 var _ models.DataPreparation = (*Prepare)(nil)
 
-// parquetSuffix marks a partition; other files of a source are left alone.
+// parquetSuffix marks the inference log's files; others are left alone.
 const parquetSuffix = ".parquet"
 
 // ListPartitions implements models.DataPreparation. Names that begin with '_'
 // or '.' are what other engines leave while they write.
 func (p *Prepare) ListPartitions(ctx context.Context, request models.ListPartitionsRequest) (models.PartitionList, error) {
 	spec := request.Data
-	found, err := partitionsAt(ctx, p.Store, spec.Source)
+	found, err := partitionsAt(ctx, p.Store, spec)
 	if err == nil && len(found.partitions) == 0 {
 		err = &models.Error{
 			Kind: models.KindInvalidSpec, Subject: "data.source",
-			Message: fmt.Sprintf("%s holds no *%s files (%d other files)", spec.Source, parquetSuffix, found.others), Cause: found.absent,
+			Message: fmt.Sprintf("%s holds no partitions, which end with %s (%d other files)", spec.Source, dataset.PartitionEndings, found.others), Cause: found.absent,
 			Hint: "name the directory or prefix that the partitions lie in, or upload them",
 		}
 	}
@@ -50,23 +50,23 @@ type held struct {
 }
 
 // partitionsAt lists a source. One that does not exist (yet) holds nothing.
-func partitionsAt(ctx context.Context, store artifact.Store, source string) (held, error) {
-	all, err := artifact.ListURI(ctx, store, source)
+func partitionsAt(ctx context.Context, store artifact.Store, spec models.DataSpec) (held, error) {
+	all, err := artifact.ListURI(ctx, store, spec.Source)
 	switch {
 	case errors.Is(err, artifact.ErrNotFound):
 		return held{absent: err}, nil
 	case errors.Is(err, artifact.ErrInvalid):
 		return held{}, &models.Error{
-			Kind: models.KindInvalidSpec, Subject: "data.source", Message: fmt.Sprintf("%q can't be listed", source), Cause: err,
+			Kind: models.KindInvalidSpec, Subject: "data.source", Message: fmt.Sprintf("%q can't be listed", spec.Source), Cause: err,
 			Hint: "a relative path is uploaded by the mainspring client, which puts the s3:// URI in its place",
 		}
 	case err != nil:
-		return held{}, unavailable(source, "the source can't be listed", err)
+		return held{}, unavailable(spec.Source, "the source can't be listed", err)
 	}
-	root := strings.TrimSuffix(source, "/")
+	root := strings.TrimSuffix(spec.Source, "/")
 	var found held
 	for _, file := range all {
-		if isPartition(strings.TrimPrefix(file.URI, root)) {
+		if dataset.IsPartition(spec.Format, strings.TrimPrefix(file.URI, root)) {
 			found.partitions = append(found.partitions, models.Partition{URI: file.URI, ETag: file.ETag, Size: file.Size})
 		} else {
 			found.others++
@@ -76,28 +76,21 @@ func partitionsAt(ctx context.Context, store artifact.Store, source string) (hel
 	return found, nil
 }
 
-// isPartition judges a name below the source.
-func isPartition(name string) bool {
-	for part := range strings.SplitSeq(name, "/") {
-		if strings.HasPrefix(part, "_") || strings.HasPrefix(part, ".") {
-			return false
-		}
-	}
-	return strings.HasSuffix(name, parquetSuffix)
-}
-
 // prepare reads one partition.
 func (p *Prepare) prepare(ctx context.Context, spec models.DataSpec, part models.Partition) (dataset.Summary, error) {
-	file, done, err := openParquet(ctx, p.Store, part)
+	file, err := openPartition(ctx, p.Store, spec, part)
 	if err != nil {
 		return dataset.Summary{}, err
 	}
-	defer done()
-	return p.share(ctx, spec, part, file)
+	summary, err := p.share(ctx, spec, part, file)
+	if closed := file.Close(); err == nil && closed != nil {
+		err = unavailable(part.URI, "the file can't be read", closed)
+	}
+	return summary, err
 }
 
 // share reads what the window covers of a partition and writes it.
-func (p *Prepare) share(ctx context.Context, spec models.DataSpec, part models.Partition, file *parquetio.File) (dataset.Summary, error) {
+func (p *Prepare) share(ctx context.Context, spec models.DataSpec, part models.Partition, file partition.Reader) (dataset.Summary, error) {
 	plan := planReads(spec, file)
 	if len(plan.groups) == 0 {
 		return dataset.Summary{Tallies: plan.skipped(spec)}, nil
@@ -151,7 +144,7 @@ type readPlan struct {
 }
 
 // planReads leaves out the row groups whose statistics lie outside the window.
-func planReads(spec models.DataSpec, file *parquetio.File) *readPlan {
+func planReads(spec models.DataSpec, file partition.Reader) *readPlan {
 	train, test := dataset.Spans(spec)
 	plan := &readPlan{rows: file.Rows()}
 	for i, g := range file.Groups(spec.Time) {
@@ -159,7 +152,7 @@ func planReads(spec models.DataSpec, file *parquetio.File) *readPlan {
 		if known {
 			plan.saw(g.Min, g.Max)
 		}
-		if g.Rows > 0 && (!known || (g.Max.Compare(train.From) >= 0 && g.Min.Before(test.To))) {
+		if g.Rows != 0 && (!known || (g.Max.Compare(train.From) >= 0 && g.Min.Before(test.To))) {
 			plan.groups = append(plan.groups, i)
 		}
 	}
