@@ -10,16 +10,16 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/dataset/textio"
 )
 
-// parquetReader reads Parquet.
-type parquetReader struct {
+// Parquet is an open Parquet file.
+type Parquet struct {
 	*parquetio.File
 	content *content
 }
 
-var _ Reader = (*parquetReader)(nil)
+var _ Reader = (*Parquet)(nil)
 
 // Groups implements Reader.
-func (r *parquetReader) Groups(timeColumn string) []Group {
+func (r *Parquet) Groups(timeColumn string) []Group {
 	var groups []Group
 	for _, g := range r.File.Groups(timeColumn) {
 		groups = append(groups, Group(g))
@@ -28,19 +28,19 @@ func (r *parquetReader) Groups(timeColumn string) []Group {
 }
 
 // Read implements Reader.
-func (r *parquetReader) Read(ctx context.Context, groups []int, names []string) (dataset.Table, error) {
+func (r *Parquet) Read(ctx context.Context, groups []int, names []string) (dataset.Table, error) {
 	table, err := r.File.Read(ctx, groups, names)
 	return table, r.content.fault(err)
 }
 
 // ReadAll implements Reader.
-func (r *parquetReader) ReadAll(ctx context.Context, names []string) (dataset.Table, error) {
+func (r *Parquet) ReadAll(ctx context.Context, names []string) (dataset.Table, error) {
 	table, err := r.File.ReadAll(ctx, names)
 	return table, r.content.fault(err)
 }
 
 // Chunks implements Reader: a chunk is a row group.
-func (r *parquetReader) Chunks(ctx context.Context, groups []int, names []string, each func(dataset.Chunk) error) error {
+func (r *Parquet) Chunks(ctx context.Context, groups []int, names []string, each func(dataset.Chunk) error) error {
 	first := int64(1)
 	for i, g := range r.Groups("") {
 		if groups == nil || slices.Contains(groups, i) {
@@ -57,11 +57,16 @@ func (r *parquetReader) Chunks(ctx context.Context, groups []int, names []string
 	return nil
 }
 
+// Scan gives each batch of rows to a function, see parquetio.
+func (r *Parquet) Scan(ctx context.Context, columns []dataset.Field, each func(*parquetio.Batch) error) error {
+	return r.content.fault(r.File.Scan(ctx, columns, each))
+}
+
 // BadValues implements Reader.
-func (r *parquetReader) BadValues() []dataset.BadValues { return nil }
+func (r *Parquet) BadValues() []dataset.BadValues { return nil }
 
 // Close implements Reader.
-func (r *parquetReader) Close() error { return r.content.close() }
+func (r *Parquet) Close() error { return r.content.close() }
 
 // textReader reads CSV and JSON lines.
 type textReader struct {
