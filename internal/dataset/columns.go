@@ -24,6 +24,9 @@ type Field struct {
 	Name   string
 	Type   string
 	Native string
+	// Mixed says what speaks against the type of a text file's column that nobody
+	// declared: nearly all of its values have another one. Empty: nothing does.
+	Mixed string
 }
 
 // Source is the columns of one partition.
@@ -76,6 +79,10 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 		if types := usable(spec, c.Role); !slices.Contains(types, field.Type) {
 			problems = append(problems, unusable(spec, *c, field, types))
 			continue
+		}
+		if field.Mixed != "" {
+			problems = append(problems, fmt.Sprintf("column %q (%s) was taken for a string, but %s: set data.columns.%s.type, or data.csv.nulls",
+				c.Name, c.Role, field.Mixed, c.Name))
 		}
 		c.Type = field.Type
 	}
