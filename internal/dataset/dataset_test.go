@@ -394,15 +394,40 @@ func TestTwoFilesOfOneNameAreRefused(t *testing.T) {
 	wantError(t, "names", err, models.KindInvalidSpec, "two partitions would both become train/a.parquet")
 }
 
-func TestFileName(t *testing.T) {
-	for uri, want := range map[string]string{
-		"s3://b/data/2013-01.parquet":        "2013-01.parquet",
-		"s3://b/data/dt=2013/part-0.parquet": "dt=2013__part-0.parquet",
-		"s3://other/x/y.parquet":             "y.parquet",
-	} {
-		if got := dataset.FileName("s3://b/data", uri); got != want {
-			t.Errorf("%s becomes %q, want %q", uri, got, want)
+func TestFileNames(t *testing.T) {
+	source := "s3://b/data"
+	uris := []string{
+		"s3://b/data/2013-01.parquet", "s3://b/data/dt=2013/part-0.csv.gz", "s3://other/x/y.jsonl", "s3://b/data/2013-02-01T00:00.tsv",
+		"s3://b/data/notes.v2", "s3://b/data/a.csv", "s3://b/data/a.jsonl", "s3://b/data/a/b.csv", "s3://b/data/a__b.csv",
+		"s3://b/data/" + strings.Repeat("ä", 200) + ".csv",
+	}
+	names := make([]string, len(uris))
+	for i, uri := range uris {
+		names[i] = dataset.PartitionName(source, models.Partition{URI: uri})
+	}
+	got := dataset.FileNames(names)
+	want := []string{"2013-01.parquet", "dt=2013__part-0.parquet", "y.parquet", "2013-02-01T00_00.parquet", "notes.v2.parquet"}
+	if !slices.Equal(got[:len(want)], want) {
+		t.Errorf("the files are %q, want %q", got[:len(want)], want)
+	}
+	var files []models.SnapshotFile
+	seen := map[string]bool{}
+	for i, name := range got {
+		if seen[name] || len(name) > 240 {
+			t.Errorf("%s becomes %q, which is taken or too long", uris[i], name)
 		}
+		seen[name] = true
+		files = append(files, models.SnapshotFile{Path: "test/" + name, Ref: models.Ref{SHA256: strings.Repeat("ab", 32)}})
+	}
+	data, _, err := dataset.Encode(models.SnapshotManifest{Format: 1, Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dataset.Decode(data); err != nil {
+		t.Errorf("hosts refuse a name: %v", err)
+	}
+	if name := dataset.PartitionName(source, models.Partition{URI: uris[0], Name: "0a1b"}); name != "0a1b" {
+		t.Errorf("a transformed partition is %q", name)
 	}
 }
 

@@ -91,12 +91,52 @@ func ManifestKey(digest string) string { return "snapshots/" + digest + "/manife
 // ObjectKey is where a file with that digest lies in the artifact store.
 func ObjectKey(digest string) string { return "objects/" + digest }
 
-// FileName is the name of a partition's file on either side: its path below
-// the source, flattened.
-func FileName(source, uri string) string {
-	name := strings.TrimPrefix(uri, strings.TrimSuffix(source, "/")+"/")
-	if name == uri {
-		name = path.Base(uri)
+// PartitionName is a partition's path below the source.
+func PartitionName(source string, part models.Partition) string {
+	if part.Name != "" {
+		return part.Name
 	}
-	return strings.ReplaceAll(name, "/", "__")
+	name := strings.TrimPrefix(part.URI, strings.TrimSuffix(source, "/")+"/")
+	if name == part.URI {
+		name = path.Base(part.URI)
+	}
+	return name
+}
+
+const (
+	// maxFileName leaves room in the 255 bytes that file systems allow.
+	maxFileName = 200
+	// nameDigits tell apart files whose names would be the same.
+	nameDigits = 12
+)
+
+// FileNames are the names that partitions' files have on either side: their
+// paths below the source, flattened, with the format's ending. No two are the
+// same, and each depends on the names alone.
+func FileNames(partitions []string) []string {
+	plain, taken := make([]string, len(partitions)), make(map[string]int, len(partitions))
+	for i, name := range partitions {
+		plain[i] = fileName(name)
+		taken[plain[i]]++
+	}
+	for i, name := range partitions {
+		if taken[plain[i]] > 1 || len(plain[i]) > maxFileName {
+			sum := sha256.Sum256([]byte(name))
+			cut := strings.ToValidUTF8(plain[i][:min(len(plain[i]), maxFileName)], "")
+			plain[i] = cut + "-" + hex.EncodeToString(sum[:])[:nameDigits]
+		}
+		plain[i] += ".parquet"
+	}
+	return plain
+}
+
+// fileName drops the format's ending and what no host could hold in a name.
+func fileName(partition string) string {
+	name := TextName(partition)
+	if ending := path.Ext(name); formatOfEnding(ending) != "" {
+		name = strings.TrimSuffix(name, ending)
+	} else {
+		name = partition
+	}
+	return strings.NewReplacer("/", "__", "\\", "_", ":", "_", "\x00", "_").Replace(name)
 }

@@ -9,11 +9,15 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// Spans are the two sides of a spec's window, without rows.
+// Spans are the two sides of a spec's window, without rows. Where a hash
+// splits, each side is drawn from the whole window.
 func Spans(spec models.DataSpec) (train, test models.Span) {
 	to := spec.AsOf.UTC()
-	cut := to.Add(-spec.Holdout.Std())
 	from := to.Add(-spec.Window.Std())
+	if spec.Split.By == models.SplitByHash {
+		return models.Span{From: from, To: to}, models.Span{From: from, To: to}
+	}
+	cut := to.Add(-spec.Holdout.Std())
 	return models.Span{From: from, To: cut}, models.Span{From: cut, To: to}
 }
 
@@ -25,10 +29,29 @@ type Share struct {
 	Summary Summary
 }
 
-// Split takes a partition's share out of a table that has all the columns of
-// Resolve.
+// Division says how a partition's rows become its share.
+type Division struct {
+	Spec    models.DataSpec
+	Columns []models.Column // of Resolve
+	Key     PseudonymKey    // nil: no column has a pseudonym
+}
+
+// Split is a division without pseudonyms.
 func Split(spec models.DataSpec, columns []models.Column, table Table) Share {
-	sides := sort(spec, table)
+	return Division{Spec: spec, Columns: columns}.Of(table)
+}
+
+// Of takes a partition's share out of a table that has all the columns of
+// Resolve. The sides are drawn from what the source says, so that another key
+// leaves every row on its side; the order, and all that is kept, has pseudonyms.
+func (d Division) Of(table Table) Share {
+	sides := sort(d.Spec, table)
+	columns, table := d.pseudonymise(table)
+	sides.order(table.Column(d.Spec.Time), table.Column(d.Spec.Key))
+	return share(d.Spec, columns, table, sides)
+}
+
+func share(spec models.DataSpec, columns []models.Column, table Table, sides sides) Share {
 	kept := Kept(columns)
 	summary := Summary{
 		Columns: kept,
@@ -69,7 +92,7 @@ func SourceTally(spec models.DataSpec, rows int64, from, to time.Time) map[strin
 
 func unixSeconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
-// sides are row numbers, each list sorted by time and key.
+// sides are row numbers.
 type sides struct {
 	train, test []int
 	unknown     int64 // inside the window, label not known at AsOf
@@ -82,7 +105,8 @@ type sides struct {
 // outcome yet.
 func sort(spec models.DataSpec, table Table) sides {
 	train, test := Spans(spec)
-	from, cut, to := train.From.UnixMicro(), test.From.UnixMicro(), test.To.UnixMicro()
+	from, to := train.From.UnixMicro(), test.To.UnixMicro()
+	tests := sideOf(spec, table, test.From)
 	times, labels, known := table.Column(spec.Time), table.Column(spec.Label), table.Column(spec.LabelTime)
 	if spec.LabelTime == spec.Time {
 		known = nil
@@ -109,16 +133,20 @@ func sort(spec models.DataSpec, table Table) sides {
 			s.unlabelled++
 			continue
 		}
-		if at < cut {
-			s.train = append(s.train, row)
-		} else {
+		if tests(row) {
 			s.test = append(s.test, row)
+		} else {
+			s.train = append(s.train, row)
 		}
 	}
-	order := byTimeAndKey(times, table.Column(spec.Key))
+	return s
+}
+
+// order sorts each side by time and key.
+func (s sides) order(times, keys *Series) {
+	order := byTimeAndKey(times, keys)
 	slices.SortFunc(s.train, order)
 	slices.SortFunc(s.test, order)
-	return s
 }
 
 // byTimeAndKey breaks ties by row number, so that equal rows keep the source's
