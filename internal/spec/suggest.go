@@ -16,6 +16,9 @@ func suggest(name string, section, root reflect.Type) string {
 	if near := models.Nearest(name, known); near != "" {
 		return "did you mean `" + near + "`?"
 	}
+	if root.Kind() != reflect.Struct {
+		return "known here: " + strings.Join(known, ", ")
+	}
 	if elsewhere := pathsOf(name, "", root); len(elsewhere) > 0 {
 		return "it belongs at `" + strings.Join(elsewhere, "` or `") + "`"
 	}
