@@ -46,15 +46,17 @@ type Finding struct {
 // probeTimeout bounds the wait for one store.
 const probeTimeout = 15 * time.Second
 
-// Examine asks every store whether it can be used, the default one first, then
-// the profiles by name. Nothing is written.
+// Examine asks every store whether it can be used, the default one first if the
+// environment says anything of it, then the profiles by name. Nothing is written.
 func Examine(ctx context.Context, getenv func(string) string) ([]Finding, error) {
 	opened, err := Open(getenv)
 	if err != nil {
 		return nil, err
 	}
-	config := artifact.ConfigFromEnv(getenv)
-	findings := []Finding{{Place: config.String(), Err: probe(ctx, opened.Usual(), "")}}
+	var findings []Finding
+	if getenv("MAINSPRING_S3_ENDPOINT") != "" || getenv("AWS_ACCESS_KEY_ID") != "" {
+		findings = append(findings, Finding{Place: artifact.ConfigFromEnv(getenv).String(), Err: probe(ctx, opened.Usual(), "")})
+	}
 	if getenv(Variable) == "" {
 		return findings, nil
 	}
