@@ -57,7 +57,6 @@ func newRootCommand() *cobra.Command {
 		newAgentCommand(),
 		newGatewayCommand(),
 		newLabelsCommand(),
-		newCopyCommand(),
 		newServeCommand(),
 		newPredictCommand(),
 		newShimCommand(),

@@ -95,6 +95,11 @@ func (s *Stores) Get(ctx context.Context, key string) (io.ReadCloser, Info, erro
 	return s.holder(key).Get(ctx, key)
 }
 
+// GetRange implements Store.
+func (s *Stores) GetRange(ctx context.Context, key string, offset, length int64, etag string) (io.ReadCloser, Info, error) {
+	return s.holder(key).GetRange(ctx, key, offset, length, etag)
+}
+
 // Stat implements Store.
 func (s *Stores) Stat(ctx context.Context, key string) (Info, error) {
 	return s.holder(key).Stat(ctx, key)
