@@ -79,6 +79,15 @@ func (s *Stores) EnsureBucket(ctx context.Context) error {
 	return nil
 }
 
+// Probe asks the store of a prefix for one object's name, where it can be asked:
+// see S3.Probe.
+func (s *Stores) Probe(ctx context.Context, prefix string) error {
+	if at, can := s.holder(prefix).(*S3); can {
+		return at.Probe(ctx, prefix)
+	}
+	return nil
+}
+
 // Bucket implements Store.
 func (s *Stores) Bucket() string { return s.bucket }
 

@@ -100,3 +100,17 @@ func FileName(source, uri string) string {
 	}
 	return strings.ReplaceAll(name, "/", "__")
 }
+
+// SplitManifestURI takes apart the URI of a snapshot's manifest: into the root
+// below which its files lie at their ObjectKey, and the snapshot's digest. A
+// copied snapshot may have any root.
+func SplitManifestURI(uri string) (root, digest string, ok bool) {
+	rest, ok := strings.CutSuffix(uri, "/manifest.json")
+	at := strings.LastIndex(rest, "/snapshots/")
+	if !ok || at < 0 {
+		return "", "", false
+	}
+	digest = rest[at+len("/snapshots/"):]
+	raw, err := hex.DecodeString(digest)
+	return rest[:at+1], digest, err == nil && len(raw) == sha256.Size
+}
