@@ -98,9 +98,11 @@ func (p *provenReader) Read(b []byte) (int, error) {
 	if p.sum == nil {
 		p.sum = sha256.New()
 	}
-	if left := p.item.Size - p.seen; int64(len(b)) > left {
-		b = b[:left]
+	left := p.item.Size - p.seen
+	if left == 0 {
+		return 0, io.EOF
 	}
+	b = b[:min(int64(len(b)), left)]
 	n, err := p.from.Read(b)
 	_, _ = p.sum.Write(b[:n]) // never fails
 	p.seen += int64(n)
@@ -116,4 +118,15 @@ func (p *provenReader) Read(b []byte) (int, error) {
 		return 0, p.failed
 	}
 	return n, err
+}
+
+// same makes sure that an object is still the one that was listed.
+func same(item Item, now artifact.Source) error {
+	switch {
+	case now.Size != item.Size:
+		return changed(item.From, fmt.Sprintf("it has %d bytes and had %d", now.Size, item.Size))
+	case item.ETag != "" && now.ETag != item.ETag:
+		return changed(item.From, "it was replaced after it had been listed")
+	}
+	return nil
 }

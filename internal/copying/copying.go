@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -184,20 +183,25 @@ func (c Copier) known(ctx context.Context, item Item) (Item, error) {
 	return item, nil
 }
 
-// small copies an object through memory: it is sent when its digest is proven.
+// small copies an object through memory: it is sent when its bytes are proven.
 func (c Copier) small(ctx context.Context, item Item) error {
-	content, err := readURI(ctx, c.Source, item.From, inMemory)
+	stream, now, err := artifact.OpenURI(ctx, c.Source, item.From)
 	if err != nil {
 		return err
 	}
-	got := artifact.Digest(content)
-	if item.SHA256 != "" && got != item.SHA256 {
-		return corrupt(item.From, got, item.SHA256)
+	defer func() { _ = stream.Close() }() // only read from
+	if err := same(item, now); err != nil {
+		return err
 	}
-	if int64(len(content)) != item.Size {
-		return changed(item.From, fmt.Sprintf("it has %d bytes and had %d", len(content), item.Size))
+	content, err := readAll(stream, now, inMemory)
+	if err != nil {
+		return err
 	}
-	return c.To.PutBytes(ctx, item.Key, content, got)
+	digest := artifact.Digest(content)
+	if item.SHA256 != "" && digest != item.SHA256 {
+		return corrupt(item.From, digest, item.SHA256)
+	}
+	return c.To.PutBytes(ctx, item.Key, content, digest)
 }
 
 func (c Copier) seal(ctx context.Context, s Seal, progress *Progress) error {

@@ -101,9 +101,12 @@ func (d *bucketPrefix) PutBytes(ctx context.Context, key string, content []byte,
 
 // Fetch implements Destination.
 func (d *bucketPrefix) Fetch(ctx context.Context, source artifact.Store, item Item) error {
-	stream, _, err := artifact.OpenURI(ctx, source, item.From)
+	stream, now, err := artifact.OpenURI(ctx, source, item.From)
 	if err != nil {
 		return err
+	}
+	if err := same(item, now); err != nil {
+		return errors.Join(err, stream.Close())
 	}
 	proven := &provenReader{from: stream, item: item}
 	_, err = d.store.Put(ctx, d.key(item.Key), proven, item.Size, artifact.PutOptions{SHA256: item.SHA256})
