@@ -57,6 +57,7 @@ func newRootCommand() *cobra.Command {
 		newAgentCommand(),
 		newGatewayCommand(),
 		newLabelsCommand(),
+		newCopyCommand(),
 		newServeCommand(),
 		newPredictCommand(),
 		newShimCommand(),
