@@ -25,7 +25,14 @@ func ManifestKey(snapshot string) string { return dataset.ManifestKey(snapshot) 
 func ReportKey(snapshot string) string { return Prefix + snapshot + "/report.json" }
 
 // StateKey is where a snapshot's state lies.
-func StateKey(snapshot string) string { return Prefix + snapshot + "/state.json" }
+func StateKey(snapshot string) string { return Prefix + snapshot + "/" + stateName }
+
+// The last parts of keys.
+const (
+	stateName    = "state.json"
+	manifestName = "manifest.json"
+	answer       = "snapshot.json"
+)
 
 // UsesPrefix holds a snapshot's uses.
 func UsesPrefix(snapshot string) string { return Prefix + snapshot + "/uses/" }
@@ -39,7 +46,7 @@ func UseKey(snapshot, workflow, run string) string {
 func PreparationPrefix(preparation string) string { return PreparationsPrefix + preparation + "/" }
 
 // AnswerKey is where a preparation's snapshot is said.
-func AnswerKey(preparation string) string { return PreparationPrefix(preparation) + "snapshot.json" }
+func AnswerKey(preparation string) string { return PreparationPrefix(preparation) + answer }
 
 // isDigest reports whether s can be a snapshot's digest.
 func isDigest(s string) bool {

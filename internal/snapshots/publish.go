@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/models"
@@ -120,7 +118,14 @@ func (c Catalog) claim(ctx context.Context, files []string, use models.SnapshotU
 			return "", err
 		}
 		if found.Phase == Deleting {
-			return "", errDeleting
+			// Left by a collection that was killed, or by one that runs.
+			intent, err := c.intent(ctx)
+			if err == nil {
+				err = c.clearStale(ctx, intent)
+			}
+			if err != nil {
+				return "", err
+			}
 		}
 		live, err := c.move(ctx, use.Snapshot, found, Live, files)
 		if errors.Is(err, artifact.ErrPreconditionFailed) {
@@ -158,15 +163,17 @@ func (c Catalog) complete(ctx context.Context, files []string) error {
 	}
 	for _, digest := range intent.Files {
 		if _, named := slices.BinarySearch(files, digest); named {
-			return errDeleting
+			if err := c.clearStale(ctx, intent); err != nil {
+				return err
+			}
+			break
 		}
 	}
 	return c.present(ctx, files)
 }
 
 func (c Catalog) present(ctx context.Context, files []string) error {
-	group, inGroup := errgroup.WithContext(ctx)
-	group.SetLimit(reads)
+	group, inGroup := c.group(ctx)
 	for _, digest := range files {
 		group.Go(func() error {
 			_, err := c.Store.Stat(inGroup, artifact.ObjectKey(digest))

@@ -1,12 +1,15 @@
 package snapshots
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/models"
@@ -19,7 +22,8 @@ const Grace = 24 * time.Hour
 // Phase is where a snapshot stands between being made and being gone.
 type Phase string
 
-// The phases. The transitions are live ⇄ condemned → deleting → no state.
+// The phases. The transitions are live ⇄ condemned → deleting → no state, and
+// deleting → live, in another life, when a collection was killed.
 const (
 	Live      Phase = "live"
 	Condemned Phase = "condemned"
@@ -30,7 +34,8 @@ const (
 type State struct {
 	Format int   `json:"format"` // 1
 	Phase  Phase `json:"state"`
-	// Life is drawn when a state is written where none was.
+	// Life is drawn when a state is written where none was, or over one that a
+	// killed collection has left.
 	Life string `json:"life"`
 	// Revision grows with each write of a life, so that no two have the same bytes,
 	// of which stores make ETags.
@@ -50,6 +55,15 @@ const maxObject = 32 << 20
 type Catalog struct {
 	Store artifact.Store
 	Now   func() time.Time // nil: time.Now
+	// Parallel is how many objects are asked for at once; 0: 16.
+	Parallel int
+}
+
+// group runs what is done for many objects.
+func (c Catalog) group(ctx context.Context) (*errgroup.Group, context.Context) {
+	group, inGroup := errgroup.WithContext(ctx)
+	group.SetLimit(cmp.Or(c.Parallel, 16))
+	return group, inGroup
 }
 
 func (c Catalog) now() time.Time {
@@ -91,9 +105,9 @@ func (c Catalog) state(ctx context.Context, snapshot string) (stored, error) {
 func (c Catalog) move(ctx context.Context, snapshot string, from stored, phase Phase, files []string) (stored, error) {
 	next := State{Format: stateFormat, Phase: phase, Life: from.Life, Revision: from.Revision + 1, At: c.now(), Files: files}
 	options := artifact.PutOptions{IfMatch: from.etag, ContentType: "application/json"}
-	if from.etag == "" {
+	options.IfAbsent = from.etag == ""
+	if from.etag == "" || (from.Phase == Deleting && phase == Live) {
 		next.Life = rand.Text()
-		options.IfAbsent = true
 	}
 	raw, err := json.Marshal(next)
 	if err != nil {

@@ -8,14 +8,9 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/models"
 )
-
-// reads bounds how many objects are asked for at once.
-const reads = 16
 
 // recordUse writes a use. The same workflow and run have one: the last.
 func (c Catalog) recordUse(ctx context.Context, use models.SnapshotUse) error {
@@ -43,8 +38,7 @@ func (c Catalog) Uses(ctx context.Context, snapshot string) ([]models.SnapshotUs
 
 func (c Catalog) readUses(ctx context.Context, keys []string) ([]models.SnapshotUse, error) {
 	found := make([]*models.SnapshotUse, len(keys))
-	group, inGroup := errgroup.WithContext(ctx)
-	group.SetLimit(reads)
+	group, inGroup := c.group(ctx)
 	for i, key := range keys {
 		group.Go(func() error {
 			raw, _, err := artifact.GetBytes(inGroup, c.Store, key, maxObject)
