@@ -85,18 +85,22 @@ func (c Catalog) clearStale(ctx context.Context, found Intent) error {
 
 // lock begins a collection.
 func (c Catalog) lock(ctx context.Context, host string) (Intent, error) {
-	found, err := c.intent(ctx)
-	if err != nil {
-		return Intent{}, err
+	var found Intent
+	for range claims {
+		var err error
+		if found, err = c.intent(ctx); err != nil {
+			return Intent{}, err
+		}
+		if found.held(c.now()) {
+			break
+		}
+		held, err := c.writeIntent(ctx, found, Intent{Owner: rand.Text(), Host: host})
+		if !errors.Is(err, artifact.ErrPreconditionFailed) {
+			return held, err
+		}
+		// Another collection began, or a preparation emptied a stale intent.
 	}
-	if found.held(c.now()) {
-		return Intent{}, another(found)
-	}
-	held, err := c.writeIntent(ctx, found, Intent{Owner: rand.Text(), Host: host})
-	if errors.Is(err, artifact.ErrPreconditionFailed) {
-		return Intent{}, another(found)
-	}
-	return held, err
+	return Intent{}, another(found)
 }
 
 // another says that two collections met.
