@@ -105,7 +105,7 @@ func kept(store artifact.Store, s made, u models.SnapshotUse) error {
 	ctx := context.Background()
 	c := Catalog{Store: store, Parallel: 1}
 	if manifest, err := c.manifest(ctx, s.sha); manifest == nil {
-		return fmt.Errorf("the snapshot of %s has no manifest: %w", u.Workflow, err)
+		return fmt.Errorf("the snapshot of %s has no manifest: %v", u.Workflow, err)
 	}
 	if err := whole(store, s); err != nil {
 		return err
@@ -114,7 +114,7 @@ func kept(store artifact.Store, s made, u models.SnapshotUse) error {
 		return fmt.Errorf("the use by %s is gone: %w", u.Workflow, err)
 	}
 	if found, err := c.state(ctx, s.sha); err != nil || found.Phase == Deleting {
-		return fmt.Errorf("the snapshot of %s is %s: %w", u.Workflow, found.Phase, err)
+		return fmt.Errorf("the snapshot of %s is %s: %v", u.Workflow, found.Phase, err)
 	}
 	return nil
 }
@@ -129,6 +129,8 @@ type scene struct {
 	// clock of the other program: how far it is ahead.
 	ahead time.Duration
 	all   []made
+	// again lets the collection be followed by one a grace later.
+	again bool
 }
 
 // condemned makes a snapshot that no collection spares any more.
@@ -167,15 +169,23 @@ func scenes() []scene {
 		_, err = catalogAt(store, 0).PutObject(ctx, []byte("b"))
 		must(err)
 	}
-	both := []made{s, sharing}
+	covering := makeSnapshot("a", "b", "c")
+	isCovered := func(ctx context.Context, store artifact.Store) {
+		condemned(ctx, store, s)
+		must(prepare(ctx, catalogAt(store, 0), covering, use("lifecycle/other", 0)))
+	}
+	both := []made{s, sharing, covering}
 	return []scene{
-		{"a condemned snapshot is reused", isCondemned, reuse, s, later, both},
-		{"a condemned snapshot is prepared again", isCondemned, publish(s), s, later, both},
-		{"a condemned snapshot is prepared again by a slow clock", isCondemned, publish(s), s, 0, both},
-		{"a snapshot that shares a file is prepared", isCondemned, publish(sharing), sharing, 0, both},
-		{"an expired snapshot is reused", isExpired, reuse, s, 0, both},
-		{"an expired snapshot is prepared again", isExpired, publish(s), s, 0, both},
-		{"a file that a dead preparation left is used", isOrphan, publish(sharing), sharing, 0, both},
+		{"a condemned snapshot is reused", isCondemned, reuse, s, later, both, false},
+		{"a condemned snapshot is prepared again", isCondemned, publish(s), s, later, both, false},
+		{"a condemned snapshot is prepared again by a slow clock", isCondemned, publish(s), s, 0, both, false},
+		{"a snapshot that shares a file is prepared", isCondemned, publish(sharing), sharing, 0, both, false},
+		{"an expired snapshot is reused", isExpired, reuse, s, 0, both, false},
+		{"an expired snapshot is prepared again", isExpired, publish(s), s, 0, both, false},
+		{"a file that a dead preparation left is used", isOrphan, publish(sharing), sharing, 0, both, false},
+		{"a condemned snapshot is reused, all of whose files stay", isCovered, reuse, s, later, both, false},
+		{"an expired snapshot is reused between two collections", isExpired, reuse, s, 0, both, true},
+		{"an expired snapshot is prepared between two collections", isExpired, publish(s), s, 0, both, true},
 	}
 }
 
@@ -203,6 +213,12 @@ func (sc scene) world(won, lost *int) world {
 	w.programs[0] = func(gated artifact.Store) {
 		if _, err := collect(ctx, catalogAt(gated, later)); err != nil {
 			failed = fmt.Errorf("gc: %w", err)
+		}
+		if !sc.again {
+			return
+		}
+		if _, err := collect(ctx, catalogAt(gated, 2*later)); err != nil {
+			failed = fmt.Errorf("the second gc: %w", err)
 		}
 	}
 	w.programs[1] = func(gated artifact.Store) {
