@@ -122,7 +122,7 @@ func printCollection(w io.Writer, report snapshots.Report) error {
 		rows[i] = fmt.Sprintf("%.12s\t%s\t%s\t%s\t%s\t%s", d.Snapshot, age(report.At.Sub(d.Since)), terminal.Size(d.Bytes), used,
 			d.Action, terminal.Plain(reasonFor(d)))
 	}
-	fmt.Fprintf(w, "%d snapshots\n", len(report.Snapshots))
+	fmt.Fprintf(w, "Snapshots: %d\n", len(report.Snapshots))
 	if err := columns(w, "SNAPSHOT\tAGE\tSIZE\tLAST USE\tACTION\tWHY", rows, len(rows)); err != nil {
 		return err
 	}
@@ -143,11 +143,11 @@ func printCollection(w io.Writer, report snapshots.Report) error {
 func sumOfCollection(report snapshots.Report, counts map[snapshots.Action]int) string {
 	gone := counts[snapshots.ActionDelete] + counts[snapshots.ActionFinish]
 	if report.Deleted {
-		return fmt.Sprintf("Deleted %d snapshots and condemned %d; %s are free.", gone, counts[snapshots.ActionCondemn], terminal.Size(report.Frees))
+		return fmt.Sprintf("Snapshots deleted: %d, condemned: %d, needed again: %d. Freed: %s.",
+			gone, counts[snapshots.ActionCondemn], counts[snapshots.ActionRevive], terminal.Size(report.Frees))
 	}
-	text := fmt.Sprintf("Nothing was changed. With --delete %d snapshots would be deleted and %d condemned; %s would be free.",
+	return fmt.Sprintf("Nothing was changed. --delete would delete %d and condemn %d, and free %s.",
 		gone, counts[snapshots.ActionCondemn], terminal.Size(report.Frees))
-	return text
 }
 
 // mostKeepers bounds those that a line names.

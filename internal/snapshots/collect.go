@@ -64,7 +64,7 @@ type Leftover struct {
 
 // Run collects once.
 func (g *Collector) Run(ctx context.Context) (report Report, err error) {
-	report = Report{At: g.Catalog.now(), Deleted: g.Delete}
+	report = Report{At: g.Catalog.now(), Deleted: g.Delete, Snapshots: []Decision{}, Preparations: []Leftover{}}
 	g.read, g.wanted = map[string][]string{}, map[string]bool{}
 	if g.Delete {
 		if g.held, err = g.Catalog.lock(ctx, g.Host); err != nil {

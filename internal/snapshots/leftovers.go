@@ -138,6 +138,7 @@ func (g *Collector) filesNamedIn(raw []byte, into map[string]bool) {
 
 // abandoned are the leftovers that go now. The files of the others are wanted.
 func (g *Collector) abandoned(left []Leftover, needs Needs, now time.Time) (gone []Leftover, kept string) {
+	gone = []Leftover{}
 	for _, l := range left {
 		old := now.Sub(l.Since) >= max(g.Rules.Grace, g.Rules.Leftovers)
 		if old && !needs.Preparations[l.Preparation] && needs.Blind == "" {

@@ -17,7 +17,7 @@ const (
 	KeptByRun       KeeperKind = "run"      // of MLflow, not ended
 	KeptByWorkflow  KeeperKind = "workflow" // that runs
 	KeptByRetention KeeperKind = "retention"
-	KeptByNothing   KeeperKind = "" // only no retention was ever said
+	KeptForEver     KeeperKind = "no retention" // was ever said
 )
 
 // Keeper is somebody who needs a snapshot.
@@ -132,7 +132,7 @@ func retentions(item Item, rules Rules, now time.Time) []Keeper {
 	forever := func(name string, since time.Time) {
 		switch until := since.Add(rules.OlderThan); {
 		case rules.OlderThan == 0:
-			keepers = append(keepers, Keeper{Kind: KeptByNothing, Name: name})
+			keepers = append(keepers, Keeper{Kind: KeptForEver, Name: name})
 		case until.After(now):
 			keepers = append(keepers, Keeper{Kind: KeptByRetention, Name: "--older-than", Until: until})
 		}
