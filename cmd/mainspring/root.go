@@ -47,6 +47,7 @@ func newRootCommand() *cobra.Command {
 		newMonitorCommand(),
 		newAliasesCommand(),
 		newAuditCommand(),
+		newDataCommand(),
 		newRenderCommand(),
 		newSchemaCommand(),
 		newSetupCommand(),
