@@ -120,8 +120,3 @@ func (p *Prepare) merged(ctx context.Context, request models.WriteSnapshotReques
 func (p *Prepare) FindSnapshot(context.Context, models.FindSnapshotRequest) (models.FindSnapshotResult, error) {
 	return models.FindSnapshotResult{}, nil
 }
-
-// ListTransformed implements models.DataPreparation.
-func (p *Prepare) ListTransformed(context.Context, models.ListTransformedRequest) (models.PartitionList, error) {
-	return models.PartitionList{}, &models.Error{Kind: models.KindInvalidSpec, Subject: "data.prepare", Message: "nothing was transformed"}
-}
