@@ -57,13 +57,8 @@ type errandSteps[T any] struct {
 	leaves   []string // names in the job's directory that nobody needs afterwards
 }
 
-// carryOut runs an errand, or goes on with it.
+// carryOut runs an errand, or goes on with it. The caller has claimed its key.
 func carryOut[T any](ctx context.Context, e *errand, steps errandSteps[T]) (none T, _ error) {
-	release, err := e.h.claims.take(ctx, e.key)
-	if err != nil {
-		return none, err
-	}
-	defer release()
 	if result, found, err := earlierResult[T](e.path(resultFile)); err != nil || found {
 		return result, err
 	}

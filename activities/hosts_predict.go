@@ -15,6 +15,11 @@ func (h *Hosts) PredictOnHost(ctx context.Context, req models.PredictRowsRequest
 		return models.Predictions{}, err
 	}
 	defer pulse(ctx, p.read)()
+	release, err := h.claims.take(ctx, p.key)
+	if err != nil {
+		return models.Predictions{}, err
+	}
+	defer release()
 	return carryOut(ctx, p.errand, errandSteps[models.Predictions]{
 		prepare: p.prepare, conclude: p.conclude,
 		leaves: []string{codeDir, workDir, modelDir, rowsDir, predictionsFile, answersFile},

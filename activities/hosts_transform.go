@@ -3,11 +3,14 @@ package activities
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/accel"
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/runner"
 	"github.com/mainspring-ml/mainspring/models"
@@ -26,6 +29,13 @@ func (h *Hosts) TransformOnHost(ctx context.Context, req models.TransformRequest
 	began, at := time.Now(), &phases{who: fmt.Sprintf("partitions %d to %d", req.Task.From+1, req.Task.To)}
 	at.enter("waiting")
 	defer pulse(ctx, at.read)()
+	// All turns are one job after the other: a lease's devices are one job's alone.
+	job := fmt.Sprintf("prepare-%s-%d", req.Key, req.Token)
+	release, err := h.claims.take(ctx, job)
+	if err != nil {
+		return result, err
+	}
+	defer release()
 	kept := transforms{h.Store}
 	partitions, err := kept.partitions(ctx, req.Preparation, req.Task)
 	if err != nil {
@@ -33,7 +43,10 @@ func (h *Hosts) TransformOnHost(ctx context.Context, req models.TransformRequest
 	}
 	var outputs []models.Partition
 	for i, t := range turnsOf(req.Preparation.Data, partitions) {
-		left, err := h.take(ctx, t, newHostTransform(h, req, t, i, at))
+		work := newHostTransform(h, req, job, t)
+		work.log = artifact.URI(h.Store, fmt.Sprintf("preparations/%s/logs/%d.log", req.Preparation.ID, req.Task.From+i))
+		work.phases = at
+		left, err := work.take(ctx)
 		if err != nil {
 			return result, err
 		}
@@ -49,24 +62,49 @@ func (h *Hosts) TransformOnHost(ctx context.Context, req models.TransformRequest
 	return result, nil
 }
 
-// take finds what a turn has left, or runs its program.
-func (h *Hosts) take(ctx context.Context, t turn, work *hostTransform) ([]models.Partition, error) {
-	key, err := t.key()
+// take finds what the turn has left, or runs its program.
+func (w *hostTransform) take(ctx context.Context) ([]models.Partition, error) {
+	key, err := w.turn.key()
 	if err != nil {
 		return nil, err
 	}
-	kept := transforms{h.Store}
+	kept := transforms{w.h.Store}
 	if left, found, err := kept.find(ctx, key); err != nil || found {
 		return left, err
 	}
-	left, err := carryOut(ctx, work.errand, errandSteps[[]models.Partition]{
-		prepare: work.prepare, watch: work.watch, conclude: work.conclude, leaves: []string{codeDir, workDir, inputDir, outputDir},
-	})
+	if err := w.makeRoom(ctx, key); err != nil {
+		return nil, err
+	}
+	left, err := carryOut(ctx, w.errand, errandSteps[[]models.Partition]{prepare: w.prepare, watch: w.watch, conclude: w.conclude})
 	if err != nil {
 		return nil, err
 	}
-	_, err = kept.keep(ctx, key, left)
-	return left, err
+	if _, err := kept.keep(ctx, key, left); err != nil {
+		return nil, err
+	}
+	return left, runner.Remove(w.dir)
+}
+
+// makeRoom removes the job of another turn, which has been taken: a job of this
+// one stays, to be attached to.
+func (w *hostTransform) makeRoom(ctx context.Context, turn string) error {
+	before, err := os.ReadFile(w.path(turnFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if string(before) != turn {
+		if handle, found, err := w.h.Runner.Attach(w.key); err != nil {
+			return err
+		} else if found {
+			if _, err := handle.Stop(ctx, "another run of the preparing program begins"); err != nil {
+				return w.h.stuck(err)
+			}
+		}
+		if err := runner.Remove(w.dir); err != nil {
+			return err
+		}
+	}
+	return errors.Join(os.MkdirAll(w.dir, 0o700), os.WriteFile(w.path(turnFile), []byte(turn), 0o600))
 }
 
 // hostTransform is one turn of a preparing program, in a process of its own.
@@ -80,18 +118,17 @@ type hostTransform struct {
 // Names in the job's directory beside those of a training.
 const (
 	preparerName = "prepare"
+	turnFile     = "turn" // says whose job it is
 	inputDir     = "input"
 	outputDir    = "output"
-	progressFile = "progress.jsonl"
+	progressName = "progress.jsonl"
 )
 
-func newHostTransform(h *Hosts, req models.TransformRequest, t turn, number int, at *phases) *hostTransform {
-	key := fmt.Sprintf("prepare-%s-%d-%d", req.Key, number, req.Token)
-	log := fmt.Sprintf("preparations/%s/logs/%d.log", req.Preparation.ID, req.Task.From+number)
+func newHostTransform(h *Hosts, req models.TransformRequest, job string, t turn) *hostTransform {
 	w := &hostTransform{req: req, turn: t, errand: &errand{
-		phases: at, h: h, key: key, dir: h.Runner.Dir(key), process: preparerName,
+		h: h, key: job, dir: h.Runner.Dir(job), process: preparerName,
 		words: errandWords{noun: "preparing program", section: "data.prepare", code: "data.prepare.code", lighter: "hold less of the data at a time"},
-		argv:  t.program.Command, env: t.program.Env, timeout: t.program.Timeout.Std(), log: artifact.URI(h.Store, log),
+		argv:  t.program.Command, env: t.program.Env, timeout: t.program.Timeout.Std(),
 	}}
 	w.fault = func(message, hint string) *models.Error {
 		return &models.Error{
@@ -99,7 +136,7 @@ func newHostTransform(h *Hosts, req models.TransformRequest, t turn, number int,
 			Hint: cmp.Or(hint, "correct the program or the data; its whole log is "+w.log),
 		}
 	}
-	w.progress.path = w.path(progressFile)
+	w.progress.path = w.path(progressName)
 	return w
 }
 
@@ -130,7 +167,7 @@ func (w *hostTransform) watch() {
 // prepare fetches what the program needs and says how to run it.
 func (w *hostTransform) prepare(ctx context.Context) (runner.Job, error) {
 	w.enter("fetching " + w.saw())
-	for _, name := range []string{inputDir, outputDir, progressFile} { // of a start that was interrupted
+	for _, name := range []string{inputDir, outputDir, progressName} { // of a start that was interrupted
 		if err := runner.Remove(w.path(name)); err != nil {
 			return runner.Job{}, err
 		}
@@ -169,12 +206,12 @@ func (w *hostTransform) program(ctx context.Context) (program, error) {
 	if err != nil {
 		return program{}, err
 	}
-	runs.env.set(devicesSeen(w.req.Node)...)
+	runs.env.set(accel.Visibility(w.req.Node.Devices)...)
 	runs.env.set(
 		"MAINSPRING_DATA_DIR="+w.path(inputDir),
 		"MAINSPRING_OUTPUT_DIR="+w.path(outputDir),
 		"MAINSPRING_PARAMS="+params,
-		"MAINSPRING_PROGRESS="+w.path(progressFile),
+		"MAINSPRING_PROGRESS="+w.path(progressName),
 		"MAINSPRING_WORK_DIR="+w.path(workDir),
 	)
 	runs.env.trace(ctx)
@@ -197,4 +234,3 @@ func (w *hostTransform) conclude(ctx context.Context, _ *runner.Handle, _ runner
 	}
 	return storeFiles(ctx, w.h.Store, w.path(outputDir), files)
 }
-
