@@ -34,6 +34,9 @@ func (p *preparation) run(ctx workflow.Context) (models.Snapshot, error) {
 	if err != nil {
 		return models.Snapshot{}, err
 	}
+	if found, err = p.transform(ctx, found); err != nil {
+		return models.Snapshot{}, err
+	}
 	work := models.Preparation{
 		ID: found.ID, Listing: found.Listing, Data: p.input.Data, Baseline: p.input.Baseline, Served: p.input.Served,
 	}
