@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
-	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/division"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -33,7 +33,7 @@ func (p *Prepare) keepListing(ctx context.Context, request models.ListPartitions
 
 // identity names a preparation: all that decides about its outcome, and nothing
 // else.
-func identity(request models.ListPartitionsRequest, listing string, key dataset.PseudonymKey) (string, error) {
+func identity(request models.ListPartitionsRequest, listing string, key division.PseudonymKey) (string, error) {
 	request.Data.Retention = 0 // says how long, not what
 	encoded, err := json.Marshal(struct {
 		models.ListPartitionsRequest

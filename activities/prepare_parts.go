@@ -8,6 +8,9 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/checks"
+	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
+	"github.com/mainspring-ml/mainspring/internal/dataset/division"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -16,19 +19,23 @@ type preparing struct {
 	models.Preparation
 	store      artifact.Store
 	partitions []models.Partition
-	key        dataset.PseudonymKey
+	key        division.PseudonymKey
+	baseline   *profile.Profile
+	noBaseline string // why there is none, for people
 }
 
-// open reads the listing. It refuses to go on with another key than the one
-// that the preparation was begun with: half of the rows would have other
+// open reads what all steps need. It refuses to go on with another key than the
+// one that the preparation was begun with: half of the rows would have other
 // pseudonyms.
 func (p *Prepare) open(ctx context.Context, of models.Preparation) (*preparing, error) {
-	key, err := p.pseudonymKey(of.Data)
-	if err != nil {
+	w := &preparing{Preparation: of, store: p.Store}
+	w.Data = w.Data.WithDefaults()
+	var err error
+	if w.key, err = p.pseudonymKey(of.Data); err != nil {
 		return nil, err
 	}
-	if key != nil {
-		id, err := identity(models.ListPartitionsRequest{Data: of.Data, Baseline: of.Baseline, Served: of.Served}, of.Listing.SHA256, key)
+	if w.key != nil {
+		id, err := identity(models.ListPartitionsRequest{Data: of.Data, Baseline: of.Baseline, Served: of.Served}, of.Listing.SHA256, w.key)
 		if err != nil {
 			return nil, err
 		}
@@ -39,13 +46,55 @@ func (p *Prepare) open(ctx context.Context, of models.Preparation) (*preparing, 
 			}
 		}
 	}
-	partitions, err := readListing(ctx, p.Store, of.Listing)
-	return &preparing{Preparation: of, store: p.Store, partitions: partitions, key: key}, err
+	if err := w.readBaseline(ctx); err != nil {
+		return nil, err
+	}
+	w.partitions, err = readListing(ctx, p.Store, of.Listing)
+	return w, err
+}
+
+// maxProfile bounds the profile of a snapshot.
+const maxProfile = 64 << 20
+
+// readBaseline reads the champion's profile. One that is not there any more is no
+// reason to stop: there is nothing to compare with.
+func (w *preparing) readBaseline(ctx context.Context) error {
+	if w.Baseline == nil {
+		w.noBaseline = "there is no champion yet whose training rows are known"
+		return nil
+	}
+	data, err := artifact.ReadRef(ctx, w.store, w.Baseline.Profile, maxProfile)
+	if errors.Is(err, artifact.ErrNotFound) {
+		w.noBaseline = "the profile of the rows that version " + w.Baseline.Version + " was trained on is not there any more"
+		return nil
+	}
+	if err != nil {
+		return unavailable(w.Baseline.Profile.URI, "the champion's profile can't be read", err)
+	}
+	baseline, err := profile.Decode(data)
+	w.baseline = &baseline
+	return unavailable(w.Baseline.Profile.URI, "the champion's profile can't be read", err)
 }
 
 // partSummary is what was found in one partition.
 type partSummary struct {
-	dataset.Summary
+	Columns  []models.Column       `json:"columns,omitempty"` // none when the window misses the partition
+	Files    []models.SnapshotFile `json:"files,omitempty"`
+	Rows     int64                 `json:"rows"`    // read inside the window
+	Unknown  int64                 `json:"unknown"` // left out: label not known at AsOf
+	Source   int64                 `json:"source"`  // rows of the whole partition
+	Times    division.Times           `json:"times"`   // of the whole partition
+	Schema   checks.Schema         `json:"schema"`
+	Profile  *profile.Profile      `json:"profile,omitempty"`
+	Evidence profile.Evidence      `json:"evidence"`
+	Runs     []runRef              `json:"runs,omitempty"`
+}
+
+// runRef is where a run lies, see profile.Run.
+type runRef struct {
+	Column string     `json:"column"` // empty: whole rows
+	Rows   int        `json:"rows"`
+	Object models.Ref `json:"object"`
 }
 
 const maxSummary = 64 << 20
@@ -122,6 +171,9 @@ func (w *preparing) find(ctx context.Context, own, same string) (partSummary, er
 func (s partSummary) refs() (refs []models.Ref) {
 	for _, f := range s.Files {
 		refs = append(refs, f.Ref)
+	}
+	for _, r := range s.Runs {
+		refs = append(refs, r.Object)
 	}
 	return refs
 }

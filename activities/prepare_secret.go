@@ -4,15 +4,15 @@ import (
 	"os"
 	"strings"
 
-	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/division"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
 // pseudonymKey resolves the spec's reference on this worker; nil: no column has
 // pseudonyms. Another worker may have what this one lacks, so that a key that is
 // missing is tried again; one that is too short is not.
-func (p *Prepare) pseudonymKey(spec models.DataSpec) (dataset.PseudonymKey, error) {
-	if !dataset.NeedsPseudonyms(spec) {
+func (p *Prepare) pseudonymKey(spec models.DataSpec) (division.PseudonymKey, error) {
+	if !division.NeedsPseudonyms(spec) {
 		return nil, nil
 	}
 	const field = "data.pseudonym_key"
@@ -34,7 +34,7 @@ func (p *Prepare) pseudonymKey(spec models.DataSpec) (dataset.PseudonymKey, erro
 		}
 		secret = strings.TrimRight(string(content), "\r\n")
 	}
-	key, err := dataset.NewPseudonymKey([]byte(secret))
+	key, err := division.NewPseudonymKey([]byte(secret))
 	if err != nil {
 		return nil, &models.Error{
 			Kind: models.KindInvalidSpec, Subject: field, Message: "the key can't be used", Cause: err,

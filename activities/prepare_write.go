@@ -1,68 +1,46 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
-	"slices"
-	"strings"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/checks"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
 // WriteSnapshot implements models.DataPreparation. In this order: the files are
-// there, then the report, the use, the manifest that names the files, and at
-// last the answer that FindSnapshot finds.
+// there, then the profile, the report, the use, the manifest that names the
+// files, and at last the answer that FindSnapshot finds.
 func (p *Prepare) WriteSnapshot(ctx context.Context, request models.WriteSnapshotRequest) (models.Snapshot, error) {
 	work, err := p.open(ctx, request.Preparation)
 	if err != nil {
 		return models.Snapshot{}, err
 	}
-	summary, err := work.join(ctx)
+	all, err := work.join(ctx)
 	if err != nil {
 		return models.Snapshot{}, err
 	}
-	manifest, err := dataset.NewManifest(work.Data, summary.Summary)
+	evidence, err := work.evidence(ctx, all)
 	if err != nil {
 		return models.Snapshot{}, err
 	}
-	checks, failed := dataset.Check(work.Data, summary.Summary)
+	results, failed := checks.Check(evidence)
+	failed = cmp.Or(failed, all.differs)
+	train, test := dataset.Spans(work.Data)
+	train.Rows, test.Rows = all.profile.Train.Rows, all.profile.Test.Rows
 	report := models.CheckReport{
-		Format: 1, Source: work.Data.Source, AsOf: work.Data.AsOf,
-		Train: manifest.Train, Test: manifest.Test, Unknown: summary.Unknown, Checks: checks,
+		Format: 1, Source: work.Data.Source, AsOf: work.Data.AsOf, Train: train, Test: test, Unknown: all.Unknown, Checks: results,
 	}
 	if failed != nil {
 		return models.Snapshot{}, work.refuse(ctx, report, failed)
 	}
-	return work.write(ctx, manifest, report, request.Use)
-}
-
-// join merges all summaries in the order of the partitions.
-func (w *preparing) join(ctx context.Context) (partSummary, error) {
-	names := make([]string, len(w.partitions))
-	for i, part := range w.partitions {
-		names[i] = dataset.PartitionName(w.Data.Source, part)
-	}
-	names = dataset.FileNames(names)
-	var all partSummary
-	var files []models.SnapshotFile
-	err := w.eachPart(ctx, func(n int, summary partSummary) error {
-		for _, f := range summary.Files {
-			dir, _, _ := strings.Cut(f.Path, "/")
-			f.Path = dir + "/" + names[n]
-			files = append(files, f)
-		}
-		summary.Files = nil // appended here: merging sorts them each time
-		all.Summary = dataset.Merge(all.Summary, summary.Summary)
-		return nil
-	})
-	slices.SortFunc(files, func(a, b models.SnapshotFile) int { return strings.Compare(a.Path, b.Path) })
-	all.Files = files
-	return all, err
+	return work.write(ctx, all, report, request.Use)
 }
 
 // refuse keeps the report of a preparation that was stopped, and says where.
@@ -80,7 +58,7 @@ func (w *preparing) refuse(ctx context.Context, report models.CheckReport, faile
 		return unavailable(ref.URI, "the report can't be written", err)
 	}
 	refused := *e
-	refused.Message = shortened(refused.Message, maxFailureText) + "; all checks are in " + ref.URI
+	refused.Message = shortened(refused.Message, maxFailureText) + "; the report is " + ref.URI
 	refused.Details = briefChecks(report.Checks)
 	return &refused
 }
@@ -97,20 +75,35 @@ func encodeReport(report models.CheckReport) ([]byte, error) {
 }
 
 // write makes the snapshot complete.
-func (w *preparing) write(ctx context.Context, manifest models.SnapshotManifest, report models.CheckReport, use models.SnapshotUse) (models.Snapshot, error) {
+func (w *preparing) write(ctx context.Context, all joined, report models.CheckReport, use models.SnapshotUse) (models.Snapshot, error) {
+	encoded, err := all.profile.Encode()
+	if err != nil {
+		return models.Snapshot{}, fmt.Errorf("encode the profile: %w", err)
+	}
+	rows, err := artifact.PutObjectBytes(ctx, w.store, encoded)
+	if err != nil {
+		return models.Snapshot{}, unavailable(rows.URI, "the profile can't be written", err)
+	}
+	manifest, err := dataset.NewManifest(w.Data, dataset.Content{
+		Columns: all.Columns, Train: report.Train.Rows, Test: report.Test.Rows, Files: all.Files, Profile: rows,
+	})
+	if err != nil {
+		return models.Snapshot{}, err
+	}
 	data, digest, err := dataset.Encode(manifest)
 	if err != nil {
 		return models.Snapshot{}, unavailable(w.Data.Source, "the manifest can't be encoded", err)
 	}
 	snapshot := models.Snapshot{
 		Manifest: models.Ref{URI: artifact.URI(w.store, dataset.ManifestKey(digest)), SHA256: digest, Size: int64(len(data))},
-		Train:    manifest.Train, Test: manifest.Test,
+		Train:    manifest.Train, Test: manifest.Test, Profile: rows,
 		Columns: manifest.Columns, Files: len(manifest.Files), Checks: briefChecks(report.Checks),
 	}
 	refs := make([]models.Ref, len(manifest.Files))
 	for i, f := range manifest.Files {
 		refs[i], snapshot.Bytes = f.Ref, snapshot.Bytes+f.Size
 	}
+	refs = append(refs, rows)
 	if snapshot.Report, err = w.writeReport(ctx, digest, report); err != nil {
 		return snapshot, err
 	}

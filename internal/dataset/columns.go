@@ -3,6 +3,7 @@ package dataset
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -21,6 +22,7 @@ const (
 	// Roles that no snapshot has: columns that are read and not written.
 	RoleKnownAt = "known_at" // when a feature's value became known
 	RoleDropped = "dropped"  // sensitive: drop
+	RoleSplit   = "split"    // decides about the side, and nothing else is said of it
 )
 
 // Field is a column that a file has. Type is empty when the engine can't use
@@ -73,7 +75,7 @@ func Declared(spec models.DataSpec) []models.Column {
 		}
 	}
 	if spec.Split.Column != "" {
-		add(spec.Split.Column, RoleDropped)
+		add(spec.Split.Column, RoleSplit)
 	}
 	return columns
 }
@@ -82,7 +84,7 @@ func Declared(spec models.DataSpec) []models.Column {
 // when a label became known, and nobody what is to be dropped.
 func Kept(columns []models.Column) []models.Column {
 	return slices.DeleteFunc(slices.Clone(columns), func(c models.Column) bool {
-		return c.Role == RoleLabelTime || c.Role == RoleKnownAt || c.Role == RoleDropped
+		return c.Role == RoleLabelTime || c.Role == RoleKnownAt || c.Role == RoleDropped || c.Role == RoleSplit
 	})
 }
 
@@ -146,7 +148,7 @@ func usable(spec models.DataSpec, role string) []string {
 		return []string{TypeString, TypeInt64}
 	case RoleTime, RoleLabelTime, RoleKnownAt:
 		return []string{TypeTimestamp}
-	case RoleExtra, RoleDropped:
+	case RoleExtra, RoleDropped, RoleSplit:
 		return []string{TypeString, TypeInt64, TypeFloat64, TypeBool, TypeTimestamp}
 	case RoleLabel:
 		return labelTypes(spec)
@@ -219,3 +221,5 @@ func stray(check, name string, declared []string) string {
 
 // Nearest is models.Nearest.
 func Nearest(name string, candidates []string) string { return models.Nearest(name, candidates) }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

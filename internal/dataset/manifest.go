@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/mainspring-ml/mainspring/models"
@@ -21,22 +22,29 @@ const (
 // manifestFormat is the only one so far.
 const manifestFormat = 1
 
+// Content is what a snapshot holds.
+type Content struct {
+	Columns     []models.Column
+	Train, Test int64                 // rows
+	Files       []models.SnapshotFile // in any order
+	Profile     models.Ref
+}
+
 // NewManifest describes a snapshot. It holds nothing but the spec's window and
 // the rows: no clock, no host, no bucket. Files therefore lose their URI; their
 // digest says where they lie, see ObjectKey.
-func NewManifest(spec models.DataSpec, summary Summary) (models.SnapshotManifest, error) {
+func NewManifest(spec models.DataSpec, content Content) (models.SnapshotManifest, error) {
 	train, test := Spans(spec)
-	train.Rows = summary.Tallies[trainPrefix+spec.Time].Rows
-	test.Rows = summary.Tallies[testPrefix+spec.Time].Rows
+	train.Rows, test.Rows = content.Train, content.Test
 	m := models.SnapshotManifest{
-		Format:  manifestFormat,
-		Columns: summary.Columns,
-		Train:   train,
-		Test:    test,
-		Files:   make([]models.SnapshotFile, len(summary.Files)),
+		Format: manifestFormat, Columns: content.Columns, Train: train, Test: test,
+		Files: slices.Clone(content.Files), Profile: content.Profile,
 	}
-	for i, f := range summary.Files {
-		if i > 0 && f.Path == summary.Files[i-1].Path {
+	m.Profile.URI = ""
+	slices.SortFunc(m.Files, func(a, b models.SnapshotFile) int { return strings.Compare(a.Path, b.Path) })
+	for i := range m.Files {
+		f := &m.Files[i]
+		if i > 0 && f.Path == m.Files[i-1].Path {
 			return m, &models.Error{
 				Kind:    models.KindInvalidSpec,
 				Subject: spec.Source,
@@ -45,7 +53,6 @@ func NewManifest(spec models.DataSpec, summary Summary) (models.SnapshotManifest
 			}
 		}
 		f.URI = ""
-		m.Files[i] = f
 	}
 	return m, nil
 }

@@ -1,25 +1,12 @@
-package dataset
+package division
 
 import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
-	"time"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
-
-// sideOf tells of each row in the window whether it tests. Nothing but the row
-// itself decides: not its place, its file, nor the other rows.
-func sideOf(spec models.DataSpec, table Table, cut time.Time) func(row int) bool {
-	if spec.Split.By != models.SplitByHash {
-		times, micros := table.Column(spec.Time), cut.UnixMicro()
-		return func(row int) bool { return times.Ints[row] >= micros }
-	}
-	split := spec.WithDefaults().Split
-	drawn, column := newDraw(split), table.Column(split.Column)
-	return func(row int) bool { return drawn.tests(column.Text(row)) }
-}
 
 // draw puts values on a side by their text, which is the same in all formats.
 type draw struct {

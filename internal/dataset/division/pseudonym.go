@@ -1,13 +1,14 @@
-package dataset
+package division
 
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"slices"
 
+	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -47,6 +48,16 @@ func (k PseudonymKey) Fingerprint() string {
 	return newPseudonyms(k).of("mainspring\x00fingerprint")
 }
 
+// seed makes hashes that are kept hard to guess; without a key there is none.
+func (k PseudonymKey) seed() uint64 {
+	if k == nil {
+		return 0
+	}
+	sum := newPseudonyms(k)
+	_ = sum.of("mainspring\x00seed")
+	return binary.BigEndian.Uint64(sum.mac.Sum(nil))
+}
+
 // NeedsPseudonyms reports whether a spec has a column that is pseudonymised.
 func NeedsPseudonyms(spec models.DataSpec) bool {
 	for _, c := range spec.Columns {
@@ -59,23 +70,12 @@ func NeedsPseudonyms(spec models.DataSpec) bool {
 
 // pseudonymise replaces the values of the columns that say so. They are strings
 // afterwards, whatever they were; a null stays one.
-func (d Division) pseudonymise(table Table) ([]models.Column, Table) {
-	if !NeedsPseudonyms(d.Spec) {
-		return d.Columns, table
-	}
-	columns, series := slices.Clone(d.Columns), slices.Clone(table.Series)
-	for i, c := range columns {
-		if d.Spec.Columns[c.Name].Sensitive != models.SensitivePseudonymise {
-			continue
-		}
-		columns[i].Type = TypeString
-		for k := range series {
-			if series[k].Name == c.Name {
-				series[k] = newPseudonyms(d.Key).series(series[k])
-			}
+func (d *Division) pseudonymise(table dataset.Table) {
+	for i, s := range table.Series {
+		if d.plan.Spec.Columns[s.Name].Sensitive == models.SensitivePseudonymise {
+			table.Series[i] = newPseudonyms(d.plan.Key).series(s)
 		}
 	}
-	return columns, Table{Series: series}
 }
 
 // pseudonyms remembers the last value: sorted columns repeat theirs.
@@ -101,8 +101,8 @@ func (p *pseudonyms) of(text string) string {
 	return p.name
 }
 
-func (p *pseudonyms) series(s Series) Series {
-	out := Series{Name: s.Name, Type: TypeString, Nulls: s.Nulls, Strings: make([]string, s.Len())}
+func (p *pseudonyms) series(s dataset.Series) dataset.Series {
+	out := dataset.Series{Name: s.Name, Type: dataset.TypeString, Nulls: s.Nulls, Strings: make([]string, s.Len())}
 	for row := range out.Strings {
 		if !s.IsNull(row) {
 			out.Strings[row] = p.of(s.Text(row))
