@@ -35,17 +35,25 @@ type Group struct {
 }
 
 // Open reads the footer. The source is read from until the last Read returned.
-func Open(source io.ReaderAt, size int64) (*File, error) {
+func Open(source io.ReaderAt, size int64) (_ *File, err error) {
+	defer survive(&err)
 	r := &regions{source: source}
 	tail := min(size, tailSize)
 	if err := r.load([]span{{offset: size - tail, length: tail}}); err != nil {
 		return nil, err
 	}
+	footer, err := footerOf(r, size)
+	if err == nil {
+		err = r.load([]span{footer})
+	}
+	if err != nil {
+		return nil, r.fault(err)
+	}
 	f, err := parquet.OpenFile(r, size,
 		parquet.SkipMagicBytes(true), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true),
 		parquet.ReadBufferSize(64<<10))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotParquet, err)
+		return nil, r.fault(fmt.Errorf("%w: %w", ErrNotParquet, err))
 	}
 	return &File{file: f, regions: r}, nil
 }
@@ -125,6 +133,7 @@ func (f *File) Read(ctx context.Context, groups []int, names []string) (dataset.
 			return dataset.Table{}, fmt.Errorf("column %q: %w", name, ErrNoColumn)
 		}
 	}
+	defer f.regions.forget(len(f.regions.loaded))
 	if err := f.regions.load(f.spans(groups, columns)); err != nil {
 		return dataset.Table{}, err
 	}
@@ -140,7 +149,7 @@ func (f *File) Read(ctx context.Context, groups []int, names []string) (dataset.
 		reader := newSeriesReader(c, rows)
 		for _, g := range groups {
 			if err := reader.readChunk(f.file.RowGroups()[g].ColumnChunks()[c.Index()]); err != nil {
-				return dataset.Table{}, fmt.Errorf("column %q, row group %d: %w: %w", c.Name(), g, ErrNotParquet, err)
+				return dataset.Table{}, f.regions.fault(fmt.Errorf("column %q, row group %d: %w: %w", c.Name(), g, ErrNotParquet, err))
 			}
 		}
 		if n := reader.series.Len(); n != rows {

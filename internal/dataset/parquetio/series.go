@@ -41,6 +41,7 @@ func newSeriesReader(c *parquet.Column, rows int) *seriesReader {
 }
 
 func (r *seriesReader) readChunk(chunk parquet.ColumnChunk) (err error) {
+	defer survive(&err)
 	pages := chunk.Pages()
 	defer func() { err = errors.Join(err, pages.Close()) }()
 	for {
