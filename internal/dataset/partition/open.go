@@ -57,7 +57,13 @@ func openParquet(ctx context.Context, c *content) (*Parquet, error) {
 	if err != nil {
 		return nil, c.fault(err)
 	}
-	file, err := parquetio.Open(at, c.size)
+	if c.size == 0 {
+		err = &textio.Broken{Reason: "the file is empty", Hint: "write the file again; its writer may have been interrupted"}
+	}
+	var file *parquetio.File
+	if err == nil {
+		file, err = parquetio.Open(at, c.size)
+	}
 	if err != nil {
 		err = c.fault(err)
 		_ = c.close() // the first error is the one that counts

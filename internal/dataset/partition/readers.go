@@ -3,7 +3,6 @@ package partition
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
@@ -39,22 +38,22 @@ func (r *Parquet) ReadAll(ctx context.Context, names []string) (dataset.Table, e
 	return table, r.content.fault(err)
 }
 
-// Chunks implements Reader: a chunk is a row group.
+// Chunks implements Reader. Several goroutines may call it.
 func (r *Parquet) Chunks(ctx context.Context, groups []int, names []string, each func(dataset.Chunk) error) error {
-	first := int64(1)
-	for i, g := range r.Groups("") {
-		if groups == nil || slices.Contains(groups, i) {
-			table, err := r.Read(ctx, []int{i}, names)
-			if err != nil {
-				return err
-			}
-			if err := each(dataset.Chunk{First: first, Table: table}); err != nil {
-				return err
-			}
-		}
-		first += g.Rows
+	return r.content.chunks(each, func(each func(dataset.Chunk) error) error { return r.File.Chunks(ctx, groups, names, each) })
+}
+
+// chunks gives chunks to a function, whose own errors say nothing about the file.
+func (c *content) chunks(each func(dataset.Chunk) error, read func(each func(dataset.Chunk) error) error) error {
+	var refused error
+	err := read(func(chunk dataset.Chunk) error {
+		refused = each(chunk)
+		return refused
+	})
+	if refused != nil && errors.Is(err, refused) {
+		return refused
 	}
-	return nil
+	return c.fault(err)
 }
 
 // Scan gives each batch of rows to a function, see parquetio.
@@ -103,15 +102,7 @@ func (r *textReader) Chunks(ctx context.Context, groups []int, names []string, e
 	if groups != nil && len(groups) == 0 {
 		return nil
 	}
-	var refused error
-	err := r.File.Chunks(ctx, names, func(c dataset.Chunk) error {
-		refused = each(c)
-		return refused
-	})
-	if refused != nil && errors.Is(err, refused) {
-		return refused
-	}
-	return r.content.fault(err)
+	return r.content.chunks(each, func(each func(dataset.Chunk) error) error { return r.File.Chunks(ctx, names, each) })
 }
 
 // Close implements Reader. Each reading has closed the file behind it.
