@@ -89,13 +89,9 @@ func taskKey(preparation string, task models.PartitionTask) string {
 
 // partitions reads those of a task from the listing of its preparation.
 func (s transforms) partitions(ctx context.Context, of models.Preparation, task models.PartitionTask) ([]models.Partition, error) {
-	encoded, err := artifact.ReadRef(ctx, s.store, of.Listing, maxPartitions)
+	all, err := readListing(ctx, s.store, of.Listing)
 	if err != nil {
-		return nil, unavailable(of.Listing.URI, "the listing can't be read", err)
-	}
-	var all []models.Partition
-	if err := json.Unmarshal(encoded, &all); err != nil {
-		return nil, fmt.Errorf("read the listing: %w", err)
+		return nil, err
 	}
 	if task.From < 0 || task.From > task.To || task.To > len(all) {
 		return nil, fmt.Errorf("task %d to %d is outside of the listing's %d partitions", task.From, task.To, len(all))
@@ -105,7 +101,7 @@ func (s transforms) partitions(ctx context.Context, of models.Preparation, task 
 
 // find reads a listing whose outputs are all there.
 func (s transforms) find(ctx context.Context, key string) (outputs []models.Partition, found bool, err error) {
-	encoded, _, err := artifact.GetBytes(ctx, s.store, key, maxPartitions)
+	encoded, _, err := artifact.GetBytes(ctx, s.store, key, maxListing)
 	if errors.Is(err, artifact.ErrNotFound) {
 		return nil, false, nil
 	}
