@@ -76,7 +76,7 @@ func interrupt(t *testing.T, s *artifacttest.Server, file string, after int64) {
 func TestDownloadGoesOnWhereItWasInterrupted(t *testing.T) {
 	content := pattern(several)
 	s, file := served(t, content)
-	interrupt(t, s, file, 60*mib)
+	interrupt(t, s, file, 35*mib)
 	before := s.Sent.Load()
 	ref, err := artifact.GetFile(t.Context(), s.Open(t), "a", file, artifact.Digest(content))
 	if err != nil || ref.Size != several || ref.SHA256 != artifact.Digest(content) {
@@ -84,7 +84,7 @@ func TestDownloadGoesOnWhereItWasInterrupted(t *testing.T) {
 	}
 	wantFile(t, file, content)
 	if sent := s.Sent.Load() - before; sent == 0 || sent > several-20*mib {
-		t.Errorf("%d of %d bytes came the second time, after 60 MiB the first time", sent, several)
+		t.Errorf("%d of %d bytes came the second time, after 35 MiB the first time", sent, several)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestDownloadDistrustsItsPart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, file := served(t, content)
-			interrupt(t, s, file, 60*mib)
+			interrupt(t, s, file, 35*mib)
 			part := filepath.Join(filepath.Dir(file), ".file.part")
 			b, err := os.ReadFile(part)
 			if err == nil {
@@ -120,7 +120,7 @@ func TestDownloadDistrustsItsPart(t *testing.T) {
 
 func TestDownloadOfAnObjectThatWasReplacedInBetween(t *testing.T) {
 	s, file := served(t, pattern(several))
-	interrupt(t, s, file, 60*mib)
+	interrupt(t, s, file, 35*mib)
 	content := bytes.Repeat([]byte("other"), several/5)
 	s.Replace("a", content)
 	if _, err := artifact.GetFile(t.Context(), s.Open(t), "a", file, ""); err != nil {
@@ -241,7 +241,7 @@ func TestTreeGoesOnWhereItWasInterrupted(t *testing.T) {
 	s.Pace = 50 * time.Microsecond
 	start := s.Sent.Load()
 	go func() {
-		for s.Sent.Load()-start < 70*mib && ctx.Err() == nil {
+		for s.Sent.Load()-start < 55*mib && ctx.Err() == nil {
 			time.Sleep(time.Millisecond)
 		}
 		cancel()
@@ -263,8 +263,8 @@ func TestTreeGoesOnWhereItWasInterrupted(t *testing.T) {
 		}
 	}
 	wantNothingBut(t, out)
-	if sent := s.Sent.Load() - before; sent > several+10*mib {
-		t.Errorf("%d bytes came the second time, after 70 MiB the first time", sent)
+	if sent := s.Sent.Load() - before; sent > 40*mib {
+		t.Errorf("%d bytes came the second time, after 55 MiB the first time", sent)
 	}
 	if left := leftovers(t, out); left != "" {
 		t.Errorf("the tree holds %s", left)

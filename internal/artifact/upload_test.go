@@ -20,7 +20,7 @@ import (
 const (
 	mib = 1 << 20
 	// several is a size of many parts and ranges, the last of them short.
-	several = 83*mib + 4321
+	several = 51*mib + 4321
 )
 
 func pattern(size int) []byte {
