@@ -17,6 +17,10 @@ var (
 	ErrConflict = errors.New("key is a directory of another object's key")
 	// ErrCorrupt: the bytes are not those the reference or manifest names.
 	ErrCorrupt = errors.New("content differs from its digest")
+	// ErrChanged: a local file changed while it was read.
+	ErrChanged = errors.New("file changed while it was read")
+	// ErrDiskFull: this host's disk can't hold the bytes.
+	ErrDiskFull = errors.New("disk is full")
 	// ErrInvalid: the call can't succeed as it is, on any store.
 	ErrInvalid = errors.New("invalid artifact request")
 	// ErrTooLarge: more bytes than the caller's limit.

@@ -21,7 +21,8 @@ type S3 struct {
 	client *minio.Core
 	// once sends every request a single time: a conditional put that is sent
 	// again after a lost answer would fail because of itself.
-	once *minio.Core
+	once   *minio.Core
+	shared *transfers
 	// profile is Config.Profile.
 	profile string
 }
@@ -53,7 +54,7 @@ func NewS3(cfg Config) (*S3, error) {
 			return nil, &Error{Op: "configure", URI: "S3 endpoint", Class: ErrInvalid, Cause: err}
 		}
 	}
-	s := &S3{bucket: cfg.Bucket, profile: cfg.Profile}
+	s := &S3{bucket: cfg.Bucket, profile: cfg.Profile, shared: &transfers{memory: newMemory()}}
 	for retries, core := range map[int]**minio.Core{attempts: &s.client, 1: &s.once} {
 		// Trailing headers stay off: servers answer BadDigest.
 		if *core, err = minio.NewCore(endpoint.Host, &minio.Options{Creds: cfg.signing(), BucketLookup: cfg.lookup(), Transport: transport,
@@ -115,7 +116,15 @@ func (s *S3) Put(ctx context.Context, key string, r io.Reader, size int64, o Put
 			options.SetMatchETag(o.IfMatch)
 		}
 	}
-	done, err := client.Client.PutObject(ctx, s.bucket, key, r, size, options)
+	var done minio.UploadInfo
+	var err error
+	if o.SHA256 != "" {
+		// As the payload's hash in the signature, the digest is checked by the server.
+		options.DisableContentSha256 = true
+		done, err = client.PutObject(ctx, s.bucket, key, r, size, "", o.SHA256, options)
+	} else {
+		done, err = client.Client.PutObject(ctx, s.bucket, key, r, size, options)
+	}
 	if err != nil {
 		if o.IfMatch != "" && minio.ToErrorResponse(err).Code == minio.NoSuchKey {
 			return Info{}, &Error{Op: "put", URI: URI(s, key), Class: ErrPreconditionFailed, Message: "the object is gone"}
@@ -165,7 +174,7 @@ func (s *S3) Stat(ctx context.Context, key string) (Info, error) {
 	if err := checkKey("stat", s, key); err != nil {
 		return Info{}, err
 	}
-	found, err := s.client.StatObject(ctx, s.bucket, key, minio.StatObjectOptions{})
+	found, err := s.client.StatObject(ctx, s.bucket, key, minio.StatObjectOptions{Checksum: true})
 	if err != nil {
 		return Info{}, s.fail(ctx, "stat", key, err)
 	}
@@ -174,7 +183,7 @@ func (s *S3) Stat(ctx context.Context, key string) (Info, error) {
 
 func info(o minio.ObjectInfo, key string) Info {
 	return Info{Key: key, Size: o.Size, ETag: strings.Trim(o.ETag, `"`), Modified: o.LastModified,
-		SHA256: o.UserMetadata[sha256Metadata]}
+		SHA256: o.UserMetadata[sha256Metadata], crc: o.ChecksumCRC64NVME}
 }
 
 // List implements Store.
@@ -264,6 +273,10 @@ func classify(a minio.ErrorResponse) (class error, hint string) { //nolint:reviv
 		return ErrPreconditionFailed, ""
 	case minio.AccessDenied, "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken":
 		return ErrDenied, "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and this host's clock"
+	case "XAmzContentSHA256Mismatch", "BadDigest", "XAmzContentChecksumMismatch":
+		return ErrCorrupt, "the bytes are not those of the digest, or changed on their way; try again"
+	case "InsufficientStorage", "XMinioStorageFull", "QuotaExceeded":
+		return ErrUnavailable, "the S3 server's disk is full: free some of it, then try again"
 	case "RequestTimeTooSkewed":
 		return ErrDenied, "set this host's clock"
 	}
