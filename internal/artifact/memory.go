@@ -109,6 +109,16 @@ func (m *Memory) Upload(ctx context.Context, key string, r io.ReaderAt, size int
 	return m.Put(ctx, key, bytes.NewReader(content), size, o)
 }
 
+// Rot replaces an object's bytes, as a disk does that decays: nothing in the
+// object's description says so, but its size.
+func (m *Memory) Rot(key string, content []byte) {
+	objects, unlock := m.lock()
+	defer unlock()
+	o := objects[key]
+	o.bytes, o.info.Size = bytes.Clone(content), int64(len(content))
+	objects[key] = o
+}
+
 // Get implements Store.
 func (m *Memory) Get(ctx context.Context, key string) (io.ReadCloser, Info, error) {
 	o, err := m.find(ctx, "get", key)
