@@ -286,8 +286,8 @@ func (l *lineage) triggers(ctx context.Context, model, lifecycle, made string) {
 }
 
 func (l *lineage) trigger(model string, r models.Retraining) string {
-	return l.node(models.NodeTrigger, string(r.Trigger.Kind)+" of "+model+" "+r.RequestID, models.LineageNode{Facts: []models.LineageFact{
-		{Name: "reason", Value: r.Trigger.Reason}, {Name: "endpoint", Value: r.Endpoint}, {Name: "by", Value: r.Trigger.By},
+	return l.node(models.NodeTrigger, string(r.Trigger.Kind)+" "+r.RequestID, models.LineageNode{Facts: []models.LineageFact{
+		{Name: "reason", Value: r.Trigger.Reason}, {Name: "model", Value: model}, {Name: "endpoint", Value: r.Endpoint}, {Name: "by", Value: r.Trigger.By},
 		{Name: "as of", Value: r.AsOf.UTC().Format("2006-01-02 15:04")},
 	}})
 }

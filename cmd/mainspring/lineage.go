@@ -69,17 +69,14 @@ func printLineage(w io.Writer, graph models.LineageGraph) error {
 		p.nodes[n.ID] = n
 	}
 	p.told[graph.Root] = true
-	p.node("", "  ", "", graph.Root)
-	for _, direction := range []struct {
-		title string
-		next  func(string) []models.LineageEdge
-	}{
-		{"Made of", func(id string) []models.LineageEdge { return turned(graph.Edges, id) }},
-		{"Led to", func(id string) []models.LineageEdge { return leaving(graph.Edges, id) }},
+	p.node("", "  ", graph.Root, "%s")
+	for _, d := range []direction{
+		{"Made of", "%s → %s", func(id string) []models.LineageEdge { return turned(graph.Edges, id) }},
+		{"Led to", "%[2]s: %[1]s", func(id string) []models.LineageEdge { return leaving(graph.Edges, id) }},
 	} {
-		if len(direction.next(graph.Root)) > 0 {
-			p.line("\n%s", direction.title)
-			p.branches("", graph.Root, direction.next)
+		if len(d.next(graph.Root)) > 0 {
+			p.line("\n%s", d.title)
+			p.branches("", graph.Root, d)
 		}
 	}
 	for i, missing := range graph.Missing {
@@ -89,6 +86,14 @@ func printLineage(w io.Writer, graph models.LineageGraph) error {
 		p.line("  %s", terminal.Plain(missing))
 	}
 	return p.err
+}
+
+// direction is one of the two ways to go from a node.
+type direction struct {
+	title string
+	// words write a node and the relation that leads to it.
+	words string
+	next  func(id string) []models.LineageEdge
 }
 
 // leaving are the edges that begin at a node.
@@ -126,37 +131,35 @@ func (p *lineagePrinter) line(format string, args ...any) {
 
 // branches writes what follows a node. A node that is there already is only
 // named.
-func (p *lineagePrinter) branches(indent, id string, next func(string) []models.LineageEdge) {
-	edges := next(id)
+func (p *lineagePrinter) branches(indent, id string, d direction) {
+	edges := d.next(id)
 	for i, e := range edges {
 		first, rest := "├─ ", "│  "
 		if i == len(edges)-1 {
 			first, rest = "└─ ", "   "
 		}
 		if p.told[e.To] {
-			n := p.nodes[e.To]
-			p.line("%s%s%s: %s %s, see above", indent, first, e.Relation, n.Kind, shortName(n))
+			p.line("%s%s%s, see above", indent, first, fmt.Sprintf(d.words, nameOf(p.nodes[e.To]), e.Relation))
 			continue
 		}
 		p.told[e.To] = true
-		stem := indent + rest
-		if len(next(e.To)) > 0 {
-			p.node(indent+first, stem+"│  ", e.Relation+": ", e.To)
-		} else {
-			p.node(indent+first, stem+"   ", e.Relation+": ", e.To)
+		facts := indent + rest + "   "
+		if len(d.next(e.To)) > 0 {
+			facts = indent + rest + "│  "
 		}
-		p.branches(stem, e.To, next)
+		p.node(indent+first, facts, e.To, d.words, e.Relation)
+		p.branches(indent+rest, e.To, d)
 	}
 }
 
 // node writes a node and its facts.
-func (p *lineagePrinter) node(first, rest, relation, id string) {
+func (p *lineagePrinter) node(first, rest, id, words string, relation ...any) {
 	n := p.nodes[id]
-	text := fmt.Sprintf("%s%s %s", relation, n.Kind, shortName(n))
+	text := nameOf(n)
 	if !n.At.IsZero() {
 		text += n.At.UTC().Format(", 2006-01-02 15:04")
 	}
-	p.line("%s%s", first, terminal.Plain(text))
+	p.line("%s%s", first, fmt.Sprintf(words, append([]any{terminal.Plain(text)}, relation...)...))
 	for _, f := range n.Facts {
 		p.line("%s%s: %s", rest, terminal.Plain(f.Name), terminal.Plain(f.Value))
 	}
@@ -165,11 +168,15 @@ func (p *lineagePrinter) node(first, rest, relation, id string) {
 	}
 }
 
-// shortName shortens a digest, of which twelve digits are enough.
-func shortName(n models.LineageNode) string {
+// nameOf is a node's kind and name. Of a digest twelve digits are enough, and a
+// workflow's ID mostly says what it is.
+func nameOf(n models.LineageNode) string {
 	name := strings.TrimSpace(terminal.Plain(n.Name))
 	if n.Kind == models.NodeSnapshot {
-		return fmt.Sprintf("%.12s", name)
+		name = fmt.Sprintf("%.12s", name)
 	}
-	return name
+	if strings.HasPrefix(name, string(n.Kind)+"/") {
+		return name
+	}
+	return string(n.Kind) + " " + name
 }
