@@ -47,6 +47,11 @@ type house struct {
 	predicting  func(ctx context.Context, call int) error // what a host does meanwhile
 	measured    []models.MeasureRequest
 
+	transformedBefore int // tasks
+	transforms        []models.TransformRequest
+	transforming      func(ctx context.Context, call int) error // what a host does; nil: all goes well
+	listed            []models.ListTransformedRequest
+
 	registered []models.CreateModelVersionRequest
 	aliases    map[string]string
 	registry   fakeRegistry
@@ -248,6 +253,23 @@ func register[F any](h *house, name string, function F) {
 func (h *house) registerData() {
 	register(h, "ListPartitions", func(context.Context, models.ListPartitionsRequest) (models.PartitionList, error) {
 		return models.PartitionList{ID: "1d", Count: 2, Tasks: []models.PartitionTask{{From: 0, To: 1}, {From: 1, To: 2}}}, nil
+	})
+	register(h, "FindTransformed", func(_ context.Context, r models.FindTransformedRequest) (models.FindTransformedResult, error) {
+		return models.FindTransformedResult{Missing: r.Tasks[h.transformedBefore:]}, nil
+	})
+	register(h, "TransformOnHost", func(ctx context.Context, r models.TransformRequest) (models.TransformResult, error) {
+		h.mu.Lock()
+		h.transforms = append(h.transforms, r)
+		call := len(h.transforms)
+		h.mu.Unlock()
+		if h.transforming != nil {
+			return models.TransformResult{}, h.transforming(ctx, call)
+		}
+		return models.TransformResult{}, nil
+	})
+	register(h, "ListTransformed", func(_ context.Context, r models.ListTransformedRequest) (models.PartitionList, error) {
+		h.listed = append(h.listed, r)
+		return models.PartitionList{ID: "2e", Count: 1, Tasks: []models.PartitionTask{{From: 0, To: 1}}}, nil
 	})
 	register(h, "FindSnapshot", func(context.Context, models.FindSnapshotRequest) (models.FindSnapshotResult, error) {
 		return models.FindSnapshotResult{}, nil

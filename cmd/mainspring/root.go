@@ -59,6 +59,7 @@ func newRootCommand() *cobra.Command {
 		newAgentCommand(),
 		newGatewayCommand(),
 		newLabelsCommand(),
+		newCopyCommand(),
 		newServeCommand(),
 		newPredictCommand(),
 		newShimCommand(),
