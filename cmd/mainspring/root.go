@@ -49,6 +49,7 @@ func newRootCommand() *cobra.Command {
 		newAliasesCommand(),
 		newAuditCommand(),
 		newDataCommand(),
+		newLineageCommand(),
 		newRenderCommand(),
 		newSchemaCommand(),
 		newSetupCommand(),
