@@ -62,6 +62,7 @@ func newRootCommand() *cobra.Command {
 		newShimCommand(),
 		newPoolCommand(),
 		newDevicesCommand(),
+		newDataCommand(),
 		newSignCommand(),
 		newVerifyCommand(),
 		newKeygenCommand(),
