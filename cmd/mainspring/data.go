@@ -66,10 +66,12 @@ func sourceURI(source, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	// Listing does not follow links.
+	followed, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("there is no %s", path)
 	}
-	return artifact.FileURI(path), nil
+	return artifact.FileURI(followed), err
 }
 
 // openReader reads a source where it lies: files of this host need no server.
