@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -33,6 +34,9 @@ func (l localPaths) data() string {
 // takes its default after all this, from what is resolved.
 func directories(spec *models.LifecycleSpec) []namedSource {
 	sources := []namedSource{{"train.code", &spec.Train.Code}}
+	if spec.Data.Prepare != nil {
+		sources = append(sources, namedSource{"data.prepare.code", &spec.Data.Prepare.Code})
+	}
 	if spec.Deploy != nil {
 		sources = append(sources, namedSource{"deploy.server.code", &spec.Deploy.Server.Code})
 	}
@@ -41,6 +45,9 @@ func directories(spec *models.LifecycleSpec) []namedSource {
 
 func files(spec *models.LifecycleSpec) []namedSource {
 	sources := []namedSource{{"train.environment.requirements", &spec.Train.Environment.Requirements}}
+	if spec.Data.Prepare != nil {
+		sources = append(sources, namedSource{"data.prepare.environment.requirements", &spec.Data.Prepare.Environment.Requirements})
+	}
 	if spec.Deploy != nil {
 		sources = append(sources, namedSource{"deploy.server.environment.requirements", &spec.Deploy.Server.Environment.Requirements})
 	}
@@ -87,7 +94,7 @@ func (l localPaths) check() error {
 		}
 	}
 	if path := l.data(); path != "" {
-		problems = append(problems, checkData("data.source", path)...)
+		problems = append(problems, checkData("data.source", path, l.spec.Data.Format)...)
 	}
 	if len(problems) == 0 {
 		return nil
@@ -119,16 +126,16 @@ func checkFile(field, path string) models.Problems {
 	return nil
 }
 
-func checkData(field, path string) models.Problems {
+func checkData(field, path string, format models.DataFormat) models.Problems {
 	if problems := checkDirectory(field, path); problems != nil {
 		return problems
 	}
-	names, err := parquetFiles(path)
+	names, err := partitionFiles(path, format)
 	if err != nil {
 		return notReadable(field, path, err)
 	}
 	if len(names) == 0 {
-		return models.Problems{{Path: field, Message: path + " holds no .parquet file", Hint: relativeHint}}
+		return models.Problems{{Path: field, Message: path + " holds no file that ends with " + dataset.PartitionEndings, Hint: relativeHint}}
 	}
 	return nil
 }

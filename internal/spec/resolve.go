@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -48,6 +49,10 @@ func Resolve(ctx context.Context, document *Document, uploader Uploader) (models
 	if spec.Deploy != nil { // the document keeps its own
 		deploy := *spec.Deploy
 		spec.Deploy = &deploy
+	}
+	if spec.Data.Prepare != nil {
+		prepare := *spec.Data.Prepare
+		spec.Data.Prepare = &prepare
 	}
 	var err error
 	if spec.Data.Source, err = r.data(ctx, local); err != nil {
@@ -106,13 +111,13 @@ func (r resolver) object(ctx context.Context, content Content) (models.Source, e
 	return models.Source{URI: r.URI(key), SHA256: content.SHA256, Size: content.Size}, nil
 }
 
-// data stores the Parquet files of a directory under the digest of them all.
+// data stores the partitions in a directory under the digest of them all.
 func (r resolver) data(ctx context.Context, local localPaths) (string, error) {
 	dir := local.data()
 	if dir == "" {
 		return local.spec.Data.Source, nil
 	}
-	names, err := parquetFiles(dir)
+	names, err := partitionFiles(dir, local.spec.Data.Format)
 	if err != nil {
 		return "", err
 	}
@@ -145,9 +150,8 @@ func readFile(path string) (_ Content, err error) {
 		Open: func() (io.ReadCloser, error) { return os.Open(path) }}, err
 }
 
-// parquetFiles lists a directory's partitions, sorted, with slashes. Hidden
-// files and directories are no partitions.
-func parquetFiles(dir string) ([]string, error) {
+// partitionFiles lists a directory's partitions, sorted, with slashes.
+func partitionFiles(dir string, format models.DataFormat) ([]string, error) {
 	var names []string
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -158,11 +162,13 @@ func parquetFiles(dir string) ([]string, error) {
 				return fs.SkipDir
 			}
 			return nil
-		case entry.IsDir() || filepath.Ext(path) != ".parquet":
+		case entry.IsDir():
 			return nil
 		}
 		name, err := filepath.Rel(dir, path)
-		names = append(names, filepath.ToSlash(name))
+		if name = filepath.ToSlash(name); err == nil && dataset.IsPartition(format, name) {
+			names = append(names, name)
+		}
 		return err
 	})
 	slices.Sort(names)
