@@ -66,6 +66,7 @@ func newRootCommand() *cobra.Command {
 		newShimCommand(),
 		newPoolCommand(),
 		newDevicesCommand(),
+		newDataCommand(),
 		newSignCommand(),
 		newVerifyCommand(),
 		newKeygenCommand(),
