@@ -289,7 +289,7 @@ func TestBrokenFiles(t *testing.T) {
 }
 
 func TestFailingSourceIsNoDamage(t *testing.T) {
-	down := errors.New("connection reset")
+	down := fmt.Errorf("connection reset: %w", io.ErrUnexpectedEOF) // as in the middle of a gzip file
 	for _, data := range [][]byte{[]byte("a,b\n1,"), zipped(t, []byte("a,b\n1,2\n"))[:20], nil} {
 		_, err := textio.Open(t.Context(), csvOptions(nil), func(context.Context) (io.ReadCloser, error) {
 			return io.NopCloser(io.MultiReader(bytes.NewReader(data), iotest.ErrReader(down))), nil
