@@ -3,7 +3,6 @@ package partition
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
@@ -39,22 +38,17 @@ func (r *Parquet) ReadAll(ctx context.Context, names []string) (dataset.Table, e
 	return table, r.content.fault(err)
 }
 
-// Chunks implements Reader: a chunk is a row group.
+// Chunks implements Reader.
 func (r *Parquet) Chunks(ctx context.Context, groups []int, names []string, each func(dataset.Chunk) error) error {
-	first := int64(1)
-	for i, g := range r.Groups("") {
-		if groups == nil || slices.Contains(groups, i) {
-			table, err := r.Read(ctx, []int{i}, names)
-			if err != nil {
-				return err
-			}
-			if err := each(dataset.Chunk{First: first, Table: table}); err != nil {
-				return err
-			}
-		}
-		first += g.Rows
+	var refused error
+	err := r.File.Chunks(ctx, groups, names, func(c dataset.Chunk) error {
+		refused = each(c)
+		return refused
+	})
+	if refused != nil && errors.Is(err, refused) {
+		return refused
 	}
-	return nil
+	return r.content.fault(err)
 }
 
 // Scan gives each batch of rows to a function, see parquetio.
