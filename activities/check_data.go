@@ -35,7 +35,7 @@ func (p *Prepare) CheckData(ctx context.Context, spec models.DataSpec) (models.C
 	if err != nil {
 		return report, err
 	}
-	evidence, err := w.evidence(all, func(column string) (checks.Repeats, error) { return repeatsOf(column, runs[column]), nil })
+	evidence, err := w.evidence(ctx, all, func(column string) (checks.Repeats, error) { return repeatsOf(column, runs[column]), nil })
 	if err != nil {
 		return report, err
 	}

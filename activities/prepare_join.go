@@ -98,7 +98,7 @@ func differing(spec models.DataSpec, before, now []models.Column) error {
 
 // evidence is what the checks are made from. A function finds what repeats in a
 // column, or in whole rows: the empty name.
-func (w *preparing) evidence(all joined, repeats func(column string) (checks.Repeats, error)) (checks.Evidence, error) {
+func (w *preparing) evidence(ctx context.Context, all joined, repeats func(column string) (checks.Repeats, error)) (checks.Evidence, error) {
 	e := checks.Evidence{
 		Spec: w.Data, Profile: all.profile, Rows: all.Evidence, Schema: all.Schema, Unknown: all.Unknown,
 		Times:    checks.Times{Rows: all.Source, Min: all.Times.Min, Max: all.Times.Max, Newest: all.Times.Newest},
