@@ -35,17 +35,25 @@ type Group struct {
 }
 
 // Open reads the footer. The source is read from until the last Read returned.
-func Open(source io.ReaderAt, size int64) (*File, error) {
+func Open(source io.ReaderAt, size int64) (_ *File, err error) {
+	defer survive(&err)
 	r := &regions{source: source}
 	tail := min(size, tailSize)
 	if err := r.load([]span{{offset: size - tail, length: tail}}); err != nil {
 		return nil, err
 	}
+	footer, err := footerOf(r, size)
+	if err == nil {
+		err = r.load([]span{footer})
+	}
+	if err != nil {
+		return nil, r.fault(err)
+	}
 	f, err := parquet.OpenFile(r, size,
 		parquet.SkipMagicBytes(true), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true),
 		parquet.ReadBufferSize(64<<10))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotParquet, err)
+		return nil, r.fault(fmt.Errorf("%w: %w", ErrNotParquet, err))
 	}
 	return &File{file: f, regions: r}, nil
 }
@@ -113,11 +121,13 @@ func (f *File) ReadAll(ctx context.Context, names []string) (dataset.Table, erro
 
 // Read reads the named columns of the given row groups, in that order. Every
 // name must be one of Fields with a type.
-func (f *File) Read(ctx context.Context, groups []int, names []string) (dataset.Table, error) {
+func (f *File) Read(ctx context.Context, groups []int, names []string) (_ dataset.Table, err error) {
+	defer survive(&err)
 	columns, err := f.find(names)
 	if err != nil {
 		return dataset.Table{}, err
 	}
+	defer f.regions.forget(len(f.regions.loaded))
 	if err := f.regions.load(f.spans(groups, columns)); err != nil {
 		return dataset.Table{}, err
 	}
@@ -133,7 +143,7 @@ func (f *File) Read(ctx context.Context, groups []int, names []string) (dataset.
 		reader := newColumnReader(c, rows)
 		for _, g := range groups {
 			if err := f.readColumn(reader, g, c); err != nil {
-				return dataset.Table{}, fmt.Errorf("column %q, row group %d: %w: %w", c.Name(), g, ErrNotParquet, err)
+				return dataset.Table{}, f.regions.fault(fmt.Errorf("column %q, row group %d: %w: %w", c.Name(), g, ErrNotParquet, err))
 			}
 		}
 		table.Series[i] = reader.series

@@ -76,7 +76,8 @@ func (r *columnReader) coding() *dataset.Coding {
 }
 
 // fill appends the next rows.
-func (r *columnReader) fill(rows int) error {
+func (r *columnReader) fill(rows int) (err error) {
+	defer survive(&err)
 	for rows > 0 {
 		if r.page.rows == 0 {
 			if err := r.nextPage(); err != nil {

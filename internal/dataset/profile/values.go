@@ -132,10 +132,10 @@ func (v *values) median() int64 {
 
 // add counts rows with a value.
 func (v *values) add(hash, bits uint64, text string, rows int64) int {
-	if v.sketch != nil {
+	k := v.find(hash, bits, text)
+	if v.sketch != nil { // perhaps only now
 		v.sketch.add(hash)
 	}
-	k := v.find(hash, bits, text)
 	v.entries[k].rows += rows
 	return k
 }
