@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -143,7 +144,12 @@ func (l layout) checkLine(r models.CheckResult, width int) []string {
 		verdict = l.paint.Red(terminal.Pad("error", 7))
 	}
 	head := fmt.Sprintf(" %-11s %s %10s %10s  %s  ", r.Check, terminal.Pad(terminal.Plain(r.Column), width), figure, limit, verdict)
-	words := terminal.Wrap(terminal.Plain(cmp.Or(r.Skipped, r.Message)), max(l.columns-width-46, 40))
+	text := strings.TrimPrefix(cmp.Or(r.Skipped, r.Message), fmt.Sprintf("column %q: ", r.Column))
+	room := max(l.columns-width-46, 40)
+	words := []string{terminal.Fit(terminal.Plain(text), room)}
+	if !r.Passed {
+		words = terminal.Wrap(terminal.Plain(text), room)
+	}
 	lines := []string{head + l.paint.Dim(words[0])}
 	indent := terminal.Pad("", width+45)
 	for _, more := range words[1:] {
