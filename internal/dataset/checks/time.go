@@ -16,7 +16,10 @@ func (j judge) timeOrder() []models.CheckResult {
 	if j.Spec.LabelTime == "" || j.Spec.LabelTime == j.Spec.Time {
 		return results
 	}
-	early := j.finding(profile.RuleTimeOrder, j.Spec.LabelTime)
+	early := j.Rows.Find(profile.RuleTimeOrder, j.Spec.LabelTime)
+	if early == nil {
+		return append(results, j.skipped(checkTimeOrder, j.Spec.LabelTime, notSeen))
+	}
 	return append(results, j.result(checkTimeOrder, j.Spec.LabelTime, early.Count == 0, models.CheckResult{
 		Figure: float64(early.Count), Rows: early.Rows,
 		Message: fmt.Sprintf("column %q: %d labels are older than their event", j.Spec.LabelTime, early.Count)}))
