@@ -95,8 +95,3 @@ func each(ctx context.Context, n int, do func(ctx context.Context, i int) error)
 	}
 	return group.Wait()
 }
-
-// ListTransformed implements models.DataPreparation.
-func (p *Prepare) ListTransformed(context.Context, models.ListTransformedRequest) (models.PartitionList, error) {
-	return models.PartitionList{}, &models.Error{Kind: models.KindInvalidSpec, Subject: "data.prepare", Message: "nothing was transformed"}
-}

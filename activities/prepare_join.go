@@ -71,6 +71,7 @@ func (all *joined) add(spec models.DataSpec, summary partSummary) {
 	all.Times = all.Times.With(summary.Times)
 	all.Schema = checks.MergeSchemas(all.Schema, summary.Schema)
 	all.Evidence = profile.MergeEvidence(all.Evidence, summary.Evidence)
+	all.Served = mergeServed(spec.Features, all.Served, summary.Served)
 	switch {
 	case len(summary.Columns) == 0:
 	case all.Columns == nil:
@@ -104,6 +105,10 @@ func (w *preparing) evidence(ctx context.Context, all joined) (checks.Evidence, 
 	}
 	if w.Baseline != nil {
 		e.Version = w.Baseline.Version
+	}
+	var err error
+	if e.Traffic, e.NoTraffic, err = w.traffic(ctx, all); err != nil {
+		return e, err
 	}
 	for _, column := range w.Data.Checks.Unique {
 		repeats, err := w.repeats(ctx, column, all.runs[column])

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -48,18 +47,6 @@ func turnsOf(spec models.DataSpec, partitions []models.Partition) []turn {
 	return turns
 }
 
-// nameBelow is a partition's path below the source.
-func nameBelow(source string, part models.Partition) string {
-	if part.Name != "" {
-		return part.Name
-	}
-	name, below := strings.CutPrefix(part.URI, strings.TrimSuffix(source, "/")+"/")
-	if !below {
-		return path.Base(part.URI) // the source is this one file
-	}
-	return name
-}
-
 // key is where a turn's outputs are listed. What decides only where and how long
 // the program runs is no part of it; of secrets their references are.
 func (t turn) key() (string, error) {
@@ -89,7 +76,7 @@ func taskKey(preparation string, task models.PartitionTask) string {
 
 // partitions reads those of a task from the listing of its preparation.
 func (s transforms) partitions(ctx context.Context, of models.Preparation, task models.PartitionTask) ([]models.Partition, error) {
-	encoded, err := artifact.ReadRef(ctx, s.store, of.Listing, maxPartitions)
+	encoded, err := artifact.ReadRef(ctx, s.store, of.Listing, maxListing)
 	if err != nil {
 		return nil, unavailable(of.Listing.URI, "the listing can't be read", err)
 	}
@@ -105,7 +92,7 @@ func (s transforms) partitions(ctx context.Context, of models.Preparation, task 
 
 // find reads a listing whose outputs are all there.
 func (s transforms) find(ctx context.Context, key string) (outputs []models.Partition, found bool, err error) {
-	encoded, _, err := artifact.GetBytes(ctx, s.store, key, maxPartitions)
+	encoded, _, err := artifact.GetBytes(ctx, s.store, key, maxListing)
 	if errors.Is(err, artifact.ErrNotFound) {
 		return nil, false, nil
 	}
