@@ -48,6 +48,7 @@ func newRootCommand() *cobra.Command {
 		newAliasesCommand(),
 		newAuditCommand(),
 		newDataCommand(),
+		newLineageCommand(),
 		newRenderCommand(),
 		newSchemaCommand(),
 		newSetupCommand(),

@@ -62,7 +62,7 @@ func prepare(ctx context.Context, c Catalog, s made, u models.SnapshotUse) error
 			return err
 		}
 	}
-	_, err := c.Publish(ctx, s.manifest, u)
+	_, err := c.Publish(ctx, Publication{Manifest: s.manifest, Use: u})
 	return err
 }
 

@@ -159,6 +159,8 @@ func TestLeftovers(t *testing.T) {
 	put(PreparationPrefix(dead)+"transformed/0-1.json", []models.Partition{{URI: refTo("transformed").URI}, {URI: "s3://raw/objects/x"}})
 	put(PreparationPrefix(alive)+"parts/1.json", part("wanted by another"))
 	put(PreparationPrefix(done)+"parts/1.json", part("kept"))
+	put(PartitionsPrefix+"1.json", map[string]string{"summary": PreparationPrefix(dead) + "parts/1.json"})
+	put(PartitionsPrefix+"2.json", map[string]string{"summary": PreparationPrefix(alive) + "parts/1.json"})
 	put(AnswerKey(done), models.Snapshot{Manifest: models.Ref{SHA256: s.sha}})
 
 	if report := collectAt(t, store, later, Needs{Blind: "somebody does not answer"}); len(report.Preparations) != 0 || report.Kept == "" {
@@ -178,6 +180,7 @@ func TestLeftovers(t *testing.T) {
 		object("dead"): false, object("transformed"): false, object("kept"): true, object("wanted by another"): true,
 		PreparationPrefix(dead) + "parts/1.json": false, PreparationPrefix(alive) + "parts/1.json": true,
 		PreparationPrefix(done) + "parts/1.json": false, AnswerKey(done): true,
+		PartitionsPrefix + "1.json": false, PartitionsPrefix + "2.json": true,
 	} {
 		if there[key] != want {
 			t.Errorf("%s is there: %t; want %t", key, there[key], want)
