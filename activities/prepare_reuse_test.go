@@ -226,7 +226,7 @@ func besides(ctx context.Context, p *activities.Prepare, spec models.DataSpec, w
 			return models.Snapshot{}, err
 		}
 	}
-	return p.WriteSnapshot(ctx, models.WriteSnapshotRequest{Preparation: work, Count: list.Count})
+	return p.WriteSnapshot(ctx, models.WriteSnapshotRequest{Preparation: work, Count: list.Count, Use: models.SnapshotUse{Model: "m", Workflow: "w", Run: "r"}})
 }
 
 func TestPseudonymsNeedTheSameKeyEverywhere(t *testing.T) {
