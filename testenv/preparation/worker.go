@@ -159,7 +159,7 @@ func (a *fated) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActi
 			}
 		}
 	}()
-	request, partitions := in.Args[0].(*models.PreparePartitionsRequest)
+	request, partitions := in.Args[0].(models.PreparePartitionsRequest)
 	if partitions {
 		time.Sleep(a.fate.slow)
 	}
