@@ -166,7 +166,7 @@ func (s *short) Write(b []byte) (int, error) {
 func TestDownloadFailures(t *testing.T) {
 	content := pattern(several)
 	for name, tt := range map[string]struct {
-		during func(s *artifacttest.Server) // with the third range
+		during func(s *artifacttest.Server) // with the second range
 		want   string
 		class  error
 	}{
@@ -178,7 +178,7 @@ func TestDownloadFailures(t *testing.T) {
 			s, file := served(t, content)
 			var ranges atomic.Int64
 			s.Fault = func(_ http.ResponseWriter, r *http.Request) bool {
-				if isRange(r) && ranges.Add(1) == 3 {
+				if isRange(r) && ranges.Add(1) == 2 {
 					tt.during(s)
 				}
 				return false

@@ -77,8 +77,8 @@ func killed(t *testing.T, s *artifacttest.Server, what, file, digest string, doo
 }
 
 const (
-	killSize  = 200*mib + 777
-	killLimit = 8 // times
+	killSize  = 120*mib + 777
+	killLimit = 6 // times
 )
 
 // TestKilledUploads: a process that uploads is killed at random moments and
@@ -129,7 +129,7 @@ func TestKilledDownloads(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 2))
 	t.Logf("seed %d", seed)
 	doomed := make(chan struct{})
-	next := 20*mib + random.Int64N(40*mib)
+	next := 8*mib + random.Int64N(20*mib)
 	over := make(chan struct{})
 	go func() {
 		for range killLimit {
@@ -145,7 +145,7 @@ func TestKilledDownloads(t *testing.T) {
 			case <-over:
 				return
 			}
-			next += 20*mib + random.Int64N(40*mib)
+			next += 8*mib + random.Int64N(20*mib)
 		}
 	}()
 	kills := killed(t, s, "down", file, artifact.Digest(content), doomed, func() {
