@@ -112,7 +112,7 @@ func (u *upload) run(ctx context.Context) (Info, error) {
 		done, err = u.complete(ctx)
 	}
 	if err != nil {
-		if !worthResuming(ctx, err) {
+		if !worthResuming(ctx, err) || errors.Is(err, errTaken) {
 			u.abort(ctx, u.id)
 		}
 		return Info{}, err
@@ -176,6 +176,9 @@ func (u *upload) begin(ctx context.Context) error {
 func (u *upload) find(ctx context.Context) error {
 	const many = 1000
 	listed, err := u.s.client.ListMultipartUploads(ctx, u.s.bucket, u.key, "", "", "", many)
+	if code := minio.ToErrorResponse(err).Code; code == minio.AccessDenied || code == "NotImplemented" {
+		return nil // it may be allowed to upload all the same
+	}
 	if err != nil {
 		return u.s.fail(ctx, "look for interrupted uploads of", u.key, err)
 	}

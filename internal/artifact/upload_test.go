@@ -139,22 +139,38 @@ func TestUploadSurvivesALostConnection(t *testing.T) {
 	}
 }
 
+// TestUploadThatAnotherWriterEnds: the server then no longer knows the upload, or
+// has other parts of it.
 func TestUploadThatAnotherWriterEnds(t *testing.T) {
+	for code, during := range map[string]func(*http.Request) bool{
+		"NoSuchUpload": func(r *http.Request) bool { return isPart(r) && r.URL.Query().Get("partNumber") == "6" },
+		"InvalidPart":  func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("uploadId") },
+	} {
+		t.Run(code, func(t *testing.T) {
+			content := pattern(several)
+			s := artifacttest.NewServer(t)
+			var ended atomic.Bool
+			s.Fault = func(w http.ResponseWriter, r *http.Request) bool {
+				return during(r) && ended.CompareAndSwap(false, true) && artifacttest.Refuse(w, http.StatusNotFound, code)
+			}
+			if _, err := artifact.PutFile(t.Context(), s.Open(t), "a", writeFile(t, content)); err != nil {
+				t.Fatal(err)
+			}
+			wantObject(t, s, "a", content)
+		})
+	}
+}
+
+func TestUploadWithoutTheRightToListUploads(t *testing.T) {
 	content := pattern(several)
 	s := artifacttest.NewServer(t)
-	var ended atomic.Bool
 	s.Fault = func(w http.ResponseWriter, r *http.Request) bool {
-		if isPart(r) && r.URL.Query().Get("partNumber") == "6" && ended.CompareAndSwap(false, true) {
-			return artifacttest.Refuse(w, http.StatusNotFound, "NoSuchUpload")
-		}
-		return false
+		return r.Method == http.MethodGet && r.URL.Query().Has("uploads") && artifacttest.Refuse(w, http.StatusForbidden, "AccessDenied")
 	}
 	if _, err := artifact.PutFile(t.Context(), s.Open(t), "a", writeFile(t, content)); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := s.Object("a"); !bytes.Equal(got, content) {
-		t.Error("the object is not the file")
-	}
+	wantObject(t, s, "a", content)
 }
 
 func TestUploadToAServerWithoutCRC64(t *testing.T) {
