@@ -110,10 +110,14 @@ func TestDownloadDistrustsItsPart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			before := s.Sent.Load()
 			if _, err := artifact.GetFile(t.Context(), s.Open(t), "a", file, artifact.Digest(content)); err != nil {
 				t.Fatal(err)
 			}
 			wantFile(t, file, content)
+			if sent := s.Sent.Load() - before; name == "a block" && sent > several-10*mib {
+				t.Errorf("%d bytes came again, where one block was damaged", sent)
+			}
 		})
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // PutFile stores a local file. It is read once; one that changes while it is
-// read is ErrChanged and not stored. Up to partBytes, the object has its digest
+// read is ErrChanged and not stored. Up to sentWhole, the object has its digest
 // as metadata; a larger one only if the key ends with it.
 func PutFile(ctx context.Context, s Store, key, file string) (models.Ref, error) {
 	return putLocal(ctx, s, key, file, PutOptions{})

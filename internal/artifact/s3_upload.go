@@ -30,7 +30,7 @@ func (s *S3) Upload(ctx context.Context, key string, r io.ReaderAt, size int64, 
 	if err := checkPut(s, key, size, o); err != nil {
 		return Info{}, err
 	}
-	if size <= partBytes {
+	if size <= sentWhole {
 		return s.uploadWhole(ctx, key, r, size, o)
 	}
 	if o.conditional() {
@@ -50,8 +50,8 @@ func (s *S3) Upload(ctx context.Context, key string, r io.ReaderAt, size int64, 
 	}
 }
 
-// uploadWhole sends a file in one request. Its digest is the payload's too, so
-// the bytes are hashed once and the server checks them.
+// uploadWhole sends a file in one request, out of the memory that it was hashed
+// in.
 func (s *S3) uploadWhole(ctx context.Context, key string, r io.ReaderAt, size int64, o PutOptions) (Info, error) {
 	b, give, err := s.shared.memory.borrow(ctx, size)
 	if err != nil {
@@ -61,14 +61,24 @@ func (s *S3) uploadWhole(ctx context.Context, key string, r io.ReaderAt, size in
 	if err := readPart(r, b, 0, URI(s, key)); err != nil {
 		return Info{}, err
 	}
-	digest := o.SHA256
-	if o.crc == "" || o.crc != checksum(crc64nvme.Checksum(b)) {
+	digest, crc := o.SHA256, checksum(crc64nvme.Checksum(b))
+	if o.crc != crc {
 		digest = Digest(b)
 	}
 	if err := settled(r, digest, URI(s, key), &o); err != nil {
 		return Info{}, err
 	}
-	return s.Put(ctx, key, bytes.NewReader(b), size, o)
+	// A put that was not checked is repeated, which a conditional one can't be.
+	if o.crc = ""; size > signedBytes && !o.conditional() && !s.shared.signed.Load() {
+		o.crc = crc
+	}
+	done, err := s.Put(ctx, key, bytes.NewReader(b), size, o)
+	if err == nil && o.crc != "" && done.crc != o.crc {
+		s.shared.signed.Store(true)
+		o.crc = ""
+		done, err = s.Put(ctx, key, bytes.NewReader(b), size, o)
+	}
+	return done, err
 }
 
 // errTaken: the server no longer knows the upload, or has other parts of it.
@@ -226,6 +236,7 @@ func (u *upload) partsOf(ctx context.Context, id string) (parts map[int]minio.Ob
 // send reads the parts in order and sends those that the server lacks.
 func (u *upload) send(ctx context.Context) error {
 	group, inGroup := errgroup.WithContext(ctx)
+	group.SetLimit(partTransfers)
 	var failed error
 	for i := range u.parts {
 		offset := int64(i) * partSize(u.size)

@@ -174,30 +174,33 @@ func TestUploadWithoutTheRightToListUploads(t *testing.T) {
 }
 
 func TestUploadToAServerWithoutCRC64(t *testing.T) {
-	content := pattern(several)
-	s := artifacttest.NewServer(t)
-	s.Plain = true
-	unsigned := map[string]bool{}
-	parts := make(chan string, 100)
-	s.Fault = func(_ http.ResponseWriter, r *http.Request) bool {
-		if isPart(r) {
-			parts <- r.URL.Query().Get("partNumber") + " " + r.Header.Get("X-Amz-Content-Sha256")
-		}
-		return false
-	}
-	if _, err := artifact.PutFile(t.Context(), s.Open(t), "a", writeFile(t, content)); err != nil {
-		t.Fatal(err)
-	}
-	wantObject(t, s, "a", content)
-	close(parts)
-	for part := range parts {
-		number, sum, _ := strings.Cut(part, " ")
-		unsigned[number] = sum == "UNSIGNED-PAYLOAD" // the last time
-	}
-	for number, bad := range unsigned {
-		if bad {
-			t.Errorf("part %s was never checked by the server", number)
-		}
+	for name, size := range map[string]int{"one request": 5 * mib, "parts": several} {
+		t.Run(name, func(t *testing.T) {
+			content := pattern(size)
+			s := artifacttest.NewServer(t)
+			s.Plain = true
+			sums := make(chan [2]string, 100)
+			s.Fault = func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Method == http.MethodPut {
+					sums <- [2]string{r.URL.Query().Get("partNumber"), r.Header.Get("X-Amz-Content-Sha256")}
+				}
+				return false
+			}
+			if _, err := artifact.PutFile(t.Context(), s.Open(t), "a", writeFile(t, content)); err != nil {
+				t.Fatal(err)
+			}
+			wantObject(t, s, "a", content)
+			close(sums)
+			unsigned := map[string]bool{}
+			for sum := range sums {
+				unsigned[sum[0]] = sum[1] == "UNSIGNED-PAYLOAD" // the last time
+			}
+			for part, bad := range unsigned {
+				if bad {
+					t.Errorf("part %q was never checked by the server", part)
+				}
+			}
+		})
 	}
 }
 
@@ -217,7 +220,7 @@ func (f *flipping) Read(b []byte) (int, error) {
 }
 
 func TestUploadDamagedOnItsWay(t *testing.T) {
-	for name, size := range map[string]int{"one request": 100_000, "parts": several} {
+	for name, size := range map[string]int{"one small request": 100_000, "one request": 5 * mib, "parts": several} {
 		t.Run(name, func(t *testing.T) {
 			s := artifacttest.NewServer(t)
 			s.Fault = func(_ http.ResponseWriter, r *http.Request) bool {

@@ -162,6 +162,9 @@ func (s *Server) ServeRest(w http.ResponseWriter, r *http.Request) {
 		s.list(w, query.Get("prefix"))
 	case r.Method == http.MethodPut:
 		o := keep(body)
+		if !s.checked(w, r, o) {
+			return
+		}
 		o.sha256 = r.Header.Get("X-Amz-Meta-Sha256")
 		s.objects[key] = o
 		w.Header().Set("ETag", `"`+o.etag+`"`)
@@ -249,15 +252,23 @@ func (s *Server) onUpload(w http.ResponseWriter, r *http.Request, id string, bod
 func (s *Server) part(w http.ResponseWriter, r *http.Request, u *pending, body []byte) {
 	number, _ := strconv.Atoi(r.URL.Query().Get("partNumber")) // nonsense is part 0
 	p := keep(body)
-	if !s.Plain {
-		if sum := r.Header.Get("X-Amz-Checksum-Crc64nvme"); sum != "" && sum != p.crc {
-			Refuse(w, http.StatusBadRequest, "BadDigest")
-			return
-		}
-		w.Header().Set("X-Amz-Checksum-Crc64nvme", p.crc)
+	if !s.checked(w, r, p) {
+		return
 	}
 	u.parts[number] = p
 	w.Header().Set("ETag", `"`+p.etag+`"`)
+}
+
+// checked holds bytes that came against their CRC-64.
+func (s *Server) checked(w http.ResponseWriter, r *http.Request, o stored) bool {
+	if s.Plain {
+		return true
+	}
+	if sum := r.Header.Get("X-Amz-Checksum-Crc64nvme"); sum != "" && sum != o.crc {
+		return !Refuse(w, http.StatusBadRequest, "BadDigest")
+	}
+	w.Header().Set("X-Amz-Checksum-Crc64nvme", o.crc)
+	return true
 }
 
 func (s *Server) listParts(w http.ResponseWriter, u *pending) {
