@@ -30,12 +30,7 @@ func tunings(w workload) (all []tuning) {
 		}
 		return all
 	}
-	for _, part := range []int{8, 16, 64} {
-		for _, parallel := range []int{2, 4, 8} {
-			all = append(all, tuning{part, parallel})
-		}
-	}
-	return all
+	return []tuning{{8, 2}, {8, 4}, {8, 8}, {16, 4}, {64, 2}, {64, 4}}
 }
 
 // bare is an S3 client that only copies: parts and ranges in parallel, payloads

@@ -153,6 +153,23 @@ func TestDownloadSurvivesLostConnections(t *testing.T) {
 	}
 }
 
+func TestSmallDownloadSurvivesALostConnection(t *testing.T) {
+	content := pattern(3 * mib)
+	s, file := served(t, content)
+	var gets atomic.Int64
+	s.Fault = func(w http.ResponseWriter, r *http.Request) bool {
+		if gets.Add(1) > 1 {
+			return false
+		}
+		s.ServeRest(&short{ResponseWriter: w, left: mib}, r)
+		return true
+	}
+	if _, err := artifact.GetFile(t.Context(), s.Open(t), "a", file, ""); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, file, content)
+}
+
 // short breaks the connection after some bytes.
 type short struct {
 	http.ResponseWriter

@@ -64,7 +64,7 @@ func GetRef(ctx context.Context, s Store, ref models.Ref, file string) error {
 	if err != nil {
 		return err
 	}
-	_, err = GetFile(ctx, of, key, file, ref.SHA256)
+	_, err = download{s: of, key: key, file: file, want: ref.SHA256, size: ref.Size}.fetch(ctx)
 	return err
 }
 
