@@ -29,17 +29,15 @@ import (
 // artifact asks for.
 type Server struct {
 	URL string
-	// Fault sees every request first; true: it has answered.
-	Fault func(w http.ResponseWriter, r *http.Request) bool
 	// Received and Sent count the bytes of parts and of objects that travelled,
 	// whether or not they arrived whole.
 	Received, Sent atomic.Int64
-	// Pace is waited for every 32 KiB of an object.
-	Pace time.Duration
 	// Plain leaves CRC-64s out, as older servers do.
 	Plain bool
 
+	pace    atomic.Int64
 	mu      sync.Mutex
+	fault   Fault
 	objects map[string]stored
 	uploads map[string]*pending
 	begun   int
@@ -56,6 +54,19 @@ type pending struct {
 	key, sha256 string
 	parts       map[int]stored
 }
+
+// Fault sees every request first; true: it has answered.
+type Fault func(w http.ResponseWriter, r *http.Request) bool
+
+// Break sets the fault; nil: none.
+func (s *Server) Break(f Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = f
+}
+
+// SlowDown lets every 32 KiB of an object take so long.
+func (s *Server) SlowDown(pace time.Duration) { s.pace.Store(int64(pace)) }
 
 // NewServer starts a server that ends with the test.
 func NewServer(t testing.TB) *Server {
@@ -121,12 +132,15 @@ func Refuse(w http.ResponseWriter, status int, code string) bool {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.Fault == nil || !s.Fault(w, r) {
+	s.mu.Lock()
+	fault := s.fault
+	s.mu.Unlock()
+	if fault == nil || !fault(w, r) {
 		s.ServeRest(w, r)
 	}
 }
 
-// ServeRest answers without asking Fault.
+// ServeRest answers without asking the fault.
 func (s *Server) ServeRest(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if r.URL.Query().Has("partNumber") {
@@ -181,7 +195,7 @@ type paced struct {
 }
 
 func (p paced) Write(b []byte) (int, error) {
-	time.Sleep(p.s.Pace)
+	time.Sleep(time.Duration(p.s.pace.Load()))
 	n, err := p.ResponseWriter.Write(b)
 	p.s.Sent.Add(int64(n))
 	return n, err
