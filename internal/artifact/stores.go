@@ -109,11 +109,6 @@ func (s *Stores) Get(ctx context.Context, key string) (io.ReadCloser, Info, erro
 	return s.holder(key).Get(ctx, key)
 }
 
-// Upload implements Store.
-func (s *Stores) Upload(ctx context.Context, key string, r io.ReaderAt, size int64, o PutOptions) (Info, error) {
-	return s.holder(key).Upload(ctx, key, r, size, o)
-}
-
 // GetRange implements Store.
 func (s *Stores) GetRange(ctx context.Context, key string, offset, length int64, etag string) (io.ReadCloser, Info, error) {
 	return s.holder(key).GetRange(ctx, key, offset, length, etag)
