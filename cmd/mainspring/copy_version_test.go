@@ -15,12 +15,12 @@ func TestMLflowKnowsWhereAVersionsFilesAre(t *testing.T) {
 	tags := []map[string]string{{"key": "mainspring.model_sha256", "value": "abc"}, {"key": "mainspring.snapshot_sha256", "value": "def"}}
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		version := map[string]any{"name": "delay", "version": r.URL.Query().Get("version"), "run_id": "r1", "source": "s3://b/runs/r1/model", "tags": tags}
-		if strings.HasSuffix(r.URL.Path, "/alias") {
-			version["version"] = "7"
-		} else if r.URL.Query().Get("version") == "9" {
+		if r.URL.Query().Get("version") == "9" {
 			version["tags"] = nil // somebody else's
 		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"model_version": version}) // the test fails anyway
+		answer := map[string]any{"model_version": version, "registered_model": map[string]any{
+			"name": "delay", "aliases": []map[string]string{{"alias": "champion", "version": "7"}}}}
+		_ = json.NewEncoder(w).Encode(answer) // the test fails anyway
 	}))
 	t.Cleanup(web.Close)
 	tracking, err := mlflow.New(mlflow.Config{BaseURL: web.URL})
