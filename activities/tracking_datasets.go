@@ -47,9 +47,6 @@ func (t *Tracking) datasets(ctx context.Context, name string, snapshot models.Sn
 	return all, nil
 }
 
-// maxProfile bounds a profile that is read: ten times what one has.
-const maxProfile = 16 << 20
-
 // profile is what a snapshot's rows look like; without one it is empty.
 func (t *Tracking) profile(ctx context.Context, snapshot models.Snapshot) (profile.Profile, error) {
 	if t.Store == nil || snapshot.Profile.SHA256 == "" {
