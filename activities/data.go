@@ -30,10 +30,7 @@ func openParquet(ctx context.Context, store artifact.Store, part models.Partitio
 	done := func() { _ = stream.Close() } // only read from
 	if part.ETag != "" && source.ETag != part.ETag {
 		done()
-		return nil, nil, &models.Error{
-			Kind: models.KindInvalidSpec, Subject: part.URI, Message: "the file was changed after the source was listed",
-			Hint: "start again when nobody writes to the source",
-		}
+		return nil, nil, changedSource(part.URI)
 	}
 	content, ok := stream.(io.ReaderAt)
 	if !ok {

@@ -28,14 +28,14 @@ type knownPartition struct {
 	Newest time.Time `json:"newest,omitzero"`
 }
 
-// maxListing bounds a listing: about half a million partitions.
-const maxListing = 128 << 20
+// maxListing bounds a listing: about a million partitions.
+const maxListing = 256 << 20
 
 // FindArrivals implements models.Retrainings. The same state and the same source
 // give the same result, but for the wall clock of a change.
 func (r *Retrainings) FindArrivals(ctx context.Context, request models.ArrivalRequest) (models.ArrivalState, error) {
 	defer pulse(ctx, busy("listing the source"))() // a source of many partitions takes minutes
-	found, err := partitionsAt(ctx, r.Store, request.Data.Source)
+	found, err := partitionsAt(ctx, r.Store, request.Data)
 	if err != nil {
 		return models.ArrivalState{}, err
 	}

@@ -5,11 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/models"
@@ -48,18 +45,6 @@ func turnsOf(spec models.DataSpec, partitions []models.Partition) []turn {
 	return turns
 }
 
-// nameBelow is a partition's path below the source.
-func nameBelow(source string, part models.Partition) string {
-	if part.Name != "" {
-		return part.Name
-	}
-	name, below := strings.CutPrefix(part.URI, strings.TrimSuffix(source, "/")+"/")
-	if !below {
-		return path.Base(part.URI) // the source is this one file
-	}
-	return name
-}
-
 // key is where a turn's outputs are listed. What decides only where and how long
 // the program runs is no part of it; of secrets their references are.
 func (t turn) key() (string, error) {
@@ -89,13 +74,9 @@ func taskKey(preparation string, task models.PartitionTask) string {
 
 // partitions reads those of a task from the listing of its preparation.
 func (s transforms) partitions(ctx context.Context, of models.Preparation, task models.PartitionTask) ([]models.Partition, error) {
-	encoded, err := artifact.ReadRef(ctx, s.store, of.Listing, maxPartitions)
+	all, err := readListing(ctx, s.store, of.Listing)
 	if err != nil {
-		return nil, unavailable(of.Listing.URI, "the listing can't be read", err)
-	}
-	var all []models.Partition
-	if err := json.Unmarshal(encoded, &all); err != nil {
-		return nil, fmt.Errorf("read the listing: %w", err)
+		return nil, err
 	}
 	if task.From < 0 || task.From > task.To || task.To > len(all) {
 		return nil, fmt.Errorf("task %d to %d is outside of the listing's %d partitions", task.From, task.To, len(all))
@@ -105,7 +86,7 @@ func (s transforms) partitions(ctx context.Context, of models.Preparation, task 
 
 // find reads a listing whose outputs are all there.
 func (s transforms) find(ctx context.Context, key string) (outputs []models.Partition, found bool, err error) {
-	encoded, _, err := artifact.GetBytes(ctx, s.store, key, maxPartitions)
+	encoded, _, err := artifact.GetBytes(ctx, s.store, key, maxListing)
 	if errors.Is(err, artifact.ErrNotFound) {
 		return nil, false, nil
 	}
@@ -115,27 +96,19 @@ func (s transforms) find(ctx context.Context, key string) (outputs []models.Part
 	if err != nil {
 		return nil, false, unavailable(key, "the outputs of the preparing program can't be found", err)
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(storeCallsAtOnce)
-	for _, output := range outputs {
-		group.Go(func() error {
-			_, key, err := artifact.ParseURI(output.URI)
-			if err != nil {
-				return err
-			}
-			_, err = s.store.Stat(ctx, key)
+	err = each(ctx, len(outputs), func(ctx context.Context, i int) error {
+		_, key, err := artifact.ParseURI(outputs[i].URI)
+		if err != nil {
 			return err
-		})
-	}
-	err = group.Wait()
+		}
+		_, err = s.store.Stat(ctx, key)
+		return err
+	})
 	if errors.Is(err, artifact.ErrNotFound) {
 		return nil, false, nil
 	}
 	return outputs, err == nil, unavailable(key, "the outputs of the preparing program can't be found", err)
 }
-
-// storeCallsAtOnce bounds what one activity asks of the store side by side.
-const storeCallsAtOnce = 16
 
 // keep writes a listing, sorted by name. One that is there is replaced: either
 // its outputs are gone, or another agent was faster, and both are whole.

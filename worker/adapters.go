@@ -53,7 +53,7 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 	warn(ctx, "MLflow", tracking.Ping)
 	warn(ctx, "S3", store.EnsureBucket)
 	return &adapters{
-		preparation: &activities.Prepare{Store: store},
+		preparation: &activities.Prepare{Store: store, Getenv: os.Getenv},
 		tracking:    &activities.Tracking{MLflow: tracking, WorkflowPage: page},
 		checkpoints: &activities.Checkpoints{Store: store},
 		scoring: &activities.Scoring{Store: store, Models: &activities.ServingModels{

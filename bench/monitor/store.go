@@ -44,6 +44,19 @@ func (f folder) Get(ctx context.Context, key string) (io.ReadCloser, artifact.In
 	return struct{ io.ReadCloser }{file}, info, err
 }
 
+// GetRange implements artifact.Store.
+func (f folder) GetRange(ctx context.Context, key string, offset, length int64, _ string) (io.ReadCloser, artifact.Info, error) {
+	info, err := f.Stat(ctx, key)
+	if err != nil {
+		return nil, info, err
+	}
+	file, err := os.Open(f.path(key))
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(file, offset, length), file}, info, err
+}
+
 // Stat implements artifact.Store.
 func (f folder) Stat(_ context.Context, key string) (artifact.Info, error) {
 	found, err := os.Stat(f.path(key))

@@ -100,6 +100,24 @@ func (m *Memory) Get(ctx context.Context, key string) (io.ReadCloser, Info, erro
 	return io.NopCloser(bytes.NewReader(o.bytes)), o.info, nil
 }
 
+// GetRange implements Store.
+func (m *Memory) GetRange(ctx context.Context, key string, offset, length int64, etag string) (io.ReadCloser, Info, error) {
+	if err := checkRange(m, key, offset, length); err != nil {
+		return nil, Info{}, err
+	}
+	o, err := m.find(ctx, "get range", key)
+	switch {
+	case err != nil:
+		return nil, Info{}, err
+	case etag != "" && etag != o.info.ETag:
+		return nil, Info{}, replaced("get range", m, key)
+	case offset >= o.info.Size:
+		return nil, Info{}, outOfRange(m, key, offset)
+	}
+	end := offset + min(length, o.info.Size-offset)
+	return io.NopCloser(bytes.NewReader(o.bytes[offset:end])), o.info, nil
+}
+
 // Stat implements Store.
 func (m *Memory) Stat(ctx context.Context, key string) (Info, error) {
 	o, err := m.find(ctx, "stat", key)

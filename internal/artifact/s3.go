@@ -164,22 +164,6 @@ func (s *S3) Get(ctx context.Context, key string) (io.ReadCloser, Info, error) {
 	return &objectReader{ReadCloser: body, store: s, ctx: ctx, key: key}, info(found, key), nil
 }
 
-// objectReader gives the errors of an interrupted download their class.
-type objectReader struct {
-	io.ReadCloser
-	store *S3
-	ctx   context.Context //nolint:containedctx // it bounds this one download
-	key   string
-}
-
-func (r *objectReader) Read(p []byte) (int, error) {
-	n, err := r.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = r.store.fail(r.ctx, "get", r.key, err)
-	}
-	return n, err
-}
-
 // Stat implements Store.
 func (s *S3) Stat(ctx context.Context, key string) (Info, error) {
 	if err := checkKey("stat", s, key); err != nil {

@@ -41,6 +41,12 @@ type Store interface {
 	Put(ctx context.Context, key string, r io.Reader, size int64, o PutOptions) (Info, error)
 	// Get opens an object; the caller closes it.
 	Get(ctx context.Context, key string) (io.ReadCloser, Info, error)
+	// GetRange opens length bytes of an object from offset on, fewer where the
+	// object ends before; the caller closes them. Info describes the whole object.
+	// With an ETag (empty: any) it fails with ErrPreconditionFailed when the
+	// object has changed: ranges of one object may then be read one by one. A
+	// range that holds no byte is ErrInvalid.
+	GetRange(ctx context.Context, key string, offset, length int64, etag string) (io.ReadCloser, Info, error)
 	// Stat returns ErrNotFound when there is no such object.
 	Stat(ctx context.Context, key string) (Info, error)
 	// List returns the objects whose keys start with prefix, sorted by key.
@@ -74,6 +80,26 @@ func checkKey(op string, s Store, key string) error {
 	}
 	return &Error{Op: op, URI: URI(s, key), Message: bad, Class: ErrInvalid,
 		Hint: "write it like a/b/c, without a leading or trailing slash"}
+}
+
+func checkRange(s Store, key string, offset, length int64) error {
+	if err := checkKey("get range", s, key); err != nil {
+		return err
+	}
+	if offset < 0 || length <= 0 {
+		return &Error{Op: "get range", URI: URI(s, key), Class: ErrInvalid, Message: fmt.Sprintf("%d bytes from %d on", length, offset),
+			Hint: "ask for at least one byte, from 0 on"}
+	}
+	return nil
+}
+
+func outOfRange(s Store, key string, offset int64) error {
+	return &Error{Op: "get range", URI: URI(s, key), Class: ErrInvalid, Message: fmt.Sprintf("the object ends before byte %d", offset)}
+}
+
+func replaced(op string, s Store, key string) error {
+	return &Error{Op: op, URI: URI(s, key), Class: ErrPreconditionFailed, Message: "the object was replaced while it was read",
+		Hint: "read it again from the start"}
 }
 
 func checkPut(s Store, key string, size int64, o PutOptions) error {

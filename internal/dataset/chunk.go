@@ -10,6 +10,17 @@ type Chunk struct {
 	// the partition is no text, and rows are told by their place.
 	Lines []int64
 	Table Table
+	// Codings are of the table's series, in their order; nil, and nil for a series:
+	// none is known.
+	Codings []*Coding
+}
+
+// Coding is that of a series of the table; nil: none is known.
+func (c Chunk) Coding(series int) *Coding {
+	if series < len(c.Codings) {
+		return c.Codings[series]
+	}
+	return nil
 }
 
 // Row is how row i of the chunk is told to people, see models.OffendingRow.

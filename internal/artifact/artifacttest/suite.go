@@ -27,6 +27,8 @@ func Run(t *testing.T, open func(testing.TB) artifact.Store) {
 	}{
 		{"PutGet", testPutGet},
 		{"Missing", testMissing},
+		{"Range", testRange},
+		{"RangeOfReplaced", testRangeOfReplaced},
 		{"IfAbsent", testIfAbsent},
 		{"IfMatch", testIfMatch},
 		{"IfAbsentRace", testIfAbsentRace},

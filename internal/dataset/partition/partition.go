@@ -17,9 +17,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
-	"github.com/mainspring-ml/mainspring/models"
 )
 
 // Group is a part of a partition.
@@ -55,10 +53,4 @@ type Reader interface {
 	// Close ends reading. It fails with KindInvalidSpec when the file was changed
 	// under reading.
 	Close() error
-}
-
-// Open opens a partition of any format. A partition that was changed since it
-// was listed is refused; one without an ETag is taken as it is.
-func Open(ctx context.Context, store artifact.Store, spec models.DataSpec, part models.Partition) (Reader, error) {
-	return open(ctx, store, spec, part)
 }
