@@ -13,6 +13,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/activities"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
+	"github.com/mainspring-ml/mainspring/internal/openlineage"
 	"github.com/mainspring-ml/mainspring/internal/serving"
 	"github.com/mainspring-ml/mainspring/internal/stores"
 )
@@ -32,6 +33,7 @@ type adapters struct {
 	audit       *activities.Audit
 	signing     *activities.Signing
 	retrainings *activities.Retrainings
+	lineage     *activities.Lineage
 }
 
 // newAdapters reads from the environment where S3 and MLflow are. Neither is
@@ -46,6 +48,11 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 		return nil, fmt.Errorf("tracking server: %w", err)
 	}
 	asks, err := asksAtOnce(os.Getenv(asksVariable))
+	if err != nil {
+		return nil, err
+	}
+	told := openlineage.ConfigFromEnv(os.Getenv)
+	events, err := openlineage.Open(told)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +77,9 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 		audit:       &activities.Audit{Store: store},
 		signing:     &activities.Signing{Store: store, Key: signingKey(ctx, os.Getenv), Version: ownVersion()},
 		retrainings: &activities.Retrainings{Store: store, Schedules: c.ScheduleClient(), WorkflowPage: page, Getenv: os.Getenv},
+		lineage: &activities.Lineage{Store: store, Transport: events, Producer: openlineage.Producer{
+			Version: ownVersion(), Namespace: told.Namespace,
+		}},
 	}, nil
 }
 

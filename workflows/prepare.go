@@ -21,13 +21,18 @@ func PrepareData(ctx workflow.Context, input models.PrepareDataInput) (models.Sn
 		return models.Snapshot{}, err
 	}
 	publish(ctx, attributeModel.ValueSet(input.Model), attributeStage.ValueSet(string(models.StagePrepare)))
+	told := tellLineage(ctx, input.Model, "prepare", models.LineageEvent{
+		AsOf: input.Data.AsOf, Inputs: []models.LineageDataset{{URI: input.Data.Source}},
+	})
 	snapshot, err := p.run(ctx)
 	if err != nil {
 		p.show(ctx, "failed: "+reason(err))
+		told.end(ctx, err)
 		return snapshot, err
 	}
 	p.status.Snapshot = &snapshot
 	p.show(ctx, snapshotText(snapshot))
+	told.end(ctx, nil, snapshotTold(snapshot, ""))
 	return snapshot, nil
 }
 
