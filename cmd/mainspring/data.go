@@ -19,7 +19,7 @@ import (
 func newDataCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "data",
-		Short: "Look at the rows of a source, check them, and write its data section",
+		Short: "Look at the rows of a source, check them, write its data section, and collect snapshots",
 		Args:  cobra.NoArgs,
 		RunE:  func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
@@ -27,6 +27,7 @@ func newDataCommand() *cobra.Command {
 		newDataInferCommand(),
 		newDataCheckCommand(),
 		newDataProfileCommand(),
+		newDataGCCommand(),
 	)
 	return command
 }

@@ -66,7 +66,6 @@ func newRootCommand() *cobra.Command {
 		newShimCommand(),
 		newPoolCommand(),
 		newDevicesCommand(),
-		newDataCommand(),
 		newSignCommand(),
 		newVerifyCommand(),
 		newKeygenCommand(),
