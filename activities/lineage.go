@@ -47,12 +47,8 @@ func (l *Lineage) EmitLineage(ctx context.Context, event models.LineageEvent) er
 // columns are the figures of one side's columns. A sensitive column has no values
 // in a profile, and none here.
 func (l *Lineage) columns(ctx context.Context, s models.LineageSnapshot) (map[string]openlineage.ColumnMetrics, error) {
-	data, err := artifact.ReadRef(ctx, l.Store, s.Profile, maxProfile)
-	if err != nil {
-		return nil, err
-	}
-	p, err := profile.Decode(data)
-	if err != nil {
+	p, err := readProfile(ctx, l.Store, s.Profile)
+	if err != nil || p == nil {
 		return nil, err
 	}
 	var side profile.SideProfile

@@ -61,17 +61,11 @@ func (w *preparing) readBaseline(ctx context.Context) error {
 		w.noBaseline = "there is no champion yet whose training rows are known"
 		return nil
 	}
-	data, err := artifact.ReadRef(ctx, w.store, w.Baseline.Profile, maxProfile)
-	if errors.Is(err, artifact.ErrNotFound) {
+	var err error
+	if w.baseline, err = readProfile(ctx, w.store, w.Baseline.Profile); err == nil && w.baseline == nil {
 		w.noBaseline = "the profile of the rows that version " + w.Baseline.Version + " was trained on is not there any more"
-		return nil
 	}
-	if err != nil {
-		return unavailable(w.Baseline.Profile.URI, "the champion's profile can't be read", err)
-	}
-	baseline, err := profile.Decode(data)
-	w.baseline = &baseline
-	return unavailable(w.Baseline.Profile.URI, "the champion's profile can't be read", err)
+	return err
 }
 
 // partSummary is what was found in one partition.

@@ -3,11 +3,9 @@ package activities
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
 	"github.com/mainspring-ml/mainspring/models"
@@ -49,21 +47,14 @@ func (t *Tracking) datasets(ctx context.Context, name string, snapshot models.Sn
 
 // profile is what a snapshot's rows look like; without one it is empty.
 func (t *Tracking) profile(ctx context.Context, snapshot models.Snapshot) (profile.Profile, error) {
-	if t.Store == nil || snapshot.Profile.SHA256 == "" {
+	if t.Store == nil {
 		return profile.Profile{}, nil
 	}
-	raw, err := artifact.ReadRef(ctx, t.Store, snapshot.Profile, maxProfile)
-	if errors.Is(err, artifact.ErrNotFound) {
-		return profile.Profile{}, nil // no reason not to train
+	found, err := readProfile(ctx, t.Store, snapshot.Profile)
+	if err != nil || found == nil { // none is no reason not to train
+		return profile.Profile{}, err
 	}
-	if err != nil {
-		return profile.Profile{}, unavailable(snapshot.Profile.URI, "the snapshot's profile can't be read", err)
-	}
-	rows, err := profile.Decode(raw)
-	if err != nil {
-		return rows, unavailable(snapshot.Profile.URI, "the snapshot's profile can't be read", err)
-	}
-	return rows, nil
+	return *found, nil
 }
 
 // colspecType is a column's type in MLflow's words.

@@ -182,7 +182,7 @@ func TestRowsContradictGuesses(t *testing.T) {
 	if slices.Contains(g.Data.Features, "ident") || slices.Contains(g.Data.Features, "arr_delay") || !slices.Contains(g.Data.Features, "carrier") {
 		t.Errorf("features %v", g.Data.Features)
 	}
-	if !strings.Contains(string(g.YAML()), "no feature: alone it explains 99") {
+	if !strings.Contains(string(g.YAML()), "no feature: alone it explains 100") {
 		t.Errorf("nothing says why arr_delay is no feature\n%s", g.YAML())
 	}
 }
