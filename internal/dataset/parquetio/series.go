@@ -91,7 +91,13 @@ func (r *columnReader) fill(rows int) error {
 	return nil
 }
 
-func (r *columnReader) nextPage() error {
+// nextPage reads a page. The library panics at some of what damage leaves in one.
+func (r *columnReader) nextPage() (err error) {
+	defer func() {
+		if damage := recover(); damage != nil {
+			err = fmt.Errorf("a page is damaged: %v", damage)
+		}
+	}()
 	r.page.release()
 	page, err := r.pages.ReadPage()
 	if errors.Is(err, io.EOF) {
