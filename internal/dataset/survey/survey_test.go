@@ -145,7 +145,7 @@ func TestExampleFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	side := got.Profile.Train
-	if c := side.Column("carrier").Values; c.Distinct != 16 || !c.Exact() || side.Rows != 23_611 {
+	if c := side.Column("carrier").Values; c.Distinct != 15 || !c.Exact() || side.Rows != 23_611 {
 		t.Errorf("%d carriers, %d rows", c.Distinct, side.Rows)
 	}
 	if d := side.Column("distance").Numbers; d.Min != 80 || d.Max != 4983 || d.Quantile(0.5) < 700 || d.Quantile(0.5) > 1000 {
