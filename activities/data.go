@@ -39,16 +39,12 @@ func readSide(ctx context.Context, store artifact.Store, manifest models.Ref, wa
 	if err != nil {
 		return table, &models.Error{Kind: models.KindInvalidSpec, Subject: manifest.URI, Message: "the snapshot can't be used", Cause: err}
 	}
-	bucket, _, err := artifact.ParseURI(manifest.URI)
-	if err != nil {
-		return table, unavailable(manifest.URI, "the snapshot can't be found", err)
-	}
 	for _, f := range m.Files {
 		if path.Dir(f.Path) != want.dir {
 			continue
 		}
 		ref := f.Ref
-		ref.URI = "s3://" + bucket + "/" + dataset.ObjectKey(f.SHA256)
+		ref.URI = dataset.FileURI(manifest.URI, f.SHA256)
 		more, err := readVerified(ctx, store, ref, want.columns)
 		if err != nil {
 			return table, err

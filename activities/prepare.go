@@ -6,23 +6,23 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
-	"github.com/mainspring-ml/mainspring/internal/dataset/partition"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
 // Prepare reads source partitions and writes snapshots to the store's bucket.
 type Prepare struct {
 	Store artifact.Store
+	// Getenv reads the variables that a spec's references name; nil: there are none.
+	Getenv func(string) string
 }
 
 var _ models.DataPreparation = (*Prepare)(nil)
-
-// parquetSuffix marks the inference log's files; others are left alone.
-const parquetSuffix = ".parquet"
 
 // ListPartitions implements models.DataPreparation. Names that begin with '_'
 // or '.' are what other engines leave while they write.
@@ -44,7 +44,7 @@ func (p *Prepare) ListPartitions(ctx context.Context, request models.ListPartiti
 
 // held is what a source holds.
 type held struct {
-	partitions []models.Partition // by URI
+	partitions []models.Partition // by name
 	others     int                // further files
 	absent     error              // why there is nothing at all; nil: there is something
 }
@@ -63,11 +63,11 @@ func partitionsAt(ctx context.Context, store artifact.Store, spec models.DataSpe
 	case err != nil:
 		return held{}, unavailable(spec.Source, "the source can't be listed", err)
 	}
-	root := strings.TrimSuffix(spec.Source, "/")
 	var found held
 	for _, file := range all {
-		if dataset.IsPartition(spec.Format, strings.TrimPrefix(file.URI, root)) {
-			found.partitions = append(found.partitions, models.Partition{URI: file.URI, ETag: file.ETag, Size: file.Size})
+		part := models.Partition{URI: file.URI, ETag: file.ETag, Size: file.Size}
+		if dataset.IsPartition(spec.Format, dataset.PartitionName(spec.Source, part)) {
+			found.partitions = append(found.partitions, part)
 		} else {
 			found.others++
 		}
@@ -76,147 +76,53 @@ func partitionsAt(ctx context.Context, store artifact.Store, spec models.DataSpe
 	return found, nil
 }
 
-// prepare reads one partition.
-func (p *Prepare) prepare(ctx context.Context, spec models.DataSpec, part models.Partition) (dataset.Summary, error) {
-	file, err := openPartition(ctx, p.Store, spec, part)
-	if err != nil {
-		return dataset.Summary{}, err
-	}
-	summary, err := p.share(ctx, spec, part, file)
-	if closed := file.Close(); err == nil && closed != nil {
-		err = unavailable(part.URI, "the file can't be read", closed)
-	}
-	return summary, err
-}
+const (
+	// partitionsInFlight and bytesInFlight bound what one task reads at the same
+	// time, and so its memory. A partition that is larger is read alone.
+	partitionsInFlight = 4
+	bytesInFlight      = 64 << 20
+)
 
-// share reads what the window covers of a partition and writes it.
-func (p *Prepare) share(ctx context.Context, spec models.DataSpec, part models.Partition, file partition.Reader) (dataset.Summary, error) {
-	plan := planReads(spec, file)
-	if len(plan.groups) == 0 {
-		return dataset.Summary{Tallies: plan.skipped(spec)}, nil
-	}
-	columns, err := dataset.Resolve(spec, dataset.Source{URI: part.URI, Fields: file.Fields()})
+// PreparePartitions implements models.DataPreparation. A partition's summary is
+// written after all that it names.
+func (p *Prepare) PreparePartitions(ctx context.Context, request models.PreparePartitionsRequest) (models.PartitionsPrepared, error) {
+	work, err := p.open(ctx, request.Preparation)
 	if err != nil {
-		return dataset.Summary{}, err
+		return models.PartitionsPrepared{}, err
 	}
-	names := make([]string, len(columns))
-	for i, c := range columns {
-		names[i] = c.Name
-	}
-	table, err := file.Read(ctx, plan.groups, names)
-	if err != nil {
-		return dataset.Summary{}, unreadable(part.URI, err)
-	}
-	share := dataset.Split(spec, columns, table)
-	summary := share.Summary
-	plan.sawTimes(table.Column(spec.Time))
-	for key, t := range plan.skipped(spec) {
-		summary.Tallies[key] = t
-	}
-	recordProgress(ctx, part.URI)
-	nullable := make(map[string]bool, len(spec.Checks.MaxNullFraction))
-	for name, limit := range spec.Checks.MaxNullFraction {
-		nullable[name] = limit > 0
-	}
-	for _, side := range []struct {
-		dir   string
-		table dataset.Table
-	}{{dataset.TrainDir, share.Train}, {dataset.TestDir, share.Test}} {
-		if side.table.Rows() == 0 {
-			continue
+	done := make([]models.PartitionsPrepared, request.Task.To-request.Task.From)
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(partitionsInFlight)
+	memory := semaphore.NewWeighted(bytesInFlight)
+	for i := range done {
+		n := request.Task.From + i
+		size := min(work.partitions[n].Size, bytesInFlight)
+		if memory.Acquire(groupCtx, size) != nil {
+			break // another partition's error is the reason
 		}
-		ref, err := writeTable(ctx, p.Store, side.table, nullable)
-		if err != nil {
-			return dataset.Summary{}, err
-		}
-		summary.Files = append(summary.Files, models.SnapshotFile{
-			Path: side.dir + "/" + dataset.FileName(spec.Source, part.URI), Rows: int64(side.table.Rows()), Ref: ref,
+		group.Go(func() (err error) {
+			defer memory.Release(size)
+			done[i], err = work.prepare(groupCtx, n)
+			recordProgress(ctx, fmt.Sprintf("partition %d", n+1))
+			return err
 		})
 	}
-	return summary, nil
+	if err := errors.Join(group.Wait(), ctx.Err()); err != nil {
+		return models.PartitionsPrepared{}, firstOf(err)
+	}
+	var all models.PartitionsPrepared
+	for _, one := range done {
+		all.Rows += one.Rows
+		all.Unknown += one.Unknown
+		all.Reused += one.Reused
+	}
+	return all, nil
 }
 
-// readPlan is which row groups are read, and the times of all of them.
-type readPlan struct {
-	groups   []int
-	rows     int64
-	min, max time.Time
-}
-
-// planReads leaves out the row groups whose statistics lie outside the window.
-func planReads(spec models.DataSpec, file partition.Reader) *readPlan {
-	train, test := dataset.Spans(spec)
-	plan := &readPlan{rows: file.Rows()}
-	for i, g := range file.Groups(spec.Time) {
-		known := !g.Min.IsZero()
-		if known {
-			plan.saw(g.Min, g.Max)
-		}
-		if g.Rows != 0 && (!known || (g.Max.Compare(train.From) >= 0 && g.Min.Before(test.To))) {
-			plan.groups = append(plan.groups, i)
-		}
+// firstOf is the first of joined errors: the others follow from it.
+func firstOf(err error) error {
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		return all.Unwrap()[0]
 	}
-	return plan
-}
-
-func (r *readPlan) saw(low, high time.Time) {
-	if r.min.IsZero() || low.Before(r.min) {
-		r.min = low
-	}
-	if r.max.IsZero() || high.After(r.max) {
-		r.max = high
-	}
-}
-
-func (r *readPlan) sawTimes(times *dataset.Series) {
-	for row, micros := range times.Ints {
-		if !times.IsNull(row) {
-			at := time.UnixMicro(micros)
-			r.saw(at, at)
-		}
-	}
-}
-
-func (r *readPlan) skipped(spec models.DataSpec) map[string]dataset.Tally {
-	if r.min.IsZero() {
-		return dataset.SourceTally(spec, 0, r.min, r.max)
-	}
-	return dataset.SourceTally(spec, r.rows, r.min, r.max)
-}
-
-// WriteSnapshot implements models.DataPreparation. The files are there before
-// the manifest that names them.
-func (p *Prepare) WriteSnapshot(ctx context.Context, request models.WriteSnapshotRequest) (models.Snapshot, error) {
-	spec := request.Preparation.Data
-	summary, err := p.merged(ctx, request)
-	if err != nil {
-		return models.Snapshot{}, err
-	}
-	checks, err := dataset.Check(spec, summary)
-	if err != nil {
-		return models.Snapshot{}, err
-	}
-	manifest, err := dataset.NewManifest(spec, summary)
-	if err != nil {
-		return models.Snapshot{}, err
-	}
-	data, digest, err := dataset.Encode(manifest)
-	if err != nil {
-		return models.Snapshot{}, unavailable(spec.Source, "the manifest can't be encoded", err)
-	}
-	uri := artifact.URI(p.Store, dataset.ManifestKey(digest))
-	_, err = artifact.PutBytes(ctx, p.Store, dataset.ManifestKey(digest), data, artifact.PutOptions{IfAbsent: true, ContentType: "application/json"})
-	reused := errors.Is(err, artifact.ErrPreconditionFailed)
-	if err != nil && !reused {
-		return models.Snapshot{}, unavailable(uri, "the manifest can't be written", err)
-	}
-	snapshot := models.Snapshot{
-		Manifest: models.Ref{URI: uri, SHA256: digest, Size: int64(len(data))},
-		Train:    manifest.Train, Test: manifest.Test,
-		Columns: manifest.Columns, Files: len(manifest.Files), Checks: checks, Reused: reused,
-	}
-	for _, f := range manifest.Files {
-		snapshot.Bytes += f.Size
-	}
-	return snapshot, nil
+	return err
 }

@@ -230,7 +230,7 @@ func TestPartitionOutsideTheWindowIsNotRead(t *testing.T) {
 	_, err := prepare(t.Context(), p, spec)
 	wantFailure(t, err, models.KindNoRows, "2013-04-01 to 2013-04-30T21:00:00Z")
 	objects, err := store.List(t.Context(), "objects/")
-	if err != nil || len(objects) != 1 { // the listing
+	if err != nil || len(objects) != 2 { // the listing and the report
 		t.Errorf("%d objects, %v", len(objects), err)
 	}
 }
@@ -269,11 +269,11 @@ func TestMissingColumnAndBadFile(t *testing.T) {
 	spec := shipmentSpec()
 	spec.Features = []string{"weigth", "carrier"}
 	_, err := prepare(t.Context(), p, spec)
-	wantFailure(t, err, models.KindInvalidSpec, "2013-01.parquet", `no column "weigth" (feature), did you mean "weight"?`)
+	wantFailure(t, err, models.KindInvalidSpec, "2013-02.parquet", `no column "weigth" (feature), did you mean "weight"?`)
 
-	putObject(t, store, "s3://source/shipments/2013-00.parquet", []byte("this is no Parquet"))
+	putObject(t, store, "s3://source/shipments/2013-05.parquet", []byte("this is no Parquet"))
 	_, err = prepare(t.Context(), p, shipmentSpec())
-	wantFailure(t, err, models.KindInvalidSpec, "2013-00.parquet", "damaged or not Parquet")
+	wantFailure(t, err, models.KindInvalidSpec, "2013-05.parquet", "damaged or not Parquet")
 }
 
 func TestChangedPartitionIsNoticed(t *testing.T) {

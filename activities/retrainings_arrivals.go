@@ -30,8 +30,8 @@ type knownPartition struct {
 	Newest time.Time `json:"newest,omitzero"`
 }
 
-// maxListing bounds a listing: about half a million partitions.
-const maxListing = 128 << 20
+// maxListing bounds a listing: about a million partitions.
+const maxListing = 256 << 20
 
 // FindArrivals implements models.Retrainings. The same state and the same source
 // give the same result, but for the wall clock of a change.

@@ -26,6 +26,9 @@ type servedLog struct {
 	now   func() time.Time // wall clock; nil: time.Now
 }
 
+// parquetSuffix marks the log's files; others are left alone.
+const parquetSuffix = ".parquet"
+
 const (
 	// logReads and logBytes bound the files in flight, and so the memory. A file
 	// that is larger is read alone.

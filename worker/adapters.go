@@ -12,9 +12,9 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/mainspring-ml/mainspring/activities"
-	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
 	"github.com/mainspring-ml/mainspring/internal/serving"
+	"github.com/mainspring-ml/mainspring/internal/stores"
 )
 
 // adapters are the activities of the shared queue.
@@ -37,7 +37,7 @@ type adapters struct {
 // newAdapters reads from the environment where S3 and MLflow are. Neither is
 // contacted for good: activities wait for them, and what waits is visible.
 func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
-	store, err := artifact.NewS3(artifact.ConfigFromEnv(os.Getenv))
+	store, err := stores.Open(os.Getenv)
 	if err != nil {
 		return nil, fmt.Errorf("artifact store: %w", err)
 	}
@@ -53,7 +53,7 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 	warn(ctx, "MLflow", tracking.Ping)
 	warn(ctx, "S3", store.EnsureBucket)
 	return &adapters{
-		preparation: &activities.Prepare{Store: store},
+		preparation: &activities.Prepare{Store: store, Getenv: os.Getenv},
 		tracking:    &activities.Tracking{MLflow: tracking, WorkflowPage: page},
 		checkpoints: &activities.Checkpoints{Store: store},
 		scoring: &activities.Scoring{Store: store, Models: &activities.ServingModels{

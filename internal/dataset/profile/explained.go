@@ -2,10 +2,10 @@ package profile
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 
-	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -17,7 +17,7 @@ func (p *Pass) evidence() Evidence {
 		for _, r := range c.rules {
 			out.Findings = append(out.Findings, r.finding)
 		}
-		if p.labels != nil && c.Role == dataset.RoleFeature && !c.sensitive {
+		if p.associates(c.Column) {
 			out.Associations = append(out.Associations, c.association(p.labels.squares))
 		}
 	}
@@ -38,6 +38,7 @@ func (c *column) association(squares float64) Association {
 		})
 		return out
 	}
+	out.Strings = true
 	if out.Crowded = s.values.sketch != nil; out.Crowded {
 		return out
 	}
@@ -56,7 +57,9 @@ func (c *column) association(squares float64) Association {
 }
 
 func mergeAssociations(a, b Association) Association {
-	out := Association{Column: a.Column, Crowded: a.Crowded || b.Crowded, Squares: a.Squares + b.Squares}
+	out := Association{
+		Column: a.Column, Strings: a.Strings || b.Strings, Crowded: a.Crowded || b.Crowded, Squares: a.Squares + b.Squares,
+	}
 	if out.Crowded {
 		return out
 	}
@@ -74,13 +77,16 @@ func mergeAssociations(a, b Association) Association {
 			out.Cells, a.Cells, b.Cells = append(out.Cells, cell), a.Cells[1:], b.Cells[1:]
 		}
 	}
+	if out.Strings && len(out.Cells) > MaxValues {
+		out.Crowded, out.Cells = true, nil
+	}
 	return out
 }
 
 // Explained is the share of the label's entropy (of its variance, for task
-// regression) that the feature explains, 0 to 1, less what as many cells of pure
-// chance would. It is false where there is nothing to learn from: no rows, one
-// label, or a crowded feature.
+// regression) that the feature explains, 0 to 1, less what as many cells would by
+// pure chance. It is false where there is nothing to learn from: no rows, one
+// label, a crowded feature, or one with another value in each row.
 func (a Association) Explained(task models.Task) (float64, bool) {
 	if task == models.TaskRegression {
 		return a.explainedVariance()
@@ -88,37 +94,93 @@ func (a Association) Explained(task models.Task) (float64, bool) {
 	return a.explainedEntropy()
 }
 
-// explainedEntropy is the uncertainty coefficient. Chance adds about
-// (cells-1)(labels-1)/2n nats to the information (Miller 1955).
+// explainedEntropy is the mutual information of feature and label as a share of
+// the label's entropy, both less the information that the same cells would have
+// if labels were dealt out at random (adjusted as by Vinh, Epps and Bailey 2010):
+// a feature with a value of its own for each row explains nothing.
 func (a Association) explainedEntropy() (float64, bool) {
-	var labels []float64
-	rows, within := 0.0, 0.0
+	var labels []int64
+	sizes := map[int64]int{} // cells by their rows
+	rows, within := int64(0), 0.0
 	for _, cell := range a.Cells {
 		known := cell.Labels[:len(cell.Labels)-1] // the last is what is no label
 		if labels == nil {
-			labels = make([]float64, len(known))
+			labels = make([]int64, len(known))
 		}
-		inside := 0.0
 		for i, n := range known {
-			labels[i] += float64(n)
-			inside += float64(n)
+			labels[i] += n
 			within -= xlogx(float64(n))
 		}
-		within += xlogx(inside)
-		rows += inside
+		size := total(known)
+		within += xlogx(float64(size))
+		sizes[size]++
+		rows += size
 	}
-	whole, different := xlogx(rows), 0.0
+	whole := xlogx(float64(rows))
 	for _, n := range labels {
-		whole -= xlogx(n)
-		if n > 0 {
-			different++
-		}
+		whole -= xlogx(float64(n))
 	}
-	if different < 2 {
+	chance, d := 0.0, newDeal(labels, rows, whole)
+	for _, size := range slices.Sorted(maps.Keys(sizes)) {
+		chance += float64(sizes[size]) * d.information(size)
+	}
+	if whole <= 0 || whole-chance < 1e-9*whole {
 		return 0, false
 	}
-	chance := float64(len(a.Cells)-1) * (different - 1) / 2
-	return max(0, min(1, (whole-within-chance)/whole)), true
+	return max(0, min(1, (whole-within-chance)/(whole-chance))), true
+}
+
+// deal is labels dealt out to cells at random.
+type deal struct {
+	labels  []int64
+	rows    int64
+	entropy float64 // of all rows, in nats
+	// choices are the logarithms of the numbers of ways to draw so many of all rows,
+	// with and without a label.
+	choices       []float64
+	with, without [][]float64
+}
+
+// smallCell is up to how many rows a cell's information is computed, not
+// approximated.
+const smallCell = 200
+
+func newDeal(labels []int64, rows int64, entropy float64) deal {
+	d := deal{labels: labels, rows: rows, entropy: entropy, choices: choices(rows)}
+	for _, n := range labels {
+		d.with, d.without = append(d.with, choices(n)), append(d.without, choices(rows-n))
+	}
+	return d
+}
+
+// choices are the logarithms of the binomial coefficients of n.
+func choices(n int64) []float64 {
+	all := []float64{0}
+	for k := int64(1); k <= min(n, smallCell); k++ {
+		all = append(all, all[k-1]+math.Log(float64(n-k+1)/float64(k)))
+	}
+	return all
+}
+
+// information is what a cell says on average, in nats, about its rows' labels.
+// Of a cell that is not small it is half a nat for each label beyond the first
+// (Miller 1955).
+func (d deal) information(size int64) float64 {
+	if size > smallCell {
+		different := 0.0
+		for _, n := range d.labels {
+			different += float64(min(n, 1))
+		}
+		return (different - 1) / 2
+	}
+	information := float64(size)*d.entropy/float64(max(d.rows, 1)) - xlogx(float64(size))
+	for i, n := range d.labels {
+		// The label has k of the cell's rows with hypergeometric probability.
+		for k := max(1, size-(d.rows-n)); k <= min(size, n); k++ {
+			information += math.Exp(d.with[i][k]+d.without[i][size-k]-d.choices[size]) * xlogx(float64(k))
+		}
+	}
+	return information
 }
 
 func xlogx(x float64) float64 {
