@@ -1,11 +1,9 @@
 package activities
 
 import (
-	"cmp"
 	"encoding/json"
-	"fmt"
-	"slices"
 
+	"github.com/mainspring-ml/mainspring/internal/dataset/checks"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -13,49 +11,31 @@ const (
 	// maxBrief bounds the bytes of the checks that travel with a snapshot: it has
 	// its columns as well, and a payload has 32 KiB.
 	maxBrief = 10 << 10
-	// maxBriefText bounds one message.
-	maxBriefText = 300
+	// maxBriefText bounds one message: all of them fit.
+	maxBriefText = 240
 )
 
-// briefChecks are the checks that travel: those that failed first, errors
-// before warnings, then those that could not be made, then the others. Rows go
-// along as long as there is room.
+// briefChecks are the checks that travel, see checks.Brief. Of the offending rows
+// go along those of the first checks, as long as there is room.
 func briefChecks(all []models.CheckResult) []models.CheckResult {
-	order := slices.Clone(all)
-	slices.SortStableFunc(order, func(a, b models.CheckResult) int { return cmp.Compare(weight(a), weight(b)) })
-	brief := make([]models.CheckResult, 0, min(len(order), models.MaxSnapshotChecks))
+	brief := checks.Brief(all)
 	room := maxBrief
-	for i, c := range order {
-		c.Message = shortened(c.Message, maxBriefText)
-		if len(c.Rows) > 0 && size(c) > room/4 {
-			c.Rows = nil
+	for i := range brief {
+		brief[i].Message = shortened(brief[i].Message, maxBriefText)
+		room -= sizeOf(brief[i]) - sizeOf(brief[i].Rows)
+	}
+	for i := range brief {
+		if size := sizeOf(brief[i].Rows); size <= room {
+			room -= size
+		} else {
+			brief[i].Rows = nil
 		}
-		left := len(order) - i
-		if size(c) > room || len(brief) == models.MaxSnapshotChecks-1 && left > 1 {
-			return append(brief, models.CheckResult{Check: c.Check, Severity: c.Severity, Passed: c.Passed, Skipped: c.Skipped,
-				Message: fmt.Sprintf("and %d more checks, see the report", left)})
-		}
-		room -= size(c)
-		brief = append(brief, c)
 	}
 	return brief
 }
 
-func weight(c models.CheckResult) int {
-	switch {
-	case c.Passed:
-		return 3
-	case c.Skipped != "":
-		return 2
-	case c.Severity == models.SeverityWarn:
-		return 1
-	default:
-		return 0
-	}
-}
-
-func size(c models.CheckResult) int {
-	encoded, err := json.Marshal(c)
+func sizeOf(content any) int {
+	encoded, err := json.Marshal(content)
 	if err != nil {
 		return maxBrief + 1 // what can't be written does not travel
 	}

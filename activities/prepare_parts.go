@@ -9,8 +9,8 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/checks"
-	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
 	"github.com/mainspring-ml/mainspring/internal/dataset/division"
+	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -22,6 +22,7 @@ type preparing struct {
 	key        division.PseudonymKey
 	baseline   *profile.Profile
 	noBaseline string // why there is none, for people
+	lookOnly   bool   // nothing is kept or written, see CheckData
 }
 
 // open reads what all steps need. It refuses to go on with another key than the
@@ -53,9 +54,6 @@ func (p *Prepare) open(ctx context.Context, of models.Preparation) (*preparing, 
 	return w, err
 }
 
-// maxProfile bounds the profile of a snapshot.
-const maxProfile = 64 << 20
-
 // readBaseline reads the champion's profile. One that is not there any more is no
 // reason to stop: there is nothing to compare with.
 func (w *preparing) readBaseline(ctx context.Context) error {
@@ -83,11 +81,12 @@ type partSummary struct {
 	Rows     int64                 `json:"rows"`    // read inside the window
 	Unknown  int64                 `json:"unknown"` // left out: label not known at AsOf
 	Source   int64                 `json:"source"`  // rows of the whole partition
-	Times    division.Times           `json:"times"`   // of the whole partition
+	Times    division.Times        `json:"times"`   // of the whole partition
 	Schema   checks.Schema         `json:"schema"`
 	Profile  *profile.Profile      `json:"profile,omitempty"`
 	Evidence profile.Evidence      `json:"evidence"`
 	Runs     []runRef              `json:"runs,omitempty"`
+	Served   []servedFeature       `json:"served,omitempty"`
 }
 
 // runRef is where a run lies, see profile.Run.
@@ -139,13 +138,11 @@ func (w *preparing) prepare(ctx context.Context, n int) (models.PartitionsPrepar
 	if err != nil {
 		return models.PartitionsPrepared{}, unavailable(w.partitions[n].URI, "the partition can't be prepared", err)
 	}
-	for _, object := range []struct {
-		key     string
-		content any
-	}{{own, summary}, {same, sameAs{own}}} {
-		if err := w.put(ctx, object.key, object.content); err != nil {
-			return models.PartitionsPrepared{}, err
-		}
+	if err := w.put(ctx, own, summary); err != nil {
+		return models.PartitionsPrepared{}, err
+	}
+	if err := w.put(ctx, same, sameAs{own}); err != nil {
+		return models.PartitionsPrepared{}, err
 	}
 	return models.PartitionsPrepared{Rows: summary.Rows, Unknown: summary.Unknown, Reused: reused}, nil
 }

@@ -99,8 +99,10 @@ func many[T any](ctx context.Context, all []T, ask func(context.Context, T) erro
 
 // What versions and runs say of their snapshot and who made them.
 const (
-	snapshotTag  = "mainspring.snapshot_sha256"
-	lifecycleTag = "mainspring.lifecycle"
+	snapshotTag   = "mainspring.snapshot_sha256"
+	lifecycleTag  = "mainspring.lifecycle"
+	gateTag       = "mainspring.gate"
+	gateReasonTag = "mainspring.gate_reason"
 )
 
 func versionName(model, version string) string { return model + "/" + version }

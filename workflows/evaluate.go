@@ -17,7 +17,8 @@ import (
 // gate decides, and the figures go into the run.
 func Evaluate(ctx workflow.Context, input models.EvaluateInput) (models.EvaluateResult, error) {
 	input.Spec = input.Spec.WithDefaultsFor(input.Data.Task)
-	e := &evaluating{input: input, desk: newLeaseDesk(ctx)}
+	e := &evaluating{input: input}
+	e.desk = &hostDesk{leaseDesk: newLeaseDesk(ctx), waitFor: e.waitFor}
 	e.desk.changed = e.show
 	if err := answer(ctx, func() models.EvaluateStatus { return e.status() }); err != nil {
 		return e.result, err
@@ -36,13 +37,11 @@ func Evaluate(ctx workflow.Context, input models.EvaluateInput) (models.Evaluate
 
 type evaluating struct {
 	input   models.EvaluateInput
-	desk    *leaseDesk
+	desk    *hostDesk
 	result  models.EvaluateResult
 	waiting string
 	asking  string // the pool request that waits; empty: none
 	judged  bool
-
-	requests int // made to pools
 }
 
 // run lets one model answer after the other: side by side they would slow each

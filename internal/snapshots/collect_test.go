@@ -115,6 +115,31 @@ func TestAnUnansweredQuestionDeletesNothing(t *testing.T) {
 	}
 }
 
+// A file that was written lately may be about to be published by a preparation
+// that has not said so yet.
+func TestYoungFilesWait(t *testing.T) {
+	store := artifact.NewMemory("data")
+	s := makeSnapshot("young")
+	must(prepare(t.Context(), catalogAt(store, 0), s, use("lifecycle/old", time.Hour)))
+	found, err := (Catalog{Store: store}).state(t.Context(), s.sha)
+	must(err)
+	_, err = catalogAt(store, -2*later).move(t.Context(), s.sha, found, Condemned, found.Files)
+	must(err)
+	report := collectAt(t, store, time.Minute, Needs{})
+	if d := report.Snapshots[0]; d.Action != ActionDelete || !strings.Contains(d.Reason, "1 of its files were written lately") {
+		t.Errorf("%s: %s", d.Action, d.Reason)
+	}
+	if _, err := store.Stat(t.Context(), artifact.ObjectKey(artifact.Digest([]byte("young")))); err != nil {
+		t.Errorf("the file went: %v", err)
+	}
+	if report := collectAt(t, store, later, Needs{}); report.Snapshots[0].Action != ActionFinish {
+		t.Errorf("the next collection does %q", report.Snapshots[0].Action)
+	}
+	if rest := keysOf(t, store); !reflect.DeepEqual(rest, []string{IntentKey}) {
+		t.Errorf("%q is left", rest)
+	}
+}
+
 func TestAPlanChangesNothing(t *testing.T) {
 	store := artifact.NewMemory("data")
 	s := makeSnapshot("a")
@@ -159,6 +184,8 @@ func TestLeftovers(t *testing.T) {
 	put(PreparationPrefix(dead)+"transformed/0-1.json", []models.Partition{{URI: refTo("transformed").URI}, {URI: "s3://raw/objects/x"}})
 	put(PreparationPrefix(alive)+"parts/1.json", part("wanted by another"))
 	put(PreparationPrefix(done)+"parts/1.json", part("kept"))
+	put(PartitionsPrefix+"1.json", map[string]string{"summary": PreparationPrefix(dead) + "parts/1.json"})
+	put(PartitionsPrefix+"2.json", map[string]string{"summary": PreparationPrefix(alive) + "parts/1.json"})
 	put(AnswerKey(done), models.Snapshot{Manifest: models.Ref{SHA256: s.sha}})
 
 	if report := collectAt(t, store, later, Needs{Blind: "somebody does not answer"}); len(report.Preparations) != 0 || report.Kept == "" {
@@ -178,6 +205,7 @@ func TestLeftovers(t *testing.T) {
 		object("dead"): false, object("transformed"): false, object("kept"): true, object("wanted by another"): true,
 		PreparationPrefix(dead) + "parts/1.json": false, PreparationPrefix(alive) + "parts/1.json": true,
 		PreparationPrefix(done) + "parts/1.json": false, AnswerKey(done): true,
+		PartitionsPrefix + "1.json": false, PartitionsPrefix + "2.json": true,
 	} {
 		if there[key] != want {
 			t.Errorf("%s is there: %t; want %t", key, there[key], want)

@@ -14,6 +14,9 @@ const (
 	Prefix = "snapshots/"
 	// PreparationsPrefix holds what preparations have found, one directory each.
 	PreparationsPrefix = "preparations/"
+	// PartitionsPrefix holds where other preparations find what was found in a
+	// partition: an object each that names the key of a summary.
+	PartitionsPrefix = "partitions/"
 	// IntentKey is where a collection says what it is about to delete.
 	IntentKey = "collections/intent.json"
 )
@@ -39,7 +42,7 @@ func UsesPrefix(snapshot string) string { return Prefix + snapshot + "/uses/" }
 
 // UseKey is where the use of a snapshot by one run of a workflow lies.
 func UseKey(snapshot, workflow, run string) string {
-	return UsesPrefix(snapshot) + artifact.Digest([]byte(workflow+"\n"+run)) + ".json"
+	return UsesPrefix(snapshot) + artifact.Digest([]byte(workflow+"\x00"+run)) + ".json"
 }
 
 // PreparationPrefix holds what a preparation has found.

@@ -191,6 +191,40 @@ func (g *Collector) clear(ctx context.Context, report *Report) error {
 		}
 		report.Frees += l.own
 	}
+	return g.forget(ctx)
+}
+
+// forget deletes the pointers to summaries that are gone.
+func (g *Collector) forget(ctx context.Context) error {
+	there, err := g.Catalog.Store.List(ctx, PartitionsPrefix)
+	if err != nil {
+		return err
+	}
+	for _, info := range there {
+		if g.Catalog.now().Sub(info.Modified) < max(g.Rules.Grace, g.Rules.Leftovers) {
+			continue
+		}
+		raw, _, err := artifact.GetBytes(ctx, g.Catalog.Store, info.Key, maxObject)
+		if errors.Is(err, artifact.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		var pointer struct {
+			Summary string `json:"summary"`
+		}
+		if err := json.Unmarshal(raw, &pointer); err != nil || pointer.Summary == "" {
+			continue // not ours
+		}
+		_, stays, err := g.Catalog.stat(ctx, pointer.Summary)
+		if err == nil && !stays {
+			err = g.remove(ctx, info.Key)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

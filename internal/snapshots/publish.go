@@ -26,27 +26,40 @@ type Published struct {
 	Reused bool
 }
 
+// Publication is a snapshot that is to be made visible.
+type Publication struct {
+	Manifest []byte
+	Use      models.SnapshotUse
+	// Beside writes what else belongs into the snapshot's directory, such as its
+	// report; nil: nothing. It runs when no collection can take that away any more.
+	Beside func(context.Context) error
+}
+
 // Publish records a use and makes a snapshot visible: its manifest is written
 // last, after all files that it names are known to be there and to stay. It is
 // idempotent. It fails with ErrFilesMissing, and with an error of kind
 // Unavailable while a collection deletes the same snapshot or its files.
-func (c Catalog) Publish(ctx context.Context, manifest []byte, use models.SnapshotUse) (Published, error) {
-	decoded, err := dataset.Decode(manifest)
+func (c Catalog) Publish(ctx context.Context, p Publication) (Published, error) {
+	decoded, err := dataset.Decode(p.Manifest)
 	if err != nil {
 		return Published{}, err
 	}
-	use.Snapshot = artifact.Digest(manifest)
+	use := p.Use
+	use.Snapshot = artifact.Digest(p.Manifest)
 	key := ManifestKey(use.Snapshot)
-	published := Published{Manifest: models.Ref{URI: artifact.URI(c.Store, key), SHA256: use.Snapshot, Size: int64(len(manifest))}}
+	published := Published{Manifest: models.Ref{URI: artifact.URI(c.Store, key), SHA256: use.Snapshot, Size: int64(len(p.Manifest))}}
 	files := Files(decoded)
 	life, err := c.claim(ctx, files, use)
+	if err == nil {
+		err = c.complete(ctx, files)
+	}
+	if err == nil && p.Beside != nil {
+		err = p.Beside(ctx)
+	}
 	if err != nil {
 		return Published{}, busy(published.Manifest.URI, err)
 	}
-	if err := c.complete(ctx, files); err != nil {
-		return Published{}, busy(published.Manifest.URI, err)
-	}
-	_, err = artifact.PutBytes(ctx, c.Store, key, manifest, artifact.PutOptions{IfAbsent: true, ContentType: "application/json"})
+	_, err = artifact.PutBytes(ctx, c.Store, key, p.Manifest, artifact.PutOptions{IfAbsent: true, ContentType: "application/json"})
 	if published.Reused = errors.Is(err, artifact.ErrPreconditionFailed); err != nil && !published.Reused {
 		return Published{}, err
 	}

@@ -12,8 +12,12 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// recordUse writes a use. The same workflow and run have one: the last.
+// recordUse writes a use. The same workflow and run have one: the last. A use
+// without a workflow is nobody's.
 func (c Catalog) recordUse(ctx context.Context, use models.SnapshotUse) error {
+	if use.Workflow == "" {
+		return nil
+	}
 	raw, err := json.Marshal(use)
 	if err != nil {
 		return fmt.Errorf("encode the use of snapshot %s: %w", use.Snapshot, err)

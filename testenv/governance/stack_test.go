@@ -137,7 +137,7 @@ func (p *place) publish(use models.SnapshotUse, texts ...string) string {
 	}
 	raw, _, err := dataset.Encode(m)
 	p.must(err)
-	published, err := p.catalog.Publish(p.ctx, raw, use)
+	published, err := p.catalog.Publish(p.ctx, snapshots.Publication{Manifest: raw, Use: use})
 	p.must(err)
 	return published.Manifest.SHA256
 }
