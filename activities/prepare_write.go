@@ -32,7 +32,7 @@ func (p *Prepare) WriteSnapshot(ctx context.Context, request models.WriteSnapsho
 		return models.Snapshot{}, err
 	}
 	results, failed := checks.Check(evidence)
-	failed = cmp.Or(failed, all.differs)
+	failed = cmp.Or(all.differs, failed) // rows of other types are in no profile, and missed by checks
 	train, test := dataset.Spans(work.Data)
 	train.Rows, test.Rows = all.profile.Train.Rows, all.profile.Test.Rows
 	report := models.CheckReport{

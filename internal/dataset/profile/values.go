@@ -16,7 +16,9 @@ import (
 // them. Then it becomes a summary of frequent ones: when a value finds no room,
 // as many rows are taken from each count as half of the values have at most, and
 // those left without any are forgotten (Misra and Gries 1982, in the way of
-// Anderson et al. 2017). No count lacks more than has been taken in all.
+// Anderson et al. 2017). No count lacks more than has been taken in all, and since
+// half of MaxValues counts give as much each time, that is at most two rows in
+// MaxValues.
 type values struct {
 	width   int // labels that are counted by value; 0: none
 	entries []entry
