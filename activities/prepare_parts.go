@@ -22,6 +22,7 @@ type preparing struct {
 	key        division.PseudonymKey
 	baseline   *profile.Profile
 	noBaseline string // why there is none, for people
+	lookOnly   bool   // nothing is kept or written, see CheckData
 }
 
 // open reads what all steps need. It refuses to go on with another key than the

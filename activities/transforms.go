@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -47,6 +48,18 @@ func turnsOf(spec models.DataSpec, partitions []models.Partition) []turn {
 	return turns
 }
 
+// nameBelow is a partition's path below the source.
+func nameBelow(source string, part models.Partition) string {
+	if part.Name != "" {
+		return part.Name
+	}
+	name, below := strings.CutPrefix(part.URI, strings.TrimSuffix(source, "/")+"/")
+	if !below {
+		return path.Base(part.URI) // the source is this one file
+	}
+	return name
+}
+
 // key is where a turn's outputs are listed. What decides only where and how long
 // the program runs is no part of it; of secrets their references are.
 func (t turn) key() (string, error) {
@@ -76,13 +89,9 @@ func taskKey(preparation string, task models.PartitionTask) string {
 
 // partitions reads those of a task from the listing of its preparation.
 func (s transforms) partitions(ctx context.Context, of models.Preparation, task models.PartitionTask) ([]models.Partition, error) {
-	encoded, err := artifact.ReadRef(ctx, s.store, of.Listing, maxListing)
+	all, err := readListing(ctx, s.store, of.Listing)
 	if err != nil {
-		return nil, unavailable(of.Listing.URI, "the listing can't be read", err)
-	}
-	var all []models.Partition
-	if err := json.Unmarshal(encoded, &all); err != nil {
-		return nil, fmt.Errorf("read the listing: %w", err)
+		return nil, err
 	}
 	if task.From < 0 || task.From > task.To || task.To > len(all) {
 		return nil, fmt.Errorf("task %d to %d is outside of the listing's %d partitions", task.From, task.To, len(all))

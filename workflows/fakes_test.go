@@ -55,7 +55,7 @@ type house struct {
 	transformedBefore int // tasks
 	transforms        []models.TransformRequest
 	transforming      func(ctx context.Context, call int) error // what a host does; nil: all goes well
-	listed            []models.ListTransformedRequest
+	joined            []models.ListTransformedRequest
 
 	registered []models.CreateModelVersionRequest
 	aliases    map[string]string
@@ -279,7 +279,7 @@ func (h *house) registerData() {
 		return models.TransformResult{}, nil
 	})
 	register(h, "ListTransformed", func(_ context.Context, r models.ListTransformedRequest) (models.PartitionList, error) {
-		h.listed = append(h.listed, r)
+		h.joined = append(h.joined, r)
 		return models.PartitionList{ID: "2e", Count: 1, Tasks: []models.PartitionTask{{From: 0, To: 1}}}, nil
 	})
 	register(h, "FindSnapshot", func(_ context.Context, r models.FindSnapshotRequest) (models.FindSnapshotResult, error) {

@@ -38,8 +38,8 @@ func TestPreparingProgramsRunSideBySideOnHostsOfThePool(t *testing.T) {
 		require.Zero(t, r.Token, "no lease")
 	}
 	require.Empty(t, h.leases())
-	require.Len(t, h.listed, 1)
-	require.Len(t, h.listed[0].Tasks, 2)
+	require.Len(t, h.joined, 1)
+	require.Len(t, h.joined[0].Tasks, 2)
 }
 
 func TestWhatIsPreparedAlreadyIsNotPreparedAgain(t *testing.T) {
@@ -48,7 +48,7 @@ func TestWhatIsPreparedAlreadyIsNotPreparedAgain(t *testing.T) {
 	transformed(t, h, transformInput())
 	require.Len(t, h.transforms, 1)
 	require.Equal(t, models.PartitionTask{From: 1, To: 2}, h.transforms[0].Task)
-	require.Len(t, h.listed[0].Tasks, 2, "of all tasks")
+	require.Len(t, h.joined[0].Tasks, 2, "of all tasks")
 }
 
 func TestOneRunOfAPreparingProgramPerSource(t *testing.T) {
@@ -99,7 +99,7 @@ func TestAFailingPreparingProgramEndsTheOthers(t *testing.T) {
 	}
 	h.ExecuteWorkflow(models.PrepareDataWorkflow, transformInput())
 	require.ErrorContains(t, h.GetWorkflowError(), "line 3 is wrong")
-	require.Empty(t, h.listed)
+	require.Empty(t, h.joined)
 }
 
 func TestACancelledPreparationEndsItsPrograms(t *testing.T) {
@@ -111,5 +111,5 @@ func TestACancelledPreparationEndsItsPrograms(t *testing.T) {
 	h.RegisterDelayedCallback(h.CancelWorkflow, time.Second)
 	h.ExecuteWorkflow(models.PrepareDataWorkflow, transformInput())
 	require.Error(t, h.GetWorkflowError())
-	require.Empty(t, h.listed)
+	require.Empty(t, h.joined)
 }

@@ -167,15 +167,3 @@ func reasonFor(d snapshots.Decision) string {
 	}
 	return text
 }
-
-// newDataCommand groups what is done with data.
-func newDataCommand() *cobra.Command {
-	command := &cobra.Command{
-		Use:   "data",
-		Short: "Look after prepared data",
-		Args:  cobra.NoArgs,
-		RunE:  func(command *cobra.Command, _ []string) error { return command.Help() },
-	}
-	command.AddCommand(newDataGCCommand())
-	return command
-}

@@ -33,6 +33,7 @@ func newRootCommand() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
+	addStoresFlag(root)
 	root.AddCommand(
 		newDemoCommand(),
 		newDevCommand(),

@@ -19,9 +19,9 @@ const (
 	// comes in ranges, several at a time.
 	wholeBytes = 16 << 20
 	// blockBytes is what a download that was interrupted loses of a range at most.
-	blockBytes = 4 << 20
+	blockBytes = 1 << 20
 	// rangeBlocks is how many blocks one request is for.
-	rangeBlocks = 8
+	rangeBlocks = 32
 	// rangeTransfers is how many ranges of an object come at a time.
 	rangeTransfers = 6
 	copyBytes      = 512 << 10
@@ -64,9 +64,14 @@ func (d download) whole(body io.ReadCloser, info Info) (digest string, err error
 	if err != nil {
 		return "", writeError(d.file, err, info.Size)
 	}
-	defer func() { _ = os.Remove(part.Name()) }() // after a rename there is nothing to remove
+	defer func() {
+		if err != nil {
+			_ = os.Remove(part.Name()) // best effort: the name shows that it is left over
+		}
+	}()
 	h := sha256.New()
-	size, err := io.Copy(&writer{file: d.file, w: part, missing: info.Size}, io.TeeReader(body, h))
+	w := &writer{file: d.file, w: part, missing: info.Size}
+	size, err := io.CopyBuffer(w, io.TeeReader(body, h), make([]byte, min(info.Size+1, copyBytes)))
 	if closed := errors.Join(part.Chmod(0o644), part.Close()); err == nil && closed != nil {
 		err = writeError(d.file, closed, 0)
 	}

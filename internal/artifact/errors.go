@@ -82,7 +82,7 @@ func (e *Error) Unwrap() []error {
 func ofProfile(hint string) string {
 	return strings.NewReplacer(
 		"MAINSPRING_S3_ENDPOINT", "the profile's endpoint",
-		"MAINSPRING_S3_BUCKET", "the profile's prefix",
+		"set MAINSPRING_S3_BUCKET to", "change the profile's prefix to",
 		"AWS_ACCESS_KEY_ID", "the profile's access_key",
 		"AWS_SECRET_ACCESS_KEY", "its secret_key",
 	).Replace(hint)

@@ -271,7 +271,7 @@ func classify(a minio.ErrorResponse) (class error, hint string) { //nolint:reviv
 		return ErrDenied, "the bucket belongs to another account: set MAINSPRING_S3_BUCKET to another name"
 	case minio.PreconditionFailed, "ConditionalRequestConflict":
 		return ErrPreconditionFailed, ""
-	case minio.AccessDenied, "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken":
+	case minio.AccessDenied, "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "XAdminUserNotFound":
 		return ErrDenied, "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and this host's clock"
 	case "XAmzContentSHA256Mismatch", "BadDigest", "XAmzContentChecksumMismatch":
 		return ErrCorrupt, "the bytes are not those of the digest, or changed on their way; try again"

@@ -99,14 +99,14 @@ func (s *Stores) Put(ctx context.Context, key string, r io.Reader, size int64, o
 	return s.holder(key).Put(ctx, key, r, size, o)
 }
 
-// Get implements Store.
-func (s *Stores) Get(ctx context.Context, key string) (io.ReadCloser, Info, error) {
-	return s.holder(key).Get(ctx, key)
-}
-
 // Upload implements Store.
 func (s *Stores) Upload(ctx context.Context, key string, r io.ReaderAt, size int64, o PutOptions) (Info, error) {
 	return s.holder(key).Upload(ctx, key, r, size, o)
+}
+
+// Get implements Store.
+func (s *Stores) Get(ctx context.Context, key string) (io.ReadCloser, Info, error) {
+	return s.holder(key).Get(ctx, key)
 }
 
 // GetRange implements Store.

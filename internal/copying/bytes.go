@@ -29,6 +29,17 @@ func changed(uri, how string) error {
 	}
 }
 
+// unlike says that an item's bytes are not those that it must have.
+func unlike(item Item, cause error) error {
+	if item.SHA256 == "" {
+		return changed(item.From, cause.Error())
+	}
+	return &artifact.Error{
+		Op: "copy", URI: item.From, Class: artifact.ErrCorrupt, Cause: cause, Message: "its bytes do not have the digest that they must have",
+		Hint: "the object was damaged or replaced: nothing is shown as complete; restore it, and run the same command again",
+	}
+}
+
 // local is a failure of this host's disk.
 func local(path string, err error) error {
 	e := &artifact.Error{Op: "write", URI: path, Cause: err}
@@ -37,8 +48,8 @@ func local(path string, err error) error {
 		e.Cause = file.Err
 	}
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		e.Message, e.Hint = "the disk is full", "make room, or name a directory on another disk, and run the same command again: what is complete is not sent again"
+	case isFull(err):
+		return full(path, e.Cause)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		e.Class, e.Message, e.Hint = artifact.ErrDenied, "the directory can't be written to", "name another one, or change its permissions"
 	default:
@@ -47,12 +58,28 @@ func local(path string, err error) error {
 	return e
 }
 
-// fullDisk finds a full disk in the error of a transfer to a file.
+func isFull(err error) bool {
+	return errors.Is(err, artifact.ErrDiskFull) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// fullDisk names the file that can't be held, where a transfer names the one
+// that it was on its way in.
 func fullDisk(path string, err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS) {
-		return local(path, err)
+	if !isFull(err) {
+		return err
 	}
-	return err
+	var transfer *artifact.Error
+	if errors.As(err, &transfer) && transfer.Message != "" {
+		return full(path, errors.New(transfer.Message))
+	}
+	return full(path, err)
+}
+
+func full(path string, cause error) error {
+	return &artifact.Error{
+		Op: "write", URI: path, Class: artifact.ErrDiskFull, Cause: cause,
+		Hint: "make room, or name a directory on another disk, and run the same command again: what is complete is not copied again",
+	}
 }
 
 func readAll(stream io.Reader, source artifact.Source, limit int64) ([]byte, error) {

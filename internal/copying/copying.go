@@ -35,6 +35,13 @@ type Progress struct {
 // Done is the number of bytes that are at the destination.
 func (p *Progress) Done() int64 { return p.Bytes.Load() + p.SkippedBytes.Load() }
 
+func (p *Progress) arrived(size int64, err error) {
+	if err == nil {
+		p.Objects.Add(1)
+		p.Bytes.Add(size)
+	}
+}
+
 // Missing is what of a plan is not at its destination yet. Items of unknown
 // digest count as missing.
 func (c Copier) Missing(ctx context.Context, plan Plan) (items []Item, err error) {
@@ -138,12 +145,15 @@ func (c Copier) item(ctx context.Context, item Item, progress *Progress) error {
 		return nil
 	case item.Size <= inMemory:
 		err = c.small(ctx, item)
+		progress.arrived(item.Size, err)
 	default:
-		err = c.To.Fetch(ctx, c.Source, item)
-	}
-	if err == nil {
-		progress.Objects.Add(1)
-		progress.Bytes.Add(item.Size)
+		var came atomic.Int64
+		err = c.To.Fetch(ctx, c.Source, item, func(n int64) {
+			came.Add(n)
+			progress.Bytes.Add(n)
+		})
+		progress.Bytes.Add(-came.Load())
+		progress.arrived(item.Size, err)
 	}
 	return err
 }
@@ -215,10 +225,7 @@ func (c Copier) seal(ctx context.Context, s Seal, progress *Progress) error {
 		progress.SkippedBytes.Add(size)
 		return nil
 	}
-	if err := c.To.PutBytes(ctx, s.Key, s.Content, digest); err != nil {
-		return err
-	}
-	progress.Objects.Add(1)
-	progress.Bytes.Add(size)
-	return nil
+	err = c.To.PutBytes(ctx, s.Key, s.Content, digest)
+	progress.arrived(size, err)
+	return err
 }

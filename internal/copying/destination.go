@@ -24,8 +24,9 @@ type Destination interface {
 	Read(ctx context.Context, key string, limit int64) ([]byte, error)
 	// PutBytes stores content whose digest is known.
 	PutBytes(ctx context.Context, key string, content []byte, sha256 string) error
-	// Fetch stores the object that a source's item names.
-	Fetch(ctx context.Context, source artifact.Store, item Item) error
+	// Fetch stores the object that a source's item names. moved may be told how
+	// many bytes have come.
+	Fetch(ctx context.Context, source artifact.Store, item Item, moved func(int64)) error
 }
 
 // Open returns the destination that a URI names: s3://bucket/prefix/ on any
@@ -99,19 +100,16 @@ func (d *bucketPrefix) PutBytes(ctx context.Context, key string, content []byte,
 	return err
 }
 
-// Fetch implements Destination.
-func (d *bucketPrefix) Fetch(ctx context.Context, source artifact.Store, item Item) error {
-	stream, now, err := artifact.OpenURI(ctx, source, item.From)
+// Fetch implements Destination. The store keeps the parts that have arrived, and
+// makes an object of them when all are there and the digest is the right one.
+func (d *bucketPrefix) Fetch(ctx context.Context, source artifact.Store, item Item, moved func(int64)) error {
+	content, err := openItem(ctx, source, item, moved)
 	if err != nil {
 		return err
 	}
-	if err := same(item, now); err != nil {
-		return errors.Join(err, stream.Close())
+	_, err = d.store.Upload(ctx, d.key(item.Key), content, item.Size, artifact.PutOptions{SHA256: item.SHA256})
+	if errors.Is(err, artifact.ErrChanged) {
+		err = unlike(item, err)
 	}
-	proven := &provenReader{from: stream, item: item}
-	_, err = d.store.Put(ctx, d.key(item.Key), proven, item.Size, artifact.PutOptions{SHA256: item.SHA256})
-	if proven.failed != nil {
-		err = proven.failed // the store's error is of no interest then
-	}
-	return errors.Join(err, stream.Close())
+	return errors.Join(err, content.Close())
 }

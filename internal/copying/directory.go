@@ -103,10 +103,10 @@ func (d *directory) spoolFile(key, from string) string {
 }
 
 // Fetch implements Destination.
-func (d *directory) Fetch(ctx context.Context, source artifact.Store, item Item) error {
+func (d *directory) Fetch(ctx context.Context, source artifact.Store, item Item, _ func(int64)) error {
 	path := d.spoolFile(item.Key, item.From+"\n"+item.ETag+"\n"+item.SHA256)
 	if err := fetchFile(ctx, source, item, path); err != nil {
-		return err
+		return fullDisk(d.path(item.Key), err)
 	}
 	return d.moveIn(path, item.Key)
 }
@@ -125,7 +125,7 @@ func fetchFile(ctx context.Context, source artifact.Store, item Item, path strin
 	if err == nil && got.Size != item.Size {
 		err = changed(item.From, fmt.Sprintf("it has %d bytes and had %d", got.Size, item.Size))
 	}
-	return fullDisk(path, err)
+	return err
 }
 
 // copyFile copies within this host.
@@ -141,7 +141,7 @@ func copyFile(item Item, from, to string) error {
 	}
 	_, err = io.Copy(out, &provenReader{from: in, item: item})
 	if err := errors.Join(err, out.Close()); err != nil {
-		return fullDisk(to, err)
+		return err
 	}
 	return nil
 }
