@@ -111,8 +111,12 @@ func (e *Entities) ReadChampion(ctx context.Context, request models.ReadChampion
 		return models.ReadChampionResult{}, fmt.Errorf("%s does not know its champion, version %s", models.StewardID(request.Model), status.Champion)
 	}
 	v := status.Versions[i]
+	endpoint := ""
+	if v.Spec.Deploy != nil {
+		endpoint = v.Spec.Deploy.Endpoint
+	}
 	return models.ReadChampionResult{Champion: &models.ChampionModel{
-		Version: v.Version, Artifact: v.Candidate.Artifact,
+		Version: v.Version, Endpoint: endpoint, Artifact: v.Candidate.Artifact,
 		Predict: v.Spec.Evaluate.Predict, Prediction: v.Spec.Evaluate.Prediction, Train: v.Spec.Train,
 		Task: cmp.Or(v.Spec.Data.Task, models.TaskBinary), Classes: v.Spec.Data.Classes, Profile: v.Candidate.Profile,
 	}}, nil

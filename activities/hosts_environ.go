@@ -125,12 +125,17 @@ func (h *Hosts) rankEnvironment(ctx context.Context, req models.RunRanksRequest,
 	if at.resume != "" {
 		env.set("MAINSPRING_RESUME_DIR=" + at.resume)
 	}
+	env.trace(ctx)
+	return env.list()
+}
+
+// trace tells a program which span it belongs to, if there is one.
+func (v variables) trace(ctx context.Context) {
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
 	if parent := carrier.Get("traceparent"); parent != "" {
-		env.set("TRACEPARENT=" + parent)
+		v.set("TRACEPARENT=" + parent)
 	}
-	return env.list()
 }
 
 // leased puts a lease's share of the host into a job.
@@ -213,14 +218,15 @@ func torchrun(req models.RunRanksRequest, local int) []string {
 	}
 }
 
-// paramsJSON is "{}" without parameters.
-func paramsJSON(params map[string]any) (string, error) {
+// paramsJSON is what a program is told of the params in a section of the spec:
+// "{}" without any.
+func paramsJSON(section string, params map[string]any) (string, error) {
 	if params == nil {
 		return "{}", nil
 	}
 	text, err := json.Marshal(params)
 	if err != nil {
-		return "", &models.Error{Kind: models.KindInvalidSpec, Subject: "train.params", Message: "not representable as JSON", Cause: err}
+		return "", &models.Error{Kind: models.KindInvalidSpec, Subject: section + ".params", Message: "not representable as JSON", Cause: err}
 	}
 	return string(text), nil
 }

@@ -19,7 +19,7 @@ func (g *gang) fetch(ctx context.Context) (at places, err error) {
 	if err := os.MkdirAll(at.work, 0o700); err != nil {
 		return at, err
 	}
-	if at.params, err = paramsJSON(g.req.Train.Params); err != nil {
+	if at.params, err = paramsJSON("train", g.req.Train.Params); err != nil {
 		return at, err
 	}
 	if at.data, err = g.h.cache().snapshot(ctx, g.req.Snapshot); err != nil {

@@ -47,12 +47,7 @@ func (p *hostPrediction) prepare(ctx context.Context) (runner.Job, error) {
 		return runner.Job{}, err
 	}
 	runs.env.set(accel.Visibility(p.req.Node.Devices)...)
-	job := runner.Job{Key: p.key, Token: p.req.Token, Grace: predictGrace, Orphan: p.h.Orphan, Processes: []runner.Process{{
-		Name: predictorName, Argv: runs.argv, Dir: runs.dir, Log: logPath(p.dir, predictorName),
-		Near: nearAny(p.req.Node.Devices), Env: runs.env.list(),
-	}}}
-	leased(&job, p.req.Node)
-	return job, nil
+	return p.job(runs, p.req.Token, p.req.Node), nil
 }
 
 // builtIn runs the engine's own runtime.
@@ -94,7 +89,7 @@ func (p *hostPrediction) ownProgram(ctx context.Context, runs *program) error {
 	if err := artifact.GetTree(ctx, p.h.Store, p.req.Artifact.Manifest, p.path(modelDir)); err != nil {
 		return unavailable(p.req.Artifact.Manifest.URI, "the model can't be fetched", err)
 	}
-	params, err := paramsJSON(train.Params)
+	params, err := paramsJSON("train", train.Params)
 	if err != nil {
 		return err
 	}

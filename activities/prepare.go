@@ -6,68 +6,73 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
-	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
 // Prepare reads source partitions and writes snapshots to the store's bucket.
 type Prepare struct {
 	Store artifact.Store
+	// Getenv reads the variables that a spec's references name; nil: there are none.
+	Getenv func(string) string
 }
 
 var _ models.DataPreparation = (*Prepare)(nil)
 
-// parquetSuffix marks a partition; other files of a source are left alone.
-const parquetSuffix = ".parquet"
-
 // ListPartitions implements models.DataPreparation. Names that begin with '_'
 // or '.' are what other engines leave while they write.
 func (p *Prepare) ListPartitions(ctx context.Context, request models.ListPartitionsRequest) (models.PartitionList, error) {
-	spec := request.Data
-	found, err := partitionsAt(ctx, p.Store, spec.Source)
-	if err == nil && len(found.partitions) == 0 {
-		err = &models.Error{
-			Kind: models.KindInvalidSpec, Subject: "data.source",
-			Message: fmt.Sprintf("%s holds no *%s files (%d other files)", spec.Source, parquetSuffix, found.others), Cause: found.absent,
-			Hint: "name the directory or prefix that the partitions lie in, or upload them",
-		}
-	}
+	partitions, err := partitionsOf(ctx, p.Store, request.Data)
 	if err != nil {
 		return models.PartitionList{}, err
 	}
-	return p.keepListing(ctx, request, found.partitions)
+	return p.keepListing(ctx, request, partitions)
+}
+
+// partitionsOf lists a source that must hold something.
+func partitionsOf(ctx context.Context, store artifact.Store, spec models.DataSpec) ([]models.Partition, error) {
+	found, err := partitionsAt(ctx, store, spec)
+	if err == nil && len(found.partitions) == 0 {
+		err = &models.Error{
+			Kind: models.KindInvalidSpec, Subject: "data.source",
+			Message: fmt.Sprintf("%s holds no partitions, which end with %s (%d other files)", spec.Source, dataset.PartitionEndings, found.others), Cause: found.absent,
+			Hint: "name the directory or prefix that the partitions lie in, or upload them",
+		}
+	}
+	return found.partitions, err
 }
 
 // held is what a source holds.
 type held struct {
-	partitions []models.Partition // by URI
+	partitions []models.Partition // by name
 	others     int                // further files
 	absent     error              // why there is nothing at all; nil: there is something
 }
 
 // partitionsAt lists a source. One that does not exist (yet) holds nothing.
-func partitionsAt(ctx context.Context, store artifact.Store, source string) (held, error) {
-	all, err := artifact.ListURI(ctx, store, source)
+func partitionsAt(ctx context.Context, store artifact.Store, spec models.DataSpec) (held, error) {
+	all, err := artifact.ListURI(ctx, store, spec.Source)
 	switch {
 	case errors.Is(err, artifact.ErrNotFound):
 		return held{absent: err}, nil
 	case errors.Is(err, artifact.ErrInvalid):
 		return held{}, &models.Error{
-			Kind: models.KindInvalidSpec, Subject: "data.source", Message: fmt.Sprintf("%q can't be listed", source), Cause: err,
+			Kind: models.KindInvalidSpec, Subject: "data.source", Message: fmt.Sprintf("%q can't be listed", spec.Source), Cause: err,
 			Hint: "a relative path is uploaded by the mainspring client, which puts the s3:// URI in its place",
 		}
 	case err != nil:
-		return held{}, unavailable(source, "the source can't be listed", err)
+		return held{}, unavailable(spec.Source, "the source can't be listed", err)
 	}
-	root := strings.TrimSuffix(source, "/")
 	var found held
 	for _, file := range all {
-		if isPartition(strings.TrimPrefix(file.URI, root)) {
-			found.partitions = append(found.partitions, models.Partition{URI: file.URI, ETag: file.ETag, Size: file.Size})
+		part := models.Partition{URI: file.URI, ETag: file.ETag, Size: file.Size}
+		if dataset.IsPartition(spec.Format, dataset.PartitionName(spec.Source, part)) {
+			found.partitions = append(found.partitions, part)
 		} else {
 			found.others++
 		}
@@ -76,154 +81,53 @@ func partitionsAt(ctx context.Context, store artifact.Store, source string) (hel
 	return found, nil
 }
 
-// isPartition judges a name below the source.
-func isPartition(name string) bool {
-	for part := range strings.SplitSeq(name, "/") {
-		if strings.HasPrefix(part, "_") || strings.HasPrefix(part, ".") {
-			return false
-		}
-	}
-	return strings.HasSuffix(name, parquetSuffix)
-}
+const (
+	// partitionsInFlight and bytesInFlight bound what one task reads at the same
+	// time, and so its memory. A partition that is larger is read alone.
+	partitionsInFlight = 4
+	bytesInFlight      = 64 << 20
+)
 
-// prepare reads one partition.
-func (p *Prepare) prepare(ctx context.Context, spec models.DataSpec, part models.Partition) (dataset.Summary, error) {
-	file, done, err := openParquet(ctx, p.Store, part)
+// PreparePartitions implements models.DataPreparation. A partition's summary is
+// written after all that it names.
+func (p *Prepare) PreparePartitions(ctx context.Context, request models.PreparePartitionsRequest) (models.PartitionsPrepared, error) {
+	work, err := p.open(ctx, request.Preparation)
 	if err != nil {
-		return dataset.Summary{}, err
+		return models.PartitionsPrepared{}, err
 	}
-	defer done()
-	return p.share(ctx, spec, part, file)
-}
-
-// share reads what the window covers of a partition and writes it.
-func (p *Prepare) share(ctx context.Context, spec models.DataSpec, part models.Partition, file *parquetio.File) (dataset.Summary, error) {
-	plan := planReads(spec, file)
-	if len(plan.groups) == 0 {
-		return dataset.Summary{Tallies: plan.skipped(spec)}, nil
-	}
-	columns, err := dataset.Resolve(spec, dataset.Source{URI: part.URI, Fields: file.Fields()})
-	if err != nil {
-		return dataset.Summary{}, err
-	}
-	names := make([]string, len(columns))
-	for i, c := range columns {
-		names[i] = c.Name
-	}
-	table, err := file.Read(ctx, plan.groups, names)
-	if err != nil {
-		return dataset.Summary{}, unreadable(part.URI, err)
-	}
-	share := dataset.Split(spec, columns, table)
-	summary := share.Summary
-	plan.sawTimes(table.Column(spec.Time))
-	for key, t := range plan.skipped(spec) {
-		summary.Tallies[key] = t
-	}
-	recordProgress(ctx, part.URI)
-	nullable := make(map[string]bool, len(spec.Checks.MaxNullFraction))
-	for name, limit := range spec.Checks.MaxNullFraction {
-		nullable[name] = limit > 0
-	}
-	for _, side := range []struct {
-		dir   string
-		table dataset.Table
-	}{{dataset.TrainDir, share.Train}, {dataset.TestDir, share.Test}} {
-		if side.table.Rows() == 0 {
-			continue
+	done := make([]models.PartitionsPrepared, request.Task.To-request.Task.From)
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(partitionsInFlight)
+	memory := semaphore.NewWeighted(bytesInFlight)
+	for i := range done {
+		n := request.Task.From + i
+		size := min(work.partitions[n].Size, bytesInFlight)
+		if memory.Acquire(groupCtx, size) != nil {
+			break // another partition's error is the reason
 		}
-		ref, err := writeTable(ctx, p.Store, side.table, nullable)
-		if err != nil {
-			return dataset.Summary{}, err
-		}
-		summary.Files = append(summary.Files, models.SnapshotFile{
-			Path: side.dir + "/" + dataset.FileName(spec.Source, part.URI), Rows: int64(side.table.Rows()), Ref: ref,
+		group.Go(func() (err error) {
+			defer memory.Release(size)
+			done[i], err = work.prepare(groupCtx, n)
+			recordProgress(ctx, fmt.Sprintf("partition %d", n+1))
+			return err
 		})
 	}
-	return summary, nil
+	if err := errors.Join(group.Wait(), ctx.Err()); err != nil {
+		return models.PartitionsPrepared{}, firstOf(err)
+	}
+	var all models.PartitionsPrepared
+	for _, one := range done {
+		all.Rows += one.Rows
+		all.Unknown += one.Unknown
+		all.Reused += one.Reused
+	}
+	return all, nil
 }
 
-// readPlan is which row groups are read, and the times of all of them.
-type readPlan struct {
-	groups   []int
-	rows     int64
-	min, max time.Time
-}
-
-// planReads leaves out the row groups whose statistics lie outside the window.
-func planReads(spec models.DataSpec, file *parquetio.File) *readPlan {
-	train, test := dataset.Spans(spec)
-	plan := &readPlan{rows: file.Rows()}
-	for i, g := range file.Groups(spec.Time) {
-		known := !g.Min.IsZero()
-		if known {
-			plan.saw(g.Min, g.Max)
-		}
-		if g.Rows > 0 && (!known || (g.Max.Compare(train.From) >= 0 && g.Min.Before(test.To))) {
-			plan.groups = append(plan.groups, i)
-		}
+// firstOf is the first of joined errors: the others follow from it.
+func firstOf(err error) error {
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		return all.Unwrap()[0]
 	}
-	return plan
-}
-
-func (r *readPlan) saw(low, high time.Time) {
-	if r.min.IsZero() || low.Before(r.min) {
-		r.min = low
-	}
-	if r.max.IsZero() || high.After(r.max) {
-		r.max = high
-	}
-}
-
-func (r *readPlan) sawTimes(times *dataset.Series) {
-	for row, micros := range times.Ints {
-		if !times.IsNull(row) {
-			at := time.UnixMicro(micros)
-			r.saw(at, at)
-		}
-	}
-}
-
-func (r *readPlan) skipped(spec models.DataSpec) map[string]dataset.Tally {
-	if r.min.IsZero() {
-		return dataset.SourceTally(spec, 0, r.min, r.max)
-	}
-	return dataset.SourceTally(spec, r.rows, r.min, r.max)
-}
-
-// WriteSnapshot implements models.DataPreparation. The files are there before
-// the manifest that names them.
-func (p *Prepare) WriteSnapshot(ctx context.Context, request models.WriteSnapshotRequest) (models.Snapshot, error) {
-	spec := request.Preparation.Data
-	summary, err := p.merged(ctx, request)
-	if err != nil {
-		return models.Snapshot{}, err
-	}
-	checks, err := dataset.Check(spec, summary)
-	if err != nil {
-		return models.Snapshot{}, err
-	}
-	manifest, err := dataset.NewManifest(spec, summary)
-	if err != nil {
-		return models.Snapshot{}, err
-	}
-	data, digest, err := dataset.Encode(manifest)
-	if err != nil {
-		return models.Snapshot{}, unavailable(spec.Source, "the manifest can't be encoded", err)
-	}
-	uri := artifact.URI(p.Store, dataset.ManifestKey(digest))
-	_, err = artifact.PutBytes(ctx, p.Store, dataset.ManifestKey(digest), data, artifact.PutOptions{IfAbsent: true, ContentType: "application/json"})
-	reused := errors.Is(err, artifact.ErrPreconditionFailed)
-	if err != nil && !reused {
-		return models.Snapshot{}, unavailable(uri, "the manifest can't be written", err)
-	}
-	snapshot := models.Snapshot{
-		Manifest: models.Ref{URI: uri, SHA256: digest, Size: int64(len(data))},
-		Train:    manifest.Train, Test: manifest.Test,
-		Columns: manifest.Columns, Files: len(manifest.Files), Checks: checks, Reused: reused,
-	}
-	for _, f := range manifest.Files {
-		snapshot.Bytes += f.Size
-	}
-	return snapshot, nil
+	return err
 }

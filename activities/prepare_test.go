@@ -86,7 +86,7 @@ func prepare(ctx context.Context, p *activities.Prepare, spec models.DataSpec) (
 			return models.Snapshot{}, err
 		}
 	}
-	return p.WriteSnapshot(ctx, models.WriteSnapshotRequest{Preparation: work, Count: list.Count})
+	return p.WriteSnapshot(ctx, models.WriteSnapshotRequest{Preparation: work, Count: list.Count, Use: models.SnapshotUse{Model: "m", Workflow: "w", Run: "r"}})
 }
 
 // listed reads the partitions that a source is found to hold.
@@ -154,7 +154,7 @@ func TestListPartitionsOfADirectory(t *testing.T) {
 func TestSourcesThatHoldNothing(t *testing.T) {
 	p := &activities.Prepare{Store: shipments(t)}
 	for source, text := range map[string]string{
-		"s3://source/nothing/":      "holds no *.parquet files",
+		"s3://source/nothing/":      "holds no partitions, which end with .parquet",
 		"file:///no/such/directory": "no such file or directory",
 		"data/flights":              "neither s3:// nor a local file://",
 	} {
@@ -230,7 +230,7 @@ func TestPartitionOutsideTheWindowIsNotRead(t *testing.T) {
 	_, err := prepare(t.Context(), p, spec)
 	wantFailure(t, err, models.KindNoRows, "2013-04-01 to 2013-04-30T21:00:00Z")
 	objects, err := store.List(t.Context(), "objects/")
-	if err != nil || len(objects) != 1 { // the listing
+	if err != nil || len(objects) != 2 { // the listing and the report
 		t.Errorf("%d objects, %v", len(objects), err)
 	}
 }
@@ -269,11 +269,11 @@ func TestMissingColumnAndBadFile(t *testing.T) {
 	spec := shipmentSpec()
 	spec.Features = []string{"weigth", "carrier"}
 	_, err := prepare(t.Context(), p, spec)
-	wantFailure(t, err, models.KindInvalidSpec, "2013-01.parquet", `no column "weigth" (feature), did you mean "weight"?`)
+	wantFailure(t, err, models.KindInvalidSpec, "2013-02.parquet", `no column "weigth" (feature), did you mean "weight"?`)
 
-	putObject(t, store, "s3://source/shipments/2013-00.parquet", []byte("this is no Parquet"))
+	putObject(t, store, "s3://source/shipments/2013-05.parquet", []byte("this is no Parquet"))
 	_, err = prepare(t.Context(), p, shipmentSpec())
-	wantFailure(t, err, models.KindInvalidSpec, "2013-00.parquet", "damaged or not Parquet")
+	wantFailure(t, err, models.KindInvalidSpec, "2013-05.parquet", "damaged or not Parquet")
 }
 
 func TestChangedPartitionIsNoticed(t *testing.T) {

@@ -87,6 +87,9 @@ func (n *narrator) tellRunning(stage models.Stage, seen observation, now time.Ti
 		lines = append(lines, n.changed("waiting", now, stage, waitingFor(waiting))...)
 	}
 	lines = append(lines, n.tellSteward(stage, seen, now)...)
+	if p := seen.Prepare; p != nil && stage == models.StagePrepare && p.State != "" {
+		lines = append(lines, n.thinned("prepare", now, stage, p.State)...)
+	}
 	if seen.Train != nil {
 		lines = append(lines, n.tellTraining(*seen.Train, seen.Devices, now)...)
 	}

@@ -15,6 +15,7 @@ import (
 // there yet, or not any more, are nil.
 type observation struct {
 	Status  models.LifecycleStatus
+	Prepare *models.PreparationStatus
 	Train   *models.TrainStatus
 	Ranks   *models.RankProgress // of the host that is furthest
 	Rollout *models.RolloutStatus
@@ -39,7 +40,9 @@ func (c *Client) observe(ctx context.Context, workflowID string) (observation, e
 		err = c.observeTraining(ctx, models.StageID(workflowID, models.StageTrain), &seen)
 	case models.StageRollout:
 		err = c.observeRollout(ctx, status.Spec.Model.Name, &seen)
-	case models.StagePrepare, models.StageEvaluate:
+	case models.StagePrepare:
+		err = c.observePreparation(ctx, models.StageID(workflowID, status.Stage), &seen)
+	case models.StageEvaluate:
 		_, err = c.pending(ctx, models.StageID(workflowID, status.Stage), &seen)
 	case models.StageRegister, models.StageApprove:
 		err = c.observeSteward(ctx, status.Spec.Model.Name, &seen)
@@ -75,6 +78,16 @@ func (c *Client) pending(ctx context.Context, workflowID string, seen *observati
 func absent(err error) bool {
 	var missing *serviceerror.NotFound
 	return errors.As(err, &missing)
+}
+
+func (c *Client) observePreparation(ctx context.Context, workflowID string, seen *observation) error {
+	var status models.PreparationStatus
+	if err := c.query(ctx, workflowID, &status); err != nil {
+		return err
+	}
+	seen.Prepare = &status
+	_, err := c.pending(ctx, workflowID, seen)
+	return err
 }
 
 func (c *Client) observeTraining(ctx context.Context, workflowID string, seen *observation) error {

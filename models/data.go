@@ -252,9 +252,11 @@ type SnapshotUse struct {
 	Snapshot string `json:"snapshot_sha256"`
 	Model    string `json:"model"`
 	// Workflow and Run are the lifecycle, or the preparation that was started alone.
-	Workflow string    `json:"workflow"`
-	Run      string    `json:"run"`
-	At       time.Time `json:"at"` // wall clock
+	Workflow string `json:"workflow"`
+	Run      string `json:"run"`
+	// Namespace is Temporal's that it runs in; empty: not known, that of whoever asks.
+	Namespace string    `json:"namespace,omitempty"`
+	At        time.Time `json:"at"` // wall clock
 	// Retention is the spec's; 0: for ever.
 	Retention Duration `json:"retention,omitempty"`
 	// Source, Listing, Code and SpecSHA256 say what it was made of.
@@ -271,6 +273,9 @@ type SnapshotUse struct {
 type DataPreparation interface {
 	// ListPartitions fails with KindInvalidSpec when there is nothing.
 	ListPartitions(context.Context, ListPartitionsRequest) (PartitionList, error)
+	// FindTransformed looks which runs of the preparing program are left to do: what
+	// the same program has made of the same files is used again.
+	FindTransformed(context.Context, FindTransformedRequest) (FindTransformedResult, error)
 	// ListTransformed lists what the preparing program's runs have left.
 	ListTransformed(context.Context, ListTransformedRequest) (PartitionList, error)
 	FindSnapshot(context.Context, FindSnapshotRequest) (FindSnapshotResult, error)
@@ -299,6 +304,17 @@ type TransformResult struct {
 	Count   int     `json:"count"`
 	Bytes   int64   `json:"bytes"`
 	Seconds float64 `json:"seconds"`
+}
+
+// FindTransformedRequest names the tasks that are asked about.
+type FindTransformedRequest struct {
+	Raw   Preparation     `json:"raw"`
+	Tasks []PartitionTask `json:"tasks"`
+}
+
+// FindTransformedResult has the tasks for which the program has to be run.
+type FindTransformedResult struct {
+	Missing []PartitionTask `json:"missing,omitempty"`
 }
 
 // ListTransformedRequest names the tasks whose results are joined: that of each

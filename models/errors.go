@@ -16,6 +16,9 @@ const (
 	KindNoRows ErrorKind = "NoRows"
 	// KindDataCheckFailed means: a check of severity error failed.
 	KindDataCheckFailed ErrorKind = "DataCheckFailed"
+	// KindPreparationFailed means: the preparing program ended with an error of its
+	// own, or left nothing that can be read.
+	KindPreparationFailed ErrorKind = "PreparationFailed"
 	// KindTrainingFailed means: the training command ended with an error of its own.
 	KindTrainingFailed ErrorKind = "TrainingFailed"
 	// KindRankLost means: a rank or its agent was killed or lost; a restart from the
@@ -53,7 +56,7 @@ const (
 // unchanged. Kinds this version does not know are retryable.
 func (k ErrorKind) Retryable() bool {
 	switch k {
-	case KindInvalidSpec, KindNoRows, KindDataCheckFailed, KindTrainingFailed, KindRankLost,
+	case KindInvalidSpec, KindNoRows, KindDataCheckFailed, KindPreparationFailed, KindTrainingFailed, KindRankLost,
 		KindModelRejected, KindEnvironmentFailed, KindStaleFence, KindStaleRoute, KindServerFailed, KindWithdrawn,
 		KindLeaseRefused, KindNotOwner, KindAliasMoved, KindNotFound, KindNotTrusted:
 		return false

@@ -37,6 +37,8 @@ type ChampionModel struct {
 	Classes []string `json:"classes,omitempty"`
 	// Profile is what the rows that it was trained on look like.
 	Profile Ref `json:"profile,omitzero"`
+	// Endpoint is where it is served; empty: nowhere.
+	Endpoint string `json:"endpoint,omitempty"`
 }
 
 // PredictRowsRequest asks for one model's answers to the held-out rows.

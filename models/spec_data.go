@@ -21,7 +21,7 @@ type DataSpec struct {
 	Features  []string              `json:"features" jsonschema_description:"Columns the model sees, by name; the model's inputs carry the same names."`
 	AsOf      time.Time             `json:"as_of,omitzero" jsonschema_description:"The moment from which the past is seen. Default: the lifecycle's start."`
 	Window    Duration              `json:"window" jsonschema_description:"How far back rows are used, such as 60d."`
-	Holdout   Duration              `json:"holdout" jsonschema_description:"The last part of the window, kept from training and used to evaluate, such as 14d. Not with split.by: hash."`
+	Holdout   Duration              `json:"holdout,omitzero" jsonschema_description:"The last part of the window, kept from training and used to evaluate, such as 14d. Not with split.by: hash."`
 	Split     SplitSpec             `json:"split,omitzero" jsonschema_description:"How rows are put on the two sides. Default: by time."`
 	Checks    DataChecks            `json:"checks,omitzero" jsonschema_description:"What must hold for the rows."`
 	// PseudonymKey is a reference, never the key itself.

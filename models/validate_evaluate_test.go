@@ -8,6 +8,10 @@ import (
 
 const binaryMetrics = "; a metric of task binary is log_loss, brier, auc, pr_auc, accuracy, f1 or calibration_error"
 
+// dataChecks is how a refusal lists them.
+const dataChecks = "schema, new_column, rows, freshness, nulls, null_rise, range, allowed, unseen, label, time_order, " +
+	"leakage, unique, duplicates, skew, shift"
+
 func TestValidateEvaluate(t *testing.T) {
 	const commandHint = " (write program and arguments as a list, such as [python, predict.py])"
 	const durationHint = " (write a number and a unit, such as 90s, 36h or 60d)"
@@ -151,9 +155,9 @@ func TestValidateEvaluate(t *testing.T) {
 		"latencies the wrong way round": {func(s *LifecycleSpec) { s.Evaluate.Serving = ServingLimits{P50: 2, P99: 1} },
 			"evaluate.serving.latency_p50: is 2ns, and latency_p99 only 1ns"},
 		"data checks": {func(s *LifecycleSpec) { s.Evaluate.RequireChecks = []string{"null", "rows", "rows", ""} },
-			"evaluate.require_checks[0]: \"null\" is no data check; there are schema, rows, nulls, range, label, time_order, unique (did you mean nulls?)\n" +
+			"evaluate.require_checks[0]: \"null\" is no data check; there are " + dataChecks + " (did you mean nulls?)\n" +
 				"evaluate.require_checks[2]: \"rows\" is listed twice\n" +
-				"evaluate.require_checks[3]: \"\" is no data check; there are schema, rows, nulls, range, label, time_order, unique"},
+				"evaluate.require_checks[3]: \"\" is no data check; there are " + dataChecks},
 		"approval": {func(s *LifecycleSpec) {
 			s.Evaluate.Approval = &ApprovalSpec{Timeout: -1, Approvers: []string{"ada", " ", "ada"}}
 		},

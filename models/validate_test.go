@@ -244,7 +244,10 @@ func TestWithDefaults(t *testing.T) {
 	restarts := 10
 	want := validSpec()
 	want.Data.Task = "binary"
-	want.Data.Checks.MinRows = 1
+	want.Data.Split.By = "time"
+	rise, unseen, duplicates, skew, shift, leak := 0.05, 0.01, 0.01, 0.01, 0.3, 0.8
+	want.Data.Checks = DataChecks{MinRows: 1, Unique: []string{"id"}, MaxNullRise: &rise, MaxUnseen: &unseen,
+		MaxDuplicates: &duplicates, MaxSkew: &skew, MaxShift: &shift, MaxLeak: &leak}
 	one := Resources{Pool: "default", Nodes: 1, MinNodes: 1, GPUsPerNode: 1, GPUMilli: WholeGPU, Tenant: "default", MinRuntime: Duration(10 * time.Minute)}
 	want.Train.Environment.Python = "python3"
 	want.Train.Resources = one

@@ -12,9 +12,10 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/mainspring-ml/mainspring/activities"
-	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
+	"github.com/mainspring-ml/mainspring/internal/openlineage"
 	"github.com/mainspring-ml/mainspring/internal/serving"
+	"github.com/mainspring-ml/mainspring/internal/stores"
 )
 
 // adapters are the activities of the shared queue.
@@ -32,12 +33,13 @@ type adapters struct {
 	audit       *activities.Audit
 	signing     *activities.Signing
 	retrainings *activities.Retrainings
+	lineage     *activities.Lineage
 }
 
 // newAdapters reads from the environment where S3 and MLflow are. Neither is
 // contacted for good: activities wait for them, and what waits is visible.
 func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
-	store, err := artifact.NewS3(artifact.ConfigFromEnv(os.Getenv))
+	store, err := stores.Open(os.Getenv)
 	if err != nil {
 		return nil, fmt.Errorf("artifact store: %w", err)
 	}
@@ -49,12 +51,17 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 	if err != nil {
 		return nil, err
 	}
+	told := openlineage.ConfigFromEnv(os.Getenv)
+	events, err := openlineage.Open(told)
+	if err != nil {
+		return nil, err
+	}
 	page := workflowPage(os.Getenv("MAINSPRING_TEMPORAL_UI"))
 	warn(ctx, "MLflow", tracking.Ping)
 	warn(ctx, "S3", store.EnsureBucket)
 	return &adapters{
-		preparation: &activities.Prepare{Store: store},
-		tracking:    &activities.Tracking{MLflow: tracking, WorkflowPage: page},
+		preparation: &activities.Prepare{Store: store, Getenv: os.Getenv},
+		tracking:    &activities.Tracking{MLflow: tracking, Store: store, WorkflowPage: page},
 		checkpoints: &activities.Checkpoints{Store: store},
 		scoring: &activities.Scoring{Store: store, Models: &activities.ServingModels{
 			Store: store, Runtime: sync.OnceValues(func() (*serving.Runtime, error) { return serving.OpenRuntime(serving.RuntimeConfig{}) }),
@@ -70,6 +77,9 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 		audit:       &activities.Audit{Store: store},
 		signing:     &activities.Signing{Store: store, Key: signingKey(ctx, os.Getenv), Version: ownVersion()},
 		retrainings: &activities.Retrainings{Store: store, Schedules: c.ScheduleClient(), WorkflowPage: page, Getenv: os.Getenv},
+		lineage: &activities.Lineage{Store: store, Transport: events, Producer: openlineage.Producer{
+			Version: ownVersion(), Namespace: told.Namespace,
+		}},
 	}, nil
 }
 

@@ -33,6 +33,11 @@ type house struct {
 	replaced []models.HolderRun
 
 	snapshotErr error
+	source      models.PartitionList // empty: two partitions
+	before      *models.Snapshot     // that FindSnapshot finds
+	partitions  func(context.Context, models.PreparePartitionsRequest) (models.PartitionsPrepared, error)
+	listings    []models.ListPartitionsRequest
+	uses        []models.SnapshotUse
 	ranks       func(models.RunRanksRequest) (models.RanksResult, error)
 	rankCalls   []models.RunRanksRequest
 	stuck       bool // ranks run until they are cancelled
@@ -46,6 +51,14 @@ type house struct {
 	predictErr  func(call int) error                      // 1 for the first; nil: all go well
 	predicting  func(ctx context.Context, call int) error // what a host does meanwhile
 	measured    []models.MeasureRequest
+
+	told    []models.LineageEvent
+	tellErr error
+
+	transformedBefore int // tasks
+	transforms        []models.TransformRequest
+	transforming      func(ctx context.Context, call int) error // what a host does; nil: all goes well
+	joined            []models.ListTransformedRequest
 
 	registered []models.CreateModelVersionRequest
 	aliases    map[string]string
@@ -246,13 +259,48 @@ func register[F any](h *house, name string, function F) {
 }
 
 func (h *house) registerData() {
-	register(h, "ListPartitions", func(context.Context, models.ListPartitionsRequest) (models.PartitionList, error) {
+	register(h, "ListPartitions", func(_ context.Context, r models.ListPartitionsRequest) (models.PartitionList, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.listings = append(h.listings, r)
+		if h.source.Count > 0 {
+			return h.source, nil
+		}
 		return models.PartitionList{ID: "1d", Count: 2, Tasks: []models.PartitionTask{{From: 0, To: 1}, {From: 1, To: 2}}}, nil
 	})
-	register(h, "FindSnapshot", func(context.Context, models.FindSnapshotRequest) (models.FindSnapshotResult, error) {
-		return models.FindSnapshotResult{}, nil
+	register(h, "EmitLineage", func(_ context.Context, e models.LineageEvent) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.told = append(h.told, e)
+		return h.tellErr
 	})
-	register(h, "PreparePartitions", func(context.Context, models.PreparePartitionsRequest) (models.PartitionsPrepared, error) {
+	register(h, "FindTransformed", func(_ context.Context, r models.FindTransformedRequest) (models.FindTransformedResult, error) {
+		return models.FindTransformedResult{Missing: r.Tasks[h.transformedBefore:]}, nil
+	})
+	register(h, "TransformOnHost", func(ctx context.Context, r models.TransformRequest) (models.TransformResult, error) {
+		h.mu.Lock()
+		h.transforms = append(h.transforms, r)
+		call := len(h.transforms)
+		h.mu.Unlock()
+		if h.transforming != nil {
+			return models.TransformResult{}, h.transforming(ctx, call)
+		}
+		return models.TransformResult{}, nil
+	})
+	register(h, "ListTransformed", func(_ context.Context, r models.ListTransformedRequest) (models.PartitionList, error) {
+		h.joined = append(h.joined, r)
+		return models.PartitionList{ID: "2e", Count: 1, Tasks: []models.PartitionTask{{From: 0, To: 1}}}, nil
+	})
+	register(h, "FindSnapshot", func(_ context.Context, r models.FindSnapshotRequest) (models.FindSnapshotResult, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.uses = append(h.uses, r.Use)
+		return models.FindSnapshotResult{Snapshot: h.before}, nil
+	})
+	register(h, "PreparePartitions", func(ctx context.Context, r models.PreparePartitionsRequest) (models.PartitionsPrepared, error) {
+		if h.partitions != nil {
+			return h.partitions(ctx, r)
+		}
 		return models.PartitionsPrepared{Rows: 10}, nil
 	})
 	register(h, "WriteSnapshot", func(_ context.Context, r models.WriteSnapshotRequest) (models.Snapshot, error) {

@@ -21,12 +21,27 @@ func Lifecycle(ctx workflow.Context, spec models.LifecycleSpec) (models.Lifecycl
 	if err != nil {
 		return models.LifecycleResult{}, err
 	}
+	told := tellLineage(ctx, l.status.Spec.Model.Name, lifecycleJob, models.LineageEvent{
+		AsOf: l.status.Spec.Data.AsOf, Inputs: []models.LineageDataset{{URI: l.status.Spec.Data.Source}},
+	})
 	result, err := l.run(ctx)
 	if err != nil && temporal.IsCanceledError(err) {
 		l.withdraw(ctx)
 	}
 	l.close(ctx, result, err)
+	told.end(ctx, err, l.writes()...)
 	return result, err
+}
+
+// writes is what the lifecycle has made, for its lineage.
+func (l *lifecycle) writes() (made []models.LineageDataset) {
+	if s := l.status.Snapshot; s != nil {
+		made = append(made, snapshotTold(*s, ""))
+	}
+	if t := l.status.Training; t != nil {
+		made = append(made, modelTold(t.Artifact))
+	}
+	return made
 }
 
 type lifecycle struct {
@@ -117,13 +132,31 @@ func (l *lifecycle) prepare(ctx workflow.Context) (models.Snapshot, error) {
 	l.enter(ctx, models.StagePrepare, "the data to be prepared")
 	defer l.leave(ctx, models.StagePrepare)
 	spec := l.status.Spec
+	champion, err := l.champion(ctx)
+	if err != nil {
+		return models.Snapshot{}, err
+	}
+	input := models.PrepareDataInput{Model: spec.Model.Name, Data: spec.Data,
+		Lifecycle: l.id, LifecycleRun: workflow.GetInfo(ctx).WorkflowExecution.RunID}
+	if champion != nil && champion.Profile.SHA256 != "" {
+		input.Baseline = &models.Baseline{Version: champion.Version, Profile: champion.Profile}
+	}
+	if champion != nil && champion.Endpoint != "" {
+		input.Served = &models.Served{Endpoint: champion.Endpoint, Version: champion.Version}
+	}
 	snapshot, err := child[models.Snapshot](
-		stageOptions(ctx, models.StagePrepare, "Prepare data for "+spec.Model.Name),
-		models.PrepareDataWorkflow, models.PrepareDataInput{Model: spec.Model.Name, Data: spec.Data})
+		stageOptions(ctx, models.StagePrepare, "Prepare data for "+spec.Model.Name), models.PrepareDataWorkflow, input)
 	if err == nil {
 		l.status.Snapshot = &snapshot
 	}
 	return snapshot, err
+}
+
+// champion is read anew by each stage that needs it: stages take hours.
+func (l *lifecycle) champion(ctx workflow.Context) (*models.ChampionModel, error) {
+	read, err := call(quick(ctx, "Read the champion"), models.Entities.ReadChampion,
+		models.ReadChampionRequest{Model: l.status.Spec.Model.Name})
+	return read.Champion, err
 }
 
 func (l *lifecycle) train(ctx workflow.Context, snapshot models.Snapshot) (models.TrainResult, error) {
@@ -165,8 +198,7 @@ func (l *lifecycle) evaluate(ctx workflow.Context, snapshot models.Snapshot, tra
 	l.enter(ctx, models.StageEvaluate, "the comparison with the champion")
 	defer l.leave(ctx, models.StageEvaluate)
 	spec := l.status.Spec
-	champion, err := call(quick(ctx, "Read the champion"), models.Entities.ReadChampion,
-		models.ReadChampionRequest{Model: spec.Model.Name})
+	champion, err := l.champion(ctx)
 	if err != nil {
 		return models.EvaluateResult{}, err
 	}
@@ -175,7 +207,7 @@ func (l *lifecycle) evaluate(ctx workflow.Context, snapshot models.Snapshot, tra
 		models.EvaluateWorkflow, models.EvaluateInput{
 			Model: spec.Model.Name, Spec: spec.Evaluate, Data: spec.Data, Snapshot: snapshot,
 			Candidate: trained.Artifact, RunID: trained.RunID, ArtifactURI: artifactsOf(trained.Artifact), OutOfFold: trained.OutOfFold,
-			Champion: champion.Champion, Train: spec.Train, Seed: 1,
+			Champion: champion, Train: spec.Train, Seed: 1,
 		})
 	if err == nil {
 		l.status.Evaluation, l.status.Gate = &judged.Evaluation, &judged.Gate
@@ -343,8 +375,8 @@ func (l *lifecycle) leave(ctx workflow.Context, stage models.Stage) {
 func (l *lifecycle) show(ctx workflow.Context, now string) {
 	var p page
 	spec := l.status.Spec
-	p.linef("**%s** — data as of %s, window %s, last %s held out", spec.Model.Name,
-		spec.Data.AsOf.Format(time.DateOnly), spec.Data.Window, spec.Data.Holdout)
+	p.linef("**%s** — data as of %s, window %s, %s", spec.Model.Name,
+		spec.Data.AsOf.Format(time.DateOnly), spec.Data.Window, heldOut(spec.Data))
 	p.linef("")
 	p.linef("Now: %s", now)
 	p.header("stage", "took", "outcome")
@@ -366,7 +398,7 @@ func (l *lifecycle) took(stage models.Stage, started time.Time) string {
 func (l *lifecycle) outcome(stage models.Stage) string {
 	switch s := l.status; {
 	case stage == models.StagePrepare && s.Snapshot != nil:
-		return fmt.Sprintf("%d rows to train, %d to test, snapshot `%.12s`", s.Snapshot.Train.Rows, s.Snapshot.Test.Rows, s.Snapshot.SHA256())
+		return prepared(*s.Snapshot)
 	case stage == models.StageTrain && s.Training != nil:
 		return fmt.Sprintf("run `%s`, %d steps, %d restarts", s.Training.RunID, s.Training.Steps, s.Training.Restarts)
 	case stage == models.StageEvaluate && s.Evaluation != nil:
@@ -379,4 +411,21 @@ func (l *lifecycle) outcome(stage models.Stage) string {
 	default:
 		return ""
 	}
+}
+
+// heldOut says which rows judge.
+func heldOut(data models.DataSpec) string {
+	if data.Split.By == models.SplitByHash {
+		return fmt.Sprintf("%g %% of the values of %s held out", 100*data.Split.Fraction, data.Split.Column)
+	}
+	return fmt.Sprintf("last %s held out", data.Holdout)
+}
+
+// prepared is snapshotText with the checks that warned.
+func prepared(s models.Snapshot) string {
+	text := snapshotText(s)
+	for _, c := range s.Warnings() {
+		text += "; warning: " + c.Message
+	}
+	return text
 }

@@ -2,93 +2,139 @@ package workflows
 
 import (
 	"cmp"
-	"fmt"
 
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// partitionsAtOnce bounds how many partitions one snapshot reads in parallel.
-const partitionsAtOnce = 16
+// tasksAtOnce bounds how many tasks of one preparation run at the same time.
+const tasksAtOnce = 16
 
 // PrepareData turns the window of a source into a content-addressed snapshot:
-// list the partitions, prepare each on its own, join and check.
+// list the partitions, have the user's program transform them, look whether all
+// this was done before, prepare each on its own, join and check.
 func PrepareData(ctx workflow.Context, input models.PrepareDataInput) (models.Snapshot, error) {
-	p := preparation{input: input, status: models.PreparationStatus{State: "listing partitions"}}
+	input.Data = input.Data.WithDefaults()
+	p := preparation{input: input}
 	if err := answer(ctx, func() models.PreparationStatus { return p.status }); err != nil {
 		return models.Snapshot{}, err
 	}
 	publish(ctx, attributeModel.ValueSet(input.Model), attributeStage.ValueSet(string(models.StagePrepare)))
-	return p.run(ctx)
+	told := tellLineage(ctx, input.Model, "prepare", models.LineageEvent{
+		AsOf: input.Data.AsOf, Inputs: []models.LineageDataset{{URI: input.Data.Source}},
+	})
+	snapshot, err := p.run(ctx)
+	if err != nil {
+		p.show(ctx, "failed: "+reason(err))
+		told.end(ctx, err)
+		return snapshot, err
+	}
+	p.status.Snapshot = &snapshot
+	p.show(ctx, snapshotText(snapshot))
+	told.end(ctx, nil, snapshotTold(snapshot, ""))
+	return snapshot, nil
 }
 
 type preparation struct {
 	input  models.PrepareDataInput
 	status models.PreparationStatus
+	found  models.PartitionsPrepared // of the tasks that are done
 }
 
 func (p *preparation) run(ctx workflow.Context) (models.Snapshot, error) {
-	found, err := call(heavy(ctx, "List partitions"), models.DataPreparation.ListPartitions,
+	p.show(ctx, "listing the partitions")
+	raw, err := call(heavy(ctx, "List partitions"), models.DataPreparation.ListPartitions,
 		models.ListPartitionsRequest{Data: p.input.Data, Baseline: p.input.Baseline, Served: p.input.Served})
 	if err != nil {
 		return models.Snapshot{}, err
 	}
-	work := models.Preparation{
-		ID: found.ID, Listing: found.Listing, Data: p.input.Data, Baseline: p.input.Baseline, Served: p.input.Served,
-	}
-	if err := p.preparePartitions(ctx, work, found.Tasks); err != nil {
+	p.lists(raw)
+	list, err := p.transform(ctx, raw)
+	if err != nil {
 		return models.Snapshot{}, err
 	}
-	p.show(ctx, "joining and checking the parts")
-	snapshot, err := call(heavy(ctx, "Write and check the snapshot"), models.DataPreparation.WriteSnapshot,
-		models.WriteSnapshotRequest{Preparation: work, Count: found.Count, Use: p.use(ctx, found)})
-	if err == nil {
-		p.show(ctx, fmt.Sprintf("snapshot `%.12s`: %d rows to train, %d to test; written anew: %t",
-			snapshot.SHA256(), snapshot.Train.Rows, snapshot.Test.Rows, !snapshot.Reused))
+	p.lists(list)
+	work, use := p.work(list), p.use(ctx, raw, list)
+
+	p.show(ctx, "looking whether the same was prepared before")
+	before, err := call(heavy(ctx, "Find the same preparation"), models.DataPreparation.FindSnapshot,
+		models.FindSnapshotRequest{Preparation: work, Use: use})
+	if err != nil {
+		return models.Snapshot{}, err
 	}
-	return snapshot, err
+	if before.Snapshot != nil {
+		return *before.Snapshot, nil
+	}
+	if err := p.preparePartitions(ctx, work, list.Tasks); err != nil {
+		return models.Snapshot{}, err
+	}
+	p.show(ctx, "joining the partitions, and checking them")
+	return call(heavy(ctx, "Write and check the snapshot"), models.DataPreparation.WriteSnapshot,
+		models.WriteSnapshotRequest{Preparation: work, Count: list.Count, Use: use})
+}
+
+// lists takes over what is to be prepared.
+func (p *preparation) lists(list models.PartitionList) {
+	p.status.ID, p.status.Partitions, p.status.Tasks = list.ID, list.Count, len(list.Tasks)
+}
+
+// work is what all steps are told.
+func (p *preparation) work(list models.PartitionList) models.Preparation {
+	return models.Preparation{
+		ID: list.ID, Listing: list.Listing, Data: p.input.Data, Baseline: p.input.Baseline, Served: p.input.Served,
+	}
 }
 
 // use says who the snapshot is for, and what it is made of.
-func (p *preparation) use(ctx workflow.Context, found models.PartitionList) models.SnapshotUse {
+func (p *preparation) use(ctx workflow.Context, raw, list models.PartitionList) models.SnapshotUse {
 	self := workflow.GetInfo(ctx).WorkflowExecution
-	return models.SnapshotUse{
+	use := models.SnapshotUse{
 		Model: p.input.Model, Workflow: cmp.Or(p.input.Lifecycle, self.ID), Run: cmp.Or(p.input.LifecycleRun, self.RunID),
-		At: workflow.Now(ctx).UTC(), Retention: p.input.Data.Retention,
-		Source: p.input.Data.Source, Listing: found.Listing, SpecSHA256: digest(p.input.Data),
+		Namespace: workflow.GetInfo(ctx).Namespace, At: workflow.Now(ctx).UTC(), Retention: p.input.Data.Retention,
+		Source: p.input.Data.Source, Listing: list.Listing, SpecSHA256: digest(p.input.Data),
 	}
+	if prepare := p.input.Data.Prepare; prepare != nil {
+		use.Raw, use.CodeSHA256 = raw.Listing, prepare.Code.SHA256
+	}
+	return use
 }
 
+// preparePartitions runs the tasks side by side. After a task that can't be
+// carried out none is begun, and those that run are cancelled: what they have
+// finished is found by the next run.
 func (p *preparation) preparePartitions(ctx workflow.Context, work models.Preparation, tasks []models.PartitionTask) error {
-	slots := workflow.NewSemaphore(ctx, partitionsAtOnce)
-	futures := make([]future[models.PartitionsPrepared], 0, len(tasks))
-	for i, task := range tasks {
+	ctx, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	slots, running := workflow.NewSemaphore(ctx, tasksAtOnce), workflow.NewWaitGroup(ctx)
+	var failed error
+	for _, task := range tasks {
+		p.show(ctx, p.progress(len(tasks)))
 		if err := slots.Acquire(ctx, 1); err != nil {
-			return err
+			failed = cmp.Or(failed, err)
 		}
-		p.show(ctx, fmt.Sprintf("preparing task %d of %d", i+1, len(tasks)))
-		f := start(heavy(ctx, fmt.Sprintf("Prepare partitions %d to %d", task.From+1, task.To)), models.DataPreparation.PreparePartitions,
+		if failed != nil {
+			break
+		}
+		running.Add(1)
+		f := start(heavy(ctx, "Prepare "+partitionsOf(task)), models.DataPreparation.PreparePartitions,
 			models.PreparePartitionsRequest{Preparation: work, Task: task})
-		futures = append(futures, f)
 		workflow.Go(ctx, func(ctx workflow.Context) {
-			_ = f.Get(ctx, nil) // its error is read below; here only the end counts
-			slots.Release(1)
+			defer running.Done()
+			defer slots.Release(1)
+			found, err := f.get(ctx)
+			if err != nil {
+				failed = cmp.Or(failed, err)
+				cancel()
+				return
+			}
+			p.status.Done++
+			p.found.Rows += found.Rows
+			p.found.Unknown += found.Unknown
+			p.found.Reused += found.Reused
+			p.show(ctx, p.progress(len(tasks)))
 		})
 	}
-	for _, f := range futures {
-		if _, err := f.get(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (p *preparation) show(ctx workflow.Context, now string) {
-	p.status.State = now
-	var out page
-	out.linef("**Prepare data** from `%s`", p.input.Data.Source)
-	out.linef("")
-	out.linef("Now: %s", now)
-	out.show(ctx)
+	running.Wait(ctx)
+	return failed
 }

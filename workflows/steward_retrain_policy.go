@@ -154,6 +154,9 @@ func retrainingSpec(champion models.ModelVersion, request models.RetrainRequest)
 		since := (request.AsOf.Sub(change) + time.Second - 1).Truncate(time.Second) // never less
 		spec.Data.Window = min(max(models.Duration(since), policy.MinWindow), policy.Window)
 	}
+	if spec.Data.Split.By == models.SplitByHash {
+		spec.Data.Holdout = 0 // the same values are held out as before, of the newer rows
+	}
 	trigger := request.Trigger
 	spec.Trigger = &trigger
 	return spec

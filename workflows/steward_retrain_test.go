@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/division"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -347,7 +348,14 @@ func TestARetrainingSeesMaturedLabelsOnly(t *testing.T) {
 	}
 	columns, err := dataset.Resolve(spec, source)
 	require.NoError(t, err)
-	share := dataset.Split(spec, columns, table)
+	dividing, err := division.New(division.Plan{Spec: spec, Columns: columns})
+	require.NoError(t, err)
+	chunk := dataset.Chunk{First: 1}
+	for _, c := range columns {
+		chunk.Table.Series = append(chunk.Table.Series, *table.Column(c.Name))
+	}
+	require.NoError(t, dividing.Add(chunk))
+	share := dividing.Finish()
 	require.Equal(t, []string{"trained"}, share.Train.Column("id").Strings)
 	require.Equal(t, []string{"first of the holdout", "newest"}, share.Test.Column("id").Strings)
 }

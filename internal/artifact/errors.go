@@ -36,6 +36,7 @@ var (
 type Error struct {
 	Op      string // "put"
 	URI     string // what it is about: an object's URI or a local path
+	Profile string // prefix of the profile whose store was asked; empty: the default store
 	Message string
 	Hint    string // what to do next; may be empty
 	Class   error  // one of the sentinels, or nil
@@ -46,6 +47,9 @@ type Error struct {
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", e.Op, e.URI)
+	if e.Profile != "" {
+		fmt.Fprintf(&b, " by the profile %s", e.Profile)
+	}
 	switch {
 	case e.Message != "":
 		fmt.Fprintf(&b, ": %s", e.Message)
@@ -71,6 +75,17 @@ func (e *Error) Unwrap() []error {
 		all = append(all, e.Cause)
 	}
 	return all
+}
+
+// ofProfile makes a hint speak of a profile's fields, where it names the
+// variables of the default store.
+func ofProfile(hint string) string {
+	return strings.NewReplacer(
+		"MAINSPRING_S3_ENDPOINT", "the profile's endpoint",
+		"set MAINSPRING_S3_BUCKET to", "change the profile's prefix to",
+		"AWS_ACCESS_KEY_ID", "the profile's access_key",
+		"AWS_SECRET_ACCESS_KEY", "its secret_key",
+	).Replace(hint)
 }
 
 // localError is a failure of this host's file system.

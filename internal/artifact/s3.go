@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
 // S3 is a bucket of any S3 service that has conditional puts.
@@ -24,6 +23,8 @@ type S3 struct {
 	// again after a lost answer would fail because of itself.
 	once   *minio.Core
 	shared *transfers
+	// profile is Config.Profile.
+	profile string
 }
 
 var _ Store = (*S3)(nil)
@@ -47,21 +48,16 @@ func NewS3(cfg Config) (*S3, error) {
 	if err != nil {
 		return nil, err // Validate has parsed it: not reached
 	}
-	creds := credentials.NewStaticV4(cfg.AccessKey, cfg.SecretKey, cfg.SessionToken)
-	if cfg.AccessKey == "" {
-		creds = credentials.NewChainCredentials([]credentials.Provider{
-			&credentials.EnvAWS{}, &credentials.FileAWSCredentials{}, &credentials.IAM{Client: http.DefaultClient}})
-	}
 	transport := cfg.Transport
 	if transport == nil {
 		if transport, err = minio.DefaultTransport(endpoint.Scheme == "https"); err != nil {
 			return nil, &Error{Op: "configure", URI: "S3 endpoint", Class: ErrInvalid, Cause: err}
 		}
 	}
-	s := &S3{bucket: cfg.Bucket, shared: &transfers{memory: newMemory()}}
+	s := &S3{bucket: cfg.Bucket, profile: cfg.Profile, shared: &transfers{memory: newMemory()}}
 	for retries, core := range map[int]**minio.Core{attempts: &s.client, 1: &s.once} {
 		// Trailing headers stay off: servers answer BadDigest.
-		if *core, err = minio.NewCore(endpoint.Host, &minio.Options{Creds: creds, Transport: transport,
+		if *core, err = minio.NewCore(endpoint.Host, &minio.Options{Creds: cfg.signing(), BucketLookup: cfg.lookup(), Transport: transport,
 			Secure: endpoint.Scheme == "https", Region: cfg.Region, MaxRetries: retries}); err != nil {
 			return nil, &Error{Op: "configure", URI: "S3 endpoint", Class: ErrInvalid, Cause: err}
 		}
@@ -230,18 +226,24 @@ func (s *S3) fail(ctx context.Context, op, key string, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &Error{Op: op, URI: URI(s, key)}
+	e := &Error{Op: op, URI: URI(s, key), Profile: s.profile}
 	if ctx.Err() != nil {
 		e.Message, e.Cause = "given up", ctx.Err()
 		return e
 	}
 	var answer minio.ErrorResponse
-	if !errors.As(err, &answer) {
+	var own *Error
+	if errors.As(err, &own) { // the credentials can't be had
+		e.Class, e.Hint, e.Message = own.Class, own.Hint, own.Message
+	} else if errors.As(err, &answer) {
+		e.Class, e.Hint = classify(answer)
+		e.Message = fmt.Sprintf("%s: %s", answer.Code, answer.Message)
+	} else {
 		e.Class, e.Hint, e.Cause = unanswered(err)
-		return e
 	}
-	e.Class, e.Hint = classify(answer)
-	e.Message = fmt.Sprintf("%s: %s", answer.Code, answer.Message)
+	if s.profile != "" {
+		e.Hint = ofProfile(e.Hint)
+	}
 	return e
 }
 
@@ -273,7 +275,7 @@ func classify(a minio.ErrorResponse) (class error, hint string) { //nolint:reviv
 		return ErrDenied, "the bucket belongs to another account: set MAINSPRING_S3_BUCKET to another name"
 	case minio.PreconditionFailed, "ConditionalRequestConflict":
 		return ErrPreconditionFailed, ""
-	case minio.AccessDenied, "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken":
+	case minio.AccessDenied, "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "XAdminUserNotFound":
 		return ErrDenied, "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and this host's clock"
 	case "XAmzContentSHA256Mismatch", "BadDigest", "XAmzContentChecksumMismatch":
 		return ErrCorrupt, "the bytes are not those of the digest, or changed on their way; try again"

@@ -172,7 +172,7 @@ func ReadTree(ctx context.Context, s Store, ref models.Ref) (TreeManifest, error
 	if err != nil {
 		return TreeManifest{}, err
 	}
-	return parseTree(encoded, ref.URI)
+	return ParseTree(encoded, ref.URI)
 }
 
 // FindTree returns the reference of the complete tree at prefix, or
@@ -183,11 +183,13 @@ func FindTree(ctx context.Context, s Store, prefix string) (models.Ref, error) {
 		return models.Ref{}, err
 	}
 	ref := models.Ref{URI: URI(s, TreeKey(prefix)), SHA256: Digest(encoded), Size: int64(len(encoded))}
-	_, err = parseTree(encoded, ref.URI)
+	_, err = ParseTree(encoded, ref.URI)
 	return ref, err
 }
 
-func parseTree(encoded []byte, uri string) (TreeManifest, error) {
+// ParseTree reads a tree's manifest, which uri names in errors. No path of it
+// leaves the tree.
+func ParseTree(encoded []byte, uri string) (TreeManifest, error) {
 	var manifest TreeManifest
 	bad := func(message string, cause error) error {
 		return &Error{Op: "read tree", URI: uri, Message: message, Cause: cause, Class: ErrCorrupt,

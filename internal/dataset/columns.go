@@ -3,6 +3,7 @@ package dataset
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,6 +17,12 @@ const (
 	RoleLabel     = "label"
 	RoleLabelTime = "label_time"
 	RoleFeature   = "feature"
+	RoleExtra     = "extra" // carried along; no model sees it
+
+	// Roles that no snapshot has: columns that are read and not written.
+	RoleKnownAt = "known_at" // when a feature's value became known
+	RoleDropped = "dropped"  // sensitive: drop
+	RoleSplit   = "split"    // decides about the side, and nothing else is said of it
 )
 
 // Field is a column that a file has. Type is empty when the engine can't use
@@ -24,6 +31,9 @@ type Field struct {
 	Name   string
 	Type   string
 	Native string
+	// Mixed says what speaks against the type of a text file's column that nobody
+	// declared: nearly all of its values have another one. Empty: nothing does.
+	Mixed string
 }
 
 // Source is the columns of one partition.
@@ -33,7 +43,8 @@ type Source struct {
 }
 
 // Declared lists the columns that a spec names, each with its role and no
-// type yet: key, time, label, label_time, then the features in their order.
+// type yet: key, time, label, label_time, then the features in their order,
+// then, by name, what data.columns knows beside them.
 func Declared(spec models.DataSpec) []models.Column {
 	columns := []models.Column{
 		{Name: spec.Key, Role: RoleKey},
@@ -46,13 +57,35 @@ func Declared(spec models.DataSpec) []models.Column {
 	for _, name := range spec.Features {
 		columns = append(columns, models.Column{Name: name, Role: RoleFeature})
 	}
+	add := func(name, role string) {
+		if !slices.ContainsFunc(columns, func(c models.Column) bool { return c.Name == name }) {
+			columns = append(columns, models.Column{Name: name, Role: role})
+		}
+	}
+	for _, name := range sortedKeys(spec.Columns) {
+		if spec.Columns[name].Sensitive == models.SensitiveDrop {
+			add(name, RoleDropped)
+		} else {
+			add(name, RoleExtra)
+		}
+	}
+	for _, name := range sortedKeys(spec.Columns) {
+		if at := spec.Columns[name].KnownAt; at != "" {
+			add(at, RoleKnownAt)
+		}
+	}
+	if spec.Split.Column != "" {
+		add(spec.Split.Column, RoleSplit)
+	}
 	return columns
 }
 
-// Kept drops the columns that decide about rows and are not written: training
-// must not see when a label became known.
+// Kept drops the columns that are read and not written: training must not see
+// when a label became known, and nobody what is to be dropped.
 func Kept(columns []models.Column) []models.Column {
-	return slices.DeleteFunc(slices.Clone(columns), func(c models.Column) bool { return c.Role == RoleLabelTime })
+	return slices.DeleteFunc(slices.Clone(columns), func(c models.Column) bool {
+		return c.Role == RoleLabelTime || c.Role == RoleKnownAt || c.Role == RoleDropped || c.Role == RoleSplit
+	})
 }
 
 // Resolve gives every declared column the type it has in the source. All that
@@ -76,6 +109,10 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 		if types := usable(spec, c.Role); !slices.Contains(types, field.Type) {
 			problems = append(problems, unusable(spec, *c, field, types))
 			continue
+		}
+		if field.Mixed != "" {
+			problems = append(problems, fmt.Sprintf("column %q (%s) was taken for a string, but %s: set data.columns.%s.type, or data.csv.nulls",
+				c.Name, c.Role, field.Mixed, c.Name))
 		}
 		c.Type = field.Type
 	}
@@ -109,8 +146,10 @@ func usable(spec models.DataSpec, role string) []string {
 	switch role {
 	case RoleKey:
 		return []string{TypeString, TypeInt64}
-	case RoleTime, RoleLabelTime:
+	case RoleTime, RoleLabelTime, RoleKnownAt:
 		return []string{TypeTimestamp}
+	case RoleExtra, RoleDropped, RoleSplit:
+		return []string{TypeString, TypeInt64, TypeFloat64, TypeBool, TypeTimestamp}
 	case RoleLabel:
 		return labelTypes(spec)
 	default:
@@ -182,3 +221,5 @@ func stray(check, name string, declared []string) string {
 
 // Nearest is models.Nearest.
 func Nearest(name string, candidates []string) string { return models.Nearest(name, candidates) }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

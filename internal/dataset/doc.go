@@ -10,7 +10,5 @@
 //     rows that the window covers, on two sides: train and test.
 //   - A row is known when its label was known at AsOf. Rows that are not known
 //     are counted and left out, as they would have been missing on that day.
-//   - A tally counts one column's rows and nulls and bounds its values; tallies
-//     of partitions merge in any order to the same answer.
 //   - A block is a span of event time; its loss is the mean over its rows.
 package dataset

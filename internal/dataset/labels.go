@@ -1,9 +1,7 @@
 package dataset
 
 import (
-	"fmt"
 	"math"
-	"strings"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -77,91 +75,4 @@ func labelTypes(spec models.DataSpec) []string {
 	case models.TaskBinary:
 	}
 	return []string{TypeInt64, TypeBool, TypeFloat64}
-}
-
-// tally counts the labels of some rows as numbers.
-func (l Labels) tally(s *Series, rows []int) Tally {
-	return tallyNumbers(rows, func(row int) (float64, bool) { return l.Number(s, row) })
-}
-
-// others counts the labels that the task does not know, with one of them.
-func (l Labels) others(s *Series, rows []int) Tally {
-	var t Tally
-	for _, row := range rows {
-		if _, ok := l.Number(s, row); !ok {
-			t.Rows++
-			t.Example = firstExample(t.Example, cut(s.Text(row)))
-		}
-	}
-	return t
-}
-
-// cut keeps an example short.
-func cut(text string) string {
-	const longest = 40
-	if len(text) <= longest {
-		return text
-	}
-	return strings.ToValidUTF8(text[:longest], "") + "…"
-}
-
-// checkLabels wants only labels that the task knows, and two different ones in
-// training: a program can't learn from one.
-func checkLabels(spec models.DataSpec, summary Summary) []models.CheckResult {
-	others := summary.Tallies[otherLabels]
-	message := fmt.Sprintf("column %q: %d labels are %s", spec.Label, others.Rows, foreign(spec))
-	if others.Example != "" {
-		message += fmt.Sprintf(", such as %q", others.Example)
-	}
-	results := []models.CheckResult{{
-		Check: CheckLabel, Column: spec.Label, Passed: others.Rows == 0, Figure: float64(others.Rows), Message: message,
-	}}
-	t := summary.Tallies[trainPrefix+spec.Label]
-	if t.Min == nil || t.Max == nil {
-		return results
-	}
-	kinds := 2.0
-	if *t.Min == *t.Max {
-		kinds = 1
-	}
-	return append(results, models.CheckResult{
-		Check: CheckLabel, Column: spec.Label, Passed: kinds == 2, Figure: kinds, Limit: 2,
-		Message: fmt.Sprintf("column %q: %s", spec.Label, varied(spec, *t.Min, *t.Max, t.Rows-t.Nulls)),
-	})
-}
-
-// foreign says what a label is that the task does not know.
-func foreign(spec models.DataSpec) string {
-	switch {
-	case spec.Task == models.TaskRegression:
-		return "no finite numbers"
-	case spec.Task == models.TaskMulticlass && len(spec.Classes) > 0:
-		return fmt.Sprintf("none of the %d classes", len(spec.Classes))
-	case spec.Task == models.TaskMulticlass:
-		return "no class numbers (whole, from 0 on)"
-	default:
-		return "neither 0 nor 1"
-	}
-}
-
-// varied says whether the training rows have more than one label.
-func varied(spec models.DataSpec, low, high float64, rows int64) string {
-	label := fmt.Sprintf("%.6g", low)
-	if i := int(low); spec.Task == models.TaskMulticlass && i >= 0 && i < len(spec.Classes) {
-		label = fmt.Sprintf("%q", spec.Classes[i])
-	}
-	switch several := low != high; {
-	case spec.Task == models.TaskRegression && several:
-		return fmt.Sprintf("the training rows have labels from %.6g to %.6g", low, high)
-	case spec.Task == models.TaskRegression:
-		return fmt.Sprintf("every one of the %d training rows has the label %s, different ones are needed", rows, label)
-	case spec.Task == models.TaskMulticlass && several:
-		return "the training rows have several classes"
-	case spec.Task == models.TaskMulticlass:
-		return fmt.Sprintf("every one of the %d training rows has the class %s, at least two classes are needed", rows, label)
-	case several:
-		return "the training rows have both labels"
-	default:
-		return fmt.Sprintf("every training row has the label %s, both 0 and 1 are needed", label)
-	}
 }

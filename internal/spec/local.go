@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -87,7 +88,7 @@ func (l localPaths) check() error {
 		}
 	}
 	if path := l.data(); path != "" {
-		problems = append(problems, checkData("data.source", path)...)
+		problems = append(problems, checkData("data.source", path, l.spec.Data.Format)...)
 	}
 	if len(problems) == 0 {
 		return nil
@@ -119,16 +120,16 @@ func checkFile(field, path string) models.Problems {
 	return nil
 }
 
-func checkData(field, path string) models.Problems {
+func checkData(field, path string, format models.DataFormat) models.Problems {
 	if problems := checkDirectory(field, path); problems != nil {
 		return problems
 	}
-	names, err := parquetFiles(path)
+	names, err := partitions(path, format)
 	if err != nil {
 		return notReadable(field, path, err)
 	}
 	if len(names) == 0 {
-		return models.Problems{{Path: field, Message: path + " holds no .parquet file", Hint: relativeHint}}
+		return models.Problems{{Path: field, Message: path + " holds no partition", Hint: "partitions end with " + dataset.PartitionEndings + "; " + relativeHint}}
 	}
 	return nil
 }

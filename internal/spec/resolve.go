@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -106,13 +107,13 @@ func (r resolver) object(ctx context.Context, content Content) (models.Source, e
 	return models.Source{URI: r.URI(key), SHA256: content.SHA256, Size: content.Size}, nil
 }
 
-// data stores the Parquet files of a directory under the digest of them all.
+// data stores the partitions in a directory under the digest of them all.
 func (r resolver) data(ctx context.Context, local localPaths) (string, error) {
 	dir := local.data()
 	if dir == "" {
 		return local.spec.Data.Source, nil
 	}
-	names, err := parquetFiles(dir)
+	names, err := partitions(dir, local.spec.Data.Format)
 	if err != nil {
 		return "", err
 	}
@@ -145,24 +146,23 @@ func readFile(path string) (_ Content, err error) {
 		Open: func() (io.ReadCloser, error) { return os.Open(path) }}, err
 }
 
-// parquetFiles lists a directory's partitions, sorted, with slashes. Hidden
-// files and directories are no partitions.
-func parquetFiles(dir string) ([]string, error) {
+// partitions lists a directory's partitions, sorted, with slashes, as a source's
+// are listed.
+func partitions(dir string, format models.DataFormat) ([]string, error) {
 	var names []string
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case path != dir && strings.HasPrefix(entry.Name(), "."):
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case entry.IsDir() || filepath.Ext(path) != ".parquet":
+		case path != dir && entry.IsDir() && strings.HasPrefix(entry.Name(), "."):
+			return fs.SkipDir // may be large, such as .git
+		case entry.IsDir():
 			return nil
 		}
 		name, err := filepath.Rel(dir, path)
-		names = append(names, filepath.ToSlash(name))
+		if name = filepath.ToSlash(name); err == nil && dataset.IsPartition(format, name) {
+			names = append(names, name)
+		}
 		return err
 	})
 	slices.Sort(names)

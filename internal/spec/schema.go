@@ -54,6 +54,18 @@ func writtenAs(t reflect.Type) *jsonschema.Schema {
 		return metricWords()
 	case reflect.TypeFor[models.Task]():
 		return words(models.TaskBinary, models.TaskMulticlass, models.TaskRegression)
+	case reflect.TypeFor[models.DataFormat]():
+		return words(models.FormatParquet, models.FormatCSV, models.FormatJSONL)
+	case reflect.TypeFor[models.TimeFormat]():
+		return words(models.TimeISO, models.TimeUnix, models.TimeUnixMillis, models.TimeUnixMicros)
+	case reflect.TypeFor[models.Sensitivity]():
+		return words(models.SensitiveKeep, models.SensitiveDrop, models.SensitivePseudonymise)
+	case reflect.TypeFor[models.SplitBy]():
+		return words(models.SplitByTime, models.SplitByHash)
+	case reflect.TypeFor[models.PreparePer]():
+		return words(models.PreparePerPartition, models.PreparePerSource)
+	case reflect.TypeFor[models.Severity]():
+		return words(models.SeverityError, models.SeverityWarn)
 	case reflect.TypeFor[models.Runtime]():
 		return words(models.RuntimeONNX, models.RuntimePyfunc, models.RuntimeCommand)
 	case reflect.TypeFor[models.LimitAt]():

@@ -2,7 +2,6 @@ package spec
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -197,33 +196,4 @@ func TestReadMissingFile(t *testing.T) {
 	if want := path + ": there is no such file (name the spec with -f)"; err == nil || err.Error() != want {
 		t.Errorf("error = %v, want %s", err, want)
 	}
-}
-
-// FuzzParse: whatever the text, Parse answers with a valid spec or an *Error.
-func FuzzParse(f *testing.F) {
-	for _, path := range []string{"testdata/full.yaml", "testdata/full.json"} {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(text)
-	}
-	for _, text := range []string{minimal, "", "a", "- [", "{a: {b: ", "model: &a\n<<: *a", "? x\n: y", "|\n a", "%YAML 1.2\n---\n", "!!map {a: 1}", "a: .inf"} {
-		f.Add([]byte(text))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		document, err := Parse("f.yaml", text)
-		if err == nil {
-			err = document.Spec.Validate()
-			if err != nil {
-				t.Fatalf("accepted an invalid spec: %v", err)
-			}
-			return
-		}
-		var problem *Error
-		if !errors.As(err, &problem) || len(problem.Problems) == 0 {
-			t.Fatalf("%T without problems: %v", err, err)
-		}
-		_ = err.Error()
-	})
 }

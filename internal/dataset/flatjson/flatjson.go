@@ -9,6 +9,7 @@ package flatjson
 import (
 	"bytes"
 	"encoding/json"
+	"unicode/utf8"
 )
 
 // Kind is what a cell holds.
@@ -235,22 +236,22 @@ func (r *Reader) cell() (c Cell, ok bool) {
 // encoding/json; both are rare.
 func (r *Reader) string() ([]byte, bool) {
 	start := r.at + 1
-	simple := true
+	plain, ascii := true, true
 	for at := start; at < len(r.text); at++ {
 		switch c := r.text[at]; {
 		case c == '"':
 			r.at = at + 1
-			if simple {
+			if plain && (ascii || utf8.Valid(r.text[start:at])) {
 				return r.text[start:at], true
 			}
 			return r.decode(r.text[start-1 : at+1])
 		case c < ' ':
 			return nil, false
 		case c == '\\':
-			simple = false
+			plain = false
 			at++
 		case c >= 0x80:
-			simple = false
+			ascii = false
 		}
 	}
 	return nil, false

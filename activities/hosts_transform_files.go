@@ -1,0 +1,129 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// filesAtOnce bounds how many files of one turn are copied side by side.
+const filesAtOnce = 8
+
+// fetchPartitions copies a turn's files to dir under their names below the
+// source. They are copies: whatever the program does to them, the source stays.
+func fetchPartitions(ctx context.Context, store artifact.Store, t turn, dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(filesAtOnce)
+	for _, part := range t.inputs {
+		group.Go(func() error {
+			name := filepath.FromSlash(dataset.PartitionName(t.source, part))
+			if !filepath.IsLocal(name) {
+				return &models.Error{
+					Kind: models.KindInvalidSpec, Subject: part.URI, Message: fmt.Sprintf("%q is no name of a file", name), Hint: "rename the source's file",
+				}
+			}
+			return fetchPartition(ctx, store, part, filepath.Join(dir, name))
+		})
+	}
+	return group.Wait()
+}
+
+// fetchPartition copies one file, as it was when the source was listed.
+func fetchPartition(ctx context.Context, store artifact.Store, part models.Partition, to string) error {
+	stream, source, err := artifact.OpenURI(ctx, store, part.URI)
+	if err != nil {
+		return unavailable(part.URI, "the file can't be opened", err)
+	}
+	defer func() { _ = stream.Close() }() // only read from
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	size, err := io.Copy(file, stream)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return unavailable(part.URI, "the file can't be copied to "+to, err)
+	}
+	now := source // what is read of an object is one version of it
+	if strings.HasPrefix(part.URI, "file://") {
+		again, after, err := artifact.OpenURI(ctx, store, part.URI)
+		if err != nil {
+			return unavailable(part.URI, "the file can't be opened again", err)
+		}
+		_, now = again.Close(), after
+	}
+	if part.ETag != "" && (source.ETag != part.ETag || now.ETag != part.ETag) {
+		return changedSource(part.URI)
+	}
+	if size != source.Size {
+		return unavailable(part.URI, "the file was not read whole", fmt.Errorf("%d bytes came; want %d", size, source.Size))
+	}
+	return nil
+}
+
+// outputFiles lists what a program has left, by name below dir. Hidden files and
+// those of no known format are not among them; links and other things that are
+// no files are refused.
+func outputFiles(dir string, spec models.DataSpec) (names []string, others int, err error) {
+	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		below, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		name := filepath.ToSlash(below)
+		switch {
+		case !dataset.IsPartition(spec.Format, name):
+			others++
+		case !entry.Type().IsRegular():
+			return fmt.Errorf("%s in MAINSPRING_OUTPUT_DIR is no file but a %s", name, entry.Type())
+		default:
+			names = append(names, name)
+		}
+		return nil
+	})
+	slices.Sort(names)
+	return names, others, err
+}
+
+// storeFiles stores files under their digests.
+func storeFiles(ctx context.Context, store artifact.Store, dir string, names []string) ([]models.Partition, error) {
+	stored := make([]models.Partition, len(names))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(filesAtOnce)
+	for i, name := range names {
+		group.Go(func() error {
+			ref, err := artifact.PutObjectFile(ctx, store, filepath.Join(dir, filepath.FromSlash(name)))
+			stored[i] = models.Partition{URI: ref.URI, Size: ref.Size, Name: name}
+			return unavailable(name, "what the preparing program has left can't be stored", err)
+		})
+	}
+	return stored, group.Wait()
+}
+
+// changedSource is the error for a file that is not what was listed.
+func changedSource(uri string) error {
+	return &models.Error{
+		Kind: models.KindInvalidSpec, Subject: uri, Message: "the file was changed after the source was listed",
+		Hint: "start again when nobody writes to the source",
+	}
+}

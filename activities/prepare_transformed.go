@@ -1,0 +1,59 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// FindTransformed implements models.DataPreparation. A task that lacks nothing
+// but its own listing is given it.
+func (p *Prepare) FindTransformed(ctx context.Context, request models.FindTransformedRequest) (models.FindTransformedResult, error) {
+	var result models.FindTransformedResult
+	for _, task := range request.Tasks {
+		whole, err := transforms{p.Store}.gather(ctx, request.Raw, task)
+		if err != nil {
+			return result, err
+		}
+		if !whole {
+			result.Missing = append(result.Missing, task)
+		}
+	}
+	return result, nil
+}
+
+// ListTransformed implements models.DataPreparation. The list's ID covers what
+// the program has left instead of the source's files.
+func (p *Prepare) ListTransformed(ctx context.Context, request models.ListTransformedRequest) (models.PartitionList, error) {
+	raw := request.Raw
+	var all []models.Partition
+	for _, task := range request.Tasks {
+		key := taskKey(raw.ID, task)
+		outputs, found, err := transforms{p.Store}.find(ctx, key)
+		if err == nil && !found {
+			err = &models.Error{
+				Kind: models.KindPreparationFailed, Subject: key, Message: "what the preparing program has left is not there any more",
+				Hint: "start again; was the store cleaned meanwhile?",
+			}
+		}
+		if err != nil {
+			return models.PartitionList{}, err
+		}
+		all = append(all, outputs...)
+		recordProgress(ctx, key)
+	}
+	slices.SortFunc(all, func(a, b models.Partition) int { return strings.Compare(a.Name, b.Name) })
+	for i := 1; i < len(all); i++ {
+		if all[i].Name == all[i-1].Name {
+			return models.PartitionList{}, &models.Error{
+				Kind: models.KindPreparationFailed, Subject: "data.prepare",
+				Message: fmt.Sprintf("two runs of the preparing program have left a file of the name %q", all[i].Name),
+				Hint:    "name a run's files after those that it reads, or set per: source",
+			}
+		}
+	}
+	return p.keepListing(ctx, models.ListPartitionsRequest{Data: raw.Data, Baseline: raw.Baseline, Served: raw.Served}, all)
+}
