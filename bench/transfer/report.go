@@ -3,12 +3,15 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"time"
 )
 
 type report struct {
-	CPUs      int       `json:"cpus"`
+	CPUs int `json:"cpus"`
+	// Load is the machine's load average before the first round: of other programs.
+	Load      float64   `json:"load"`
 	Rounds    int       `json:"rounds"`
 	Workloads []figures `json:"workloads"`
 }
@@ -60,6 +63,13 @@ func (w workload) speed(all []cost) speed {
 	return s
 }
 
+// loadAverage is of the last minute; 0 where it can't be read.
+func loadAverage() (load float64) {
+	text, _ := os.ReadFile("/proc/loadavg")
+	_, _ = fmt.Sscan(string(text), &load)
+	return load
+}
+
 func median(all []cost, of func(cost) time.Duration) float64 {
 	var sorted []time.Duration
 	for _, c := range all {
@@ -109,7 +119,7 @@ func goal(met bool) string {
 
 func (r report) print(out io.Writer) {
 	line := func(format string, a ...any) { _, _ = fmt.Fprintf(out, format+"\n", a...) } // a strings.Builder
-	line("%d cores for clients and servers; medians of %d rounds.", r.CPUs, r.Rounds)
+	line("%d cores for clients and servers, load average %.1f of other programs at the start; medians of %d rounds.", r.CPUs, r.Load, r.Rounds)
 	line("")
 	line("| | bare client at its best | Mainspring | over bare | by processor time | `mlflow.log_artifacts` | over MLflow |")
 	line("|---|---|---|---|---|---|---|")
