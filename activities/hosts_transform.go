@@ -12,6 +12,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/accel"
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/runner"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -142,7 +143,7 @@ func newHostTransform(h *Hosts, req models.TransformRequest, job string, t turn)
 
 // saw names what the program is given.
 func (w *hostTransform) saw() string {
-	name := nameBelow(w.turn.source, w.turn.inputs[0])
+	name := dataset.PartitionName(w.turn.source, w.turn.inputs[0])
 	if more := len(w.turn.inputs) - 1; more > 0 {
 		return fmt.Sprintf("%s and %d more", name, more)
 	}

@@ -31,7 +31,7 @@ func fetchPartitions(ctx context.Context, store artifact.Store, t turn, dir stri
 	group.SetLimit(filesAtOnce)
 	for _, part := range t.inputs {
 		group.Go(func() error {
-			name := filepath.FromSlash(nameBelow(t.source, part))
+			name := filepath.FromSlash(dataset.PartitionName(t.source, part))
 			if !filepath.IsLocal(name) {
 				return &models.Error{
 					Kind: models.KindInvalidSpec, Subject: part.URI, Message: fmt.Sprintf("%q is no name of a file", name), Hint: "rename the source's file",

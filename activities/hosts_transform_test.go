@@ -217,7 +217,9 @@ func TestPreparationsThatFail(t *testing.T) {
 			says: []string{"took longer than 1s", "data.prepare.timeout"}},
 		"no program": {change: func(r *models.TransformRequest) { r.Preparation.Data.Prepare.Command = []string{"prepaer"} },
 			kind: models.KindInvalidSpec, says: []string{"data.prepare.command", "command not found", "data.prepare.code"}},
-		"no secret": {change: func(r *models.TransformRequest) { r.Preparation.Data.Prepare.Env = map[string]string{"TOKEN": "env:NOT_SET"} },
+		"no secret": {change: func(r *models.TransformRequest) {
+			r.Preparation.Data.Prepare.Env = map[string]string{"TOKEN": "env:NOT_SET"}
+		},
 			kind: models.KindEnvironmentFailed, says: []string{"NOT_SET", "data.prepare.env"}},
 		"no key": {change: func(r *models.TransformRequest) { r.Key = "" }, kind: models.KindInvalidSpec, says: []string{"needs a key"}},
 	} {

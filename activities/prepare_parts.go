@@ -22,6 +22,7 @@ type preparing struct {
 	key        division.PseudonymKey
 	baseline   *profile.Profile
 	noBaseline string // why there is none, for people
+	lookOnly   bool   // nothing is kept or written, see CheckData
 }
 
 // open reads what all steps need. It refuses to go on with another key than the
@@ -52,9 +53,6 @@ func (p *Prepare) open(ctx context.Context, of models.Preparation) (*preparing, 
 	w.partitions, err = readListing(ctx, p.Store, of.Listing)
 	return w, err
 }
-
-// maxProfile bounds the profile of a snapshot.
-const maxProfile = 64 << 20
 
 // readBaseline reads the champion's profile. One that is not there any more is no
 // reason to stop: there is nothing to compare with.
@@ -140,13 +138,11 @@ func (w *preparing) prepare(ctx context.Context, n int) (models.PartitionsPrepar
 	if err != nil {
 		return models.PartitionsPrepared{}, unavailable(w.partitions[n].URI, "the partition can't be prepared", err)
 	}
-	for _, object := range []struct {
-		key     string
-		content any
-	}{{own, summary}, {same, sameAs{own}}} {
-		if err := w.put(ctx, object.key, object.content); err != nil {
-			return models.PartitionsPrepared{}, err
-		}
+	if err := w.put(ctx, own, summary); err != nil {
+		return models.PartitionsPrepared{}, err
+	}
+	if err := w.put(ctx, same, sameAs{own}); err != nil {
+		return models.PartitionsPrepared{}, err
 	}
 	return models.PartitionsPrepared{Rows: summary.Rows, Unknown: summary.Unknown, Reused: reused}, nil
 }

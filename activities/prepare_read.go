@@ -53,7 +53,7 @@ func (w *preparing) divide(ctx context.Context, part models.Partition, file part
 	for i, c := range columns {
 		names[i] = c.Name
 	}
-	dividing, err := division.New(division.Plan{Spec: w.Data, Columns: columns, Key: w.key, Baseline: w.baseline, File: name})
+	dividing, err := division.New(division.Plan{Spec: w.Data, Columns: columns, Key: w.key, Baseline: w.baseline, File: name, LookOnly: w.lookOnly})
 	if err != nil {
 		return partSummary{}, nil, err
 	}

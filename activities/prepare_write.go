@@ -11,6 +11,7 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/checks"
+	"github.com/mainspring-ml/mainspring/internal/snapshots"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -26,7 +27,7 @@ func (p *Prepare) WriteSnapshot(ctx context.Context, request models.WriteSnapsho
 	if err != nil {
 		return models.Snapshot{}, err
 	}
-	evidence, err := work.evidence(ctx, all)
+	evidence, err := work.evidence(ctx, all, func(column string) (checks.Repeats, error) { return work.repeats(ctx, column, all.runs[column]) })
 	if err != nil {
 		return models.Snapshot{}, err
 	}
@@ -95,39 +96,32 @@ func (w *preparing) write(ctx context.Context, all joined, report models.CheckRe
 		return models.Snapshot{}, unavailable(w.Data.Source, "the manifest can't be encoded", err)
 	}
 	snapshot := models.Snapshot{
-		Manifest: models.Ref{URI: artifact.URI(w.store, dataset.ManifestKey(digest)), SHA256: digest, Size: int64(len(data))},
-		Train:    manifest.Train, Test: manifest.Test, Profile: rows,
+		Train: manifest.Train, Test: manifest.Test, Profile: rows,
 		Columns: manifest.Columns, Files: len(manifest.Files), Checks: briefChecks(report.Checks),
 	}
-	refs := make([]models.Ref, len(manifest.Files))
-	for i, f := range manifest.Files {
-		refs[i], snapshot.Bytes = f.Ref, snapshot.Bytes+f.Size
+	for _, f := range manifest.Files {
+		snapshot.Bytes += f.Size
 	}
-	refs = append(refs, rows)
-	if snapshot.Report, err = w.writeReport(ctx, digest, report); err != nil {
-		return snapshot, err
+	published, err := snapshots.Catalog{Store: w.store}.Publish(ctx, snapshots.Publication{
+		Manifest: data, Use: use,
+		Beside: func(ctx context.Context) error {
+			snapshot.Report, err = w.writeReport(ctx, digest, report)
+			return err
+		},
+	})
+	if err != nil {
+		return snapshot, w.unpublished(err)
 	}
-	if err := recordUse(ctx, w.store, digest, use); err != nil {
-		return snapshot, err
-	}
-	// What a retention takes away after this moment sees the use.
-	if err := areThere(ctx, w.store, refs); err != nil {
-		return snapshot, w.gone(err)
-	}
-	_, err = artifact.PutBytes(ctx, w.store, dataset.ManifestKey(digest), data, artifact.PutOptions{IfAbsent: true, ContentType: "application/json"})
-	snapshot.Reused = errors.Is(err, artifact.ErrPreconditionFailed)
-	if err != nil && !snapshot.Reused {
-		return snapshot, unavailable(snapshot.Manifest.URI, "the manifest can't be written", err)
-	}
+	snapshot.Manifest, snapshot.Reused = published.Manifest, published.Reused
 	answer := snapshot
 	answer.Reused = true // for those who find it
 	return snapshot, w.put(ctx, answerKey(w.ID), answer)
 }
 
-// gone explains a file that was there when its partition was prepared.
-func (w *preparing) gone(err error) error {
-	if !errors.Is(err, artifact.ErrNotFound) {
-		return unavailable(w.Data.Source, "the snapshot's files can't be found", err)
+// unpublished explains a file that was there when its partition was prepared.
+func (w *preparing) unpublished(err error) error {
+	if !errors.Is(err, snapshots.ErrFilesMissing) {
+		return unavailable(w.Data.Source, "the snapshot can't be written", err)
 	}
 	return &models.Error{
 		Kind: models.KindInvalidSpec, Subject: w.Data.Source, Message: "a file of the snapshot was deleted while it was prepared", Cause: err,

@@ -54,7 +54,7 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 	warn(ctx, "S3", store.EnsureBucket)
 	return &adapters{
 		preparation: &activities.Prepare{Store: store, Getenv: os.Getenv},
-		tracking:    &activities.Tracking{MLflow: tracking, WorkflowPage: page},
+		tracking:    &activities.Tracking{MLflow: tracking, Store: store, WorkflowPage: page},
 		checkpoints: &activities.Checkpoints{Store: store},
 		scoring: &activities.Scoring{Store: store, Models: &activities.ServingModels{
 			Store: store, Runtime: sync.OnceValues(func() (*serving.Runtime, error) { return serving.OpenRuntime(serving.RuntimeConfig{}) }),

@@ -86,7 +86,7 @@ func (p *preparation) use(ctx workflow.Context, raw, list models.PartitionList) 
 	self := workflow.GetInfo(ctx).WorkflowExecution
 	use := models.SnapshotUse{
 		Model: p.input.Model, Workflow: cmp.Or(p.input.Lifecycle, self.ID), Run: cmp.Or(p.input.LifecycleRun, self.RunID),
-		At: workflow.Now(ctx).UTC(), Retention: p.input.Data.Retention,
+		Namespace: workflow.GetInfo(ctx).Namespace, At: workflow.Now(ctx).UTC(), Retention: p.input.Data.Retention,
 		Source: p.input.Data.Source, Listing: list.Listing, SpecSHA256: digest(p.input.Data),
 	}
 	if prepare := p.input.Data.Prepare; prepare != nil {

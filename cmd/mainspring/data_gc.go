@@ -119,7 +119,7 @@ func printCollection(w io.Writer, report snapshots.Report) error {
 		if d.LastUse != nil {
 			used = age(report.At.Sub(*d.LastUse)) + " ago"
 		}
-		rows[i] = fmt.Sprintf("%.12s\t%s\t%s\t%s\t%s\t%s", d.Snapshot, age(report.At.Sub(d.Since)), terminal.Size(d.Bytes), used,
+		rows[i] = fmt.Sprintf("%.12s\t%s\t%s\t%s\t%s\t%s", d.Snapshot, age(report.At.Sub(d.Made)), terminal.Size(d.Bytes), used,
 			d.Action, terminal.Plain(reasonFor(d)))
 	}
 	fmt.Fprintf(w, "Snapshots: %d\n", len(report.Snapshots))
@@ -166,16 +166,4 @@ func reasonFor(d snapshots.Decision) string {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
-}
-
-// newDataCommand groups what is done with data.
-func newDataCommand() *cobra.Command {
-	command := &cobra.Command{
-		Use:   "data",
-		Short: "Look after prepared data",
-		Args:  cobra.NoArgs,
-		RunE:  func(command *cobra.Command, _ []string) error { return command.Help() },
-	}
-	command.AddCommand(newDataGCCommand())
-	return command
 }

@@ -299,6 +299,51 @@ func TestResolveRecordsTheCommit(t *testing.T) {
 	}
 }
 
+func TestResolvePacksThePreparingProgram(t *testing.T) {
+	files := projectFiles()
+	files["prep/prepare.py"], files["prep/needs.txt"] = "prepare()", "polars==1\n"
+	text := strings.Replace(localSpec, "  time: t\n", `  prepare:
+    command: [python, prepare.py]
+    code: prep
+    environment: {requirements: prep/needs.txt}
+  time: t
+`, 1)
+	document := project(t, text, files)
+	store := &memoryStore{objects: map[string]string{}}
+	got, err := Resolve(t.Context(), document, store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive, err := artifact.PackDir(filepath.Join(filepath.Dir(document.file), "prep"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prepare := got.Data.Prepare
+	if prepare.Code.SHA256 != archive.SHA256 || store.objects["objects/"+archive.SHA256] != string(archive.Bytes) || prepare.Code.Path != "" {
+		t.Errorf("data.prepare.code = %+v", prepare.Code)
+	}
+	if needs := prepare.Environment.Requirements; store.objects["objects/"+needs.SHA256] != "polars==1\n" {
+		t.Errorf("data.prepare.environment.requirements = %+v", needs)
+	}
+	if document.Spec.Data.Prepare.Code.Path != "prep" {
+		t.Errorf("the document's own code became %+v", document.Spec.Data.Prepare.Code)
+	}
+	if err := got.ValidateResolved(); err != nil {
+		t.Error(err)
+	}
+	unpacked := document.Spec
+	unpacked.Train, unpacked.Data.Source = got.Train, got.Data.Source
+	if err := unpacked.ValidateResolved(); err == nil || !strings.Contains(err.Error(), "data.prepare.code") {
+		t.Errorf("code that is not packed is accepted: %v", err)
+	}
+
+	delete(files, "prep/needs.txt")
+	_, err = Resolve(t.Context(), project(t, text, files), store)
+	if err == nil || !strings.Contains(err.Error(), "data.prepare.environment.requirements: there is no ") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestPartitions(t *testing.T) {
 	files := projectFiles()
 	for _, name := range []string{"a.CSV.gz", "b.jsonl", "c.txt", "_temporary/d.csv", "e.parquet.gz", "f.json"} {

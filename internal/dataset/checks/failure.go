@@ -63,6 +63,9 @@ func failure(spec models.DataSpec, results []models.CheckResult) error {
 
 func failed(r models.CheckResult) bool { return !r.Passed && r.Skipped == "" }
 
+// Stops reports whether a result stops a preparation.
+func Stops(r models.CheckResult) bool { return failed(r) && r.Severity != models.SeverityWarn }
+
 // Offender writes where a row is and what it has: "2013-01.csv row 17: -5".
 func Offender(r models.OffendingRow) string {
 	place := "line"

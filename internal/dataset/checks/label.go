@@ -77,7 +77,7 @@ func (j judge) hiddenKinds() (int64, string, bool) {
 		}
 		met := map[int]bool{}
 		for _, cell := range a.Cells {
-			for label, n := range cell.Labels {
+			for label, n := range cell.Labels[:len(cell.Labels)-1] { // the last is what is no label
 				if n > 0 {
 					met[label] = true
 				}

@@ -95,9 +95,9 @@ func TestLabelsThatNobodyMaySee(t *testing.T) {
 		}
 	}
 	judgeAll(t, checkLabel, []judged{
-		{"both", func(e *Evidence) { hide(e, 40, 60) }, `ok late 0 of 0: column "late": 0 labels are neither 0 nor 1` + "\n" +
+		{"both", func(e *Evidence) { hide(e, 40, 60, 0) }, `ok late 0 of 0: column "late": 0 labels are neither 0 nor 1` + "\n" +
 			`ok late 2 of 2: column "late": the training rows have both labels`},
-		{"one", func(e *Evidence) { hide(e, 0, 60) }, `ok late 0 of 0: column "late": 0 labels are neither 0 nor 1` + "\n" +
+		{"one", func(e *Evidence) { hide(e, 0, 60, 0) }, `ok late 0 of 0: column "late": 0 labels are neither 0 nor 1` + "\n" +
 			`error late 1 of 2: column "late": every training row has the label •••, both 0 and 1 are needed`},
 		{"nothing to count with", func(e *Evidence) { hide(e) }, `ok late 0 of 0: column "late": 0 labels are neither 0 nor 1` + "\n" +
 			`skipped late: the label is sensitive, and there is no feature to count its values with`},
@@ -122,18 +122,18 @@ func TestTimeOrder(t *testing.T) {
 	const labels = "\n" + `ok known 0 of 0: column "known": 0 labels are older than their event`
 	judgeAll(t, checkTimeOrder, []judged{
 		{"in order", func(*Evidence) {},
-			`ok at 1.358e+09 of 1.358e+09: column "at": the last training row is of 2013-01-08, the first held-out one of 2013-01-09` + labels},
+			`ok at 8.64e+04 of 0: column "at": the last training row is of 2013-01-08, the first held-out one of 2013-01-09` + labels},
 		{"the same moment", func(e *Evidence) { e.Profile.Train.Column("at").Numbers.Max = float64(day(9).Unix()) },
-			`error at 1.358e+09 of 1.358e+09: column "at": the last training row is of 2013-01-09, the first held-out one of 2013-01-09` + labels},
+			`error at 0 of 0: column "at": the last training row is of 2013-01-09, the first held-out one of 2013-01-09` + labels},
 		{"a microsecond before", func(e *Evidence) { e.Profile.Train.Column("at").Numbers.Max = float64(day(9).Unix()) - 1e-6 },
-			`ok at 1.358e+09 of 1.358e+09: column "at": the last training row is of 2013-01-08T23:59:59Z, the first held-out one of 2013-01-09` + labels},
+			`ok at 9.537e-07 of 0: column "at": the last training row is of 2013-01-08T23:59:59Z, the first held-out one of 2013-01-09` + labels},
 		{"split by hash", func(e *Evidence) { e.Spec.Split.By, e.Spec.Holdout = models.SplitByHash, 0 },
 			"skipped at: a hash splits: rows of all times are on both sides" + labels},
 		{"labels from before", func(e *Evidence) { e.find("time_order", "known", 120, 2, row(3, "2013-01-01T00:00:00Z")) },
-			`ok at 1.358e+09 of 1.358e+09: column "at": the last training row is of 2013-01-08, the first held-out one of 2013-01-09` + "\n" +
+			`ok at 8.64e+04 of 0: column "at": the last training row is of 2013-01-08, the first held-out one of 2013-01-09` + "\n" +
 				`error known 2 of 0: column "known": 2 labels are older than their event | a.csv line 3: 2013-01-01T00:00:00Z`},
 		{"no time of its own", func(e *Evidence) { e.Spec.LabelTime = "" },
-			`ok at 1.358e+09 of 1.358e+09: column "at": the last training row is of 2013-01-08, the first held-out one of 2013-01-09`},
+			`ok at 8.64e+04 of 0: column "at": the last training row is of 2013-01-08, the first held-out one of 2013-01-09`},
 	})
 }
 
@@ -151,6 +151,31 @@ func TestDeclaredLeakage(t *testing.T) {
 		{"with the label", func(e *Evidence) { declare(e, 3, 2) },
 			`error distance 3 of 0: column "distance": 3 of 120 values became known only after their event (landed), 2 of them not before the label | a.csv line 3: 900`},
 		{"nothing to hold against", func(*Evidence) {}, "skipped : no feature can be held against the label"},
+	})
+}
+
+func TestGuessedLeakage(t *testing.T) {
+	cells := func(a, b int64) []profile.Cell {
+		return []profile.Cell{{Key: 0, Labels: []int64{a, b, 0}}, {Key: 1, Labels: []int64{b, a, 0}}}
+	}
+	guess := func(e *Evidence, limit float64) {
+		e.Spec.Checks.MaxLeak = &limit
+		e.Rows.Associations = []profile.Association{{Column: "carrier", Cells: cells(500, 500)}, {Column: "distance", Cells: cells(1000, 0)}}
+	}
+	exactly, _ := profile.Association{Cells: cells(1000, 0)}.Explained(models.TaskBinary)
+	judgeAll(t, checkLeakage, []judged{
+		{"at the limit", func(e *Evidence) { guess(e, exactly) },
+			`ok  0.9996 of 0.9996: none of 2 features looks like the answer; column "distance" alone explains more than 99.9 % of the label's entropy, at most more than 99.9 % allowed`},
+		{"above it", func(e *Evidence) { guess(e, 0.8) },
+			`warn distance 0.9996 of 0.8: column "distance" alone explains more than 99.9 % of the label's entropy, at most 80 % allowed: is it the answer itself? (data.columns.distance.known_at settles it)`},
+		{"made an error", func(e *Evidence) {
+			guess(e, 0.8)
+			e.Spec.Checks.Severity = map[string]models.Severity{"leakage": models.SeverityError}
+		}, `error distance 0.9996 of 0.8: column "distance" alone explains more than 99.9 % of the label's entropy, at most 80 % allowed: is it the answer itself? (data.columns.distance.known_at settles it)`},
+		{"what is declared is not guessed", func(e *Evidence) {
+			guess(e, 0.8)
+			e.Spec.Columns = map[string]models.ColumnSpec{"distance": {KnownAt: "at"}}
+		}, `ok  0 of 0.8: none of 1 features looks like the answer; column "carrier" alone explains 0 % of the label's entropy, at most 80 % allowed`},
 	})
 }
 

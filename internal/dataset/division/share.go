@@ -31,6 +31,7 @@ type Plan struct {
 	Key      PseudonymKey     // nil: no column has pseudonyms
 	Baseline *profile.Profile // nil: there is none
 	File     string           // names the partition in offending rows
+	LookOnly bool             // find out what there is and keep no row; Share.Rows stays 0
 }
 
 // Share is one partition's part of a snapshot.
@@ -120,6 +121,9 @@ func (d *Division) Add(chunk dataset.Chunk) error {
 	where := d.sides.of(chunk.Table)
 	if err := d.pass.Add(d.lookedAt(chunk), where); err != nil {
 		return err
+	}
+	if d.plan.LookOnly {
+		return nil
 	}
 	var train, test []int
 	for row, side := range where {

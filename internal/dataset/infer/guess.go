@@ -228,3 +228,16 @@ func wordsOf(name string) []string {
 	}
 	return strings.Fields(b.String())
 }
+
+// TimeFormatOf is how numbers of this size count time, if they are of this
+// century.
+func TimeFormatOf(largest float64) models.TimeFormat {
+	switch {
+	case largest >= 1e14:
+		return models.TimeUnixMicros
+	case largest >= 1e11:
+		return models.TimeUnixMillis
+	default:
+		return models.TimeUnix
+	}
+}

@@ -167,8 +167,8 @@ func emptied(d models.DataSpec) models.DataSpec {
 func TestRowsContradictGuesses(t *testing.T) {
 	s := flights()
 	s.Profile.Columns = append(s.Profile.Columns, words("ident", rows, "b"), numbers("arr_delay", "int64", -20, 300, 250))
-	cells := []profile.Cell{{Key: 0, Labels: []int64{800, 0}}, {Key: 1, Labels: []int64{0, 200}}}
-	noise := []profile.Cell{{Key: 0, Labels: []int64{400, 100}}, {Key: 1, Labels: []int64{400, 100}}}
+	cells := []profile.Cell{{Key: 0, Labels: []int64{800, 0, 0}}, {Key: 1, Labels: []int64{0, 200, 0}}}
+	noise := []profile.Cell{{Key: 0, Labels: []int64{400, 100, 0}}, {Key: 1, Labels: []int64{400, 100, 0}}}
 	g := draft(t, s, Settled{}).Hold(profile.Evidence{
 		Findings:     []profile.Finding{{Rule: profile.RuleTimeOrder, Column: "landed", Seen: rows, Count: 7}},
 		Associations: []profile.Association{{Column: "arr_delay", Cells: cells}, {Column: "carrier", Cells: noise}},
@@ -182,7 +182,7 @@ func TestRowsContradictGuesses(t *testing.T) {
 	if slices.Contains(g.Data.Features, "ident") || slices.Contains(g.Data.Features, "arr_delay") || !slices.Contains(g.Data.Features, "carrier") {
 		t.Errorf("features %v", g.Data.Features)
 	}
-	if !strings.Contains(string(g.YAML()), "no feature: alone it explains 1") {
+	if !strings.Contains(string(g.YAML()), "no feature: alone it explains 99") {
 		t.Errorf("nothing says why arr_delay is no feature\n%s", g.YAML())
 	}
 }

@@ -12,8 +12,10 @@ const (
 	day = 24 * time.Hour
 	// leastSpan is what is divided by time; a shorter source is divided by a hash.
 	leastSpan = 10 * day
-	// longestWindow keeps a guess from training on what is long gone.
-	longestWindow = 365 * day
+	// longestWindow keeps a guess from training on what is long gone: a longer source
+	// is cut to a year.
+	longestWindow = 400 * day
+	year          = 365 * day
 	// current is how old the newest row of a source that goes on may be.
 	current = 7 * day
 )
@@ -35,7 +37,10 @@ func (g *Guess) window() {
 		g.why["as_of"] = "the day after the last row: drop it when data goes on coming"
 	}
 	whole := asOf.Sub(first.Truncate(day))
-	window := min(whole, longestWindow)
+	window := whole
+	if whole > longestWindow {
+		window = year
+	}
 	g.Data.Window = models.Duration(window)
 	g.why["window"] = fmt.Sprintf("rows are from %s to %s", first.Format(time.DateOnly), last.Format(time.DateOnly))
 	train := 0.8

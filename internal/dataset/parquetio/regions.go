@@ -78,6 +78,7 @@ func (r *regions) load(spans []span) error {
 	if _, whole := r.source.(*bytes.Reader); whole {
 		return nil
 	}
+	before := len(r.loaded)
 	var fetch errgroup.Group
 	fetch.SetLimit(fetches)
 	for _, s := range joined(slices.DeleteFunc(slices.Clone(spans), r.has)) {
@@ -93,7 +94,11 @@ func (r *regions) load(spans []span) error {
 			})
 		}
 	}
-	return fetch.Wait()
+	err := fetch.Wait()
+	if err != nil {
+		r.forget(before)
+	}
+	return err
 }
 
 // joined makes one span of those that lie close to each other.

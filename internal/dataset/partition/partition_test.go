@@ -298,7 +298,7 @@ func TestBrokenTexts(t *testing.T) {
 		"wide.csv":  {"id,n\n1,2,3\n", "line 2: the record has 3 cells"},
 		"empty.csv": {"", "the file is empty"}, "head.csv": {"id,n\n", "line 1: the header is all there is"},
 		"twice.csv": {"id,id\n1,2\n", `line 1: two columns have the name "id"`}, "x.csv.gz": {"id\n1\n", "not compressed with gzip"},
-		"nested.jsonl": {"{\"a\":1}\n{\"a\":{}}\n", `line 2: "a" holds a list or an object`}, "empty.json": {"", "the file is empty"},
+		"twice.jsonl": {"{\"a\":1}\n{\"a\":1,\"a\":2}\n", `line 2: the object has the name "a" twice`}, "empty.json": {"", "the file is empty"},
 	} {
 		_, err := readAll(t.Context(), store, models.DataSpec{}, put(t, store, name, []byte(c.text)))
 		wantInvalid(t, err, "s3://bucket/"+name, c.want)

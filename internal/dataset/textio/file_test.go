@@ -251,6 +251,23 @@ func TestJSONKeepsWhatQuotesSay(t *testing.T) {
 	}
 }
 
+func TestListsAndObjectsHaveNoType(t *testing.T) {
+	f := open(t, jsonOptions(map[string]models.ColumnSpec{"b": {Type: "int64"}}), "{\"a\":1,\"b\":2}\n{\"a\":[1],\"b\":{\"c\":3},\"d\":4}\n")
+	want := []dataset.Field{
+		{Name: "a", Native: "a list or an object, such as in line 2"}, {Name: "b", Native: "a list or an object, such as in line 2"},
+		{Name: "d", Type: "int64", Native: "int64"},
+	}
+	if got := f.Fields(); !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if _, err := f.ReadAll(t.Context(), []string{"a"}); !errors.Is(err, textio.ErrNoColumn) {
+		t.Errorf("a list is read: %v", err)
+	}
+	if table, err := f.ReadAll(t.Context(), []string{"d"}); err != nil || table.Series[0].Ints[1] != 4 {
+		t.Errorf("%+v, %v", table, err)
+	}
+}
+
 func TestBrokenFiles(t *testing.T) {
 	csv := []byte("a,b\n" + strings.Repeat("1,2\n", 300_000))
 	zip := zipped(t, csv)
@@ -289,7 +306,7 @@ func TestBrokenFiles(t *testing.T) {
 }
 
 func TestFailingSourceIsNoDamage(t *testing.T) {
-	down := errors.New("connection reset")
+	down := fmt.Errorf("connection reset: %w", io.ErrUnexpectedEOF) // as in the middle of a gzip file
 	for _, data := range [][]byte{[]byte("a,b\n1,"), zipped(t, []byte("a,b\n1,2\n"))[:20], nil} {
 		_, err := textio.Open(t.Context(), csvOptions(nil), func(context.Context) (io.ReadCloser, error) {
 			return io.NopCloser(io.MultiReader(bytes.NewReader(data), iotest.ErrReader(down))), nil

@@ -10,6 +10,7 @@ import (
 // same in any order.
 type guess struct {
 	known  bool             // the type is declared
+	nested int64            // the first line with a list or an object; 0: none has one
 	counts map[string]int64 // values by their own type
 	last   string
 	run    int64 // values of the last type that are not in counts yet

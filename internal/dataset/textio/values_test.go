@@ -117,7 +117,7 @@ func FuzzISO(f *testing.F) {
 		}
 		for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z0700", "2006-01-02T15:04:05.000000-07:00"} {
 			text := at.Format(layout)
-			if got, ok := parseISO([]byte(text)); !ok || got != micros {
+			if got, ok := ParseISO([]byte(text)); !ok || got != micros {
 				t.Errorf("%q: %d, %v; want %d", text, got, ok, micros)
 			}
 		}
