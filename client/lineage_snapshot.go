@@ -92,7 +92,7 @@ func (l *lineage) snapshot(ctx context.Context, digest, only string) error {
 	if err != nil {
 		return err
 	}
-	if len(uses) == 0 && err == nil {
+	if len(uses) == 0 {
 		l.miss("no use of snapshot %.12s is recorded: it is of an earlier version, so its source is not known", digest)
 	}
 	for _, use := range uses {
@@ -100,13 +100,21 @@ func (l *lineage) snapshot(ctx context.Context, digest, only string) error {
 			continue
 		}
 		l.source(ctx, use, id)
-		l.node(models.NodeSnapshot, digest, models.LineageNode{At: use.At})
+		l.node(models.NodeSnapshot, digest, models.LineageNode{At: use.At, Facts: baselineFact(use)})
 		l.edge(id, l.lifecycle(ctx, use.Workflow), "used by")
 	}
 	if only != "" && !hasUse(uses, only) {
 		l.edge(id, l.lifecycle(ctx, only), "used by")
 	}
 	return nil
+}
+
+// baselineFact says which version the rows were held against.
+func baselineFact(use models.SnapshotUse) []models.LineageFact {
+	if use.Baseline == "" {
+		return nil
+	}
+	return []models.LineageFact{{Name: "baseline", Value: "the profile of " + versionName(use.Model, use.Baseline)}}
 }
 
 // maxLineageObject bounds a manifest, a listing or a report.

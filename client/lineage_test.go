@@ -24,7 +24,7 @@ func lineageWorld(t *testing.T) (server *fakeServer, sources LineageSources, sna
 		t.Fatal(err)
 	}
 	for _, workflow := range []string{"lifecycle/1", "lifecycle/refused"} {
-		use := models.SnapshotUse{Model: "flight-delay", Workflow: workflow, Run: "r", At: time.Now(), Source: "s3://raw/flights/"}
+		use := models.SnapshotUse{Model: "flight-delay", Workflow: workflow, Run: "r", At: time.Now(), Source: "s3://raw/flights/", Baseline: "7"}
 		if _, err := (snapshots.Catalog{Store: store}).Publish(t.Context(), snapshots.Publication{Manifest: raw, Use: use}); err != nil {
 			t.Fatal(err)
 		}
@@ -84,6 +84,9 @@ func TestLineageOfASnapshot(t *testing.T) {
 	got = slices.DeleteFunc(got, func(e string) bool { return e == "lifecycle:lifecycle/1 trained as run:run-refused" })
 	if !slices.Equal(got, want) {
 		t.Errorf("the edges are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if baseline := graph.Nodes[0].Facts[len(graph.Nodes[0].Facts)-1]; baseline.Value != "the profile of flight-delay/7" {
+		t.Errorf("the last fact is %v", baseline)
 	}
 	if graph.Root != "snapshot:"+snapshot || len(graph.Missing) != 0 {
 		t.Errorf("root %s, missing %q", graph.Root, graph.Missing)

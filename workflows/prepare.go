@@ -94,6 +94,9 @@ func (p *preparation) use(ctx workflow.Context, raw, list models.PartitionList) 
 		Namespace: workflow.GetInfo(ctx).Namespace, At: workflow.Now(ctx).UTC(), Retention: p.input.Data.Retention,
 		Source: p.input.Data.Source, Listing: list.Listing, SpecSHA256: digest(p.input.Data),
 	}
+	if p.input.Baseline != nil {
+		use.Baseline = p.input.Baseline.Version
+	}
 	if prepare := p.input.Data.Prepare; prepare != nil {
 		use.Raw, use.CodeSHA256 = raw.Listing, prepare.Code.SHA256
 	}
