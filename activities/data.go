@@ -5,8 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"path"
 
 	"go.temporal.io/sdk/activity"
@@ -14,54 +12,12 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
+	"github.com/mainspring-ml/mainspring/internal/dataset/partition"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
 // maxParquet bounds the one file that an activity holds in memory.
 const maxParquet = 2 << 30
-
-// openParquet opens the Parquet file that a URI names. An object is read as a
-// whole, in one request; of a local file only what is needed.
-func openParquet(ctx context.Context, store artifact.Store, part models.Partition) (*parquetio.File, func(), error) {
-	stream, source, err := artifact.OpenURI(ctx, store, part.URI)
-	if err != nil {
-		return nil, nil, unavailable(part.URI, "the file can't be opened", err)
-	}
-	done := func() { _ = stream.Close() } // only read from
-	if part.ETag != "" && source.ETag != part.ETag {
-		done()
-		return nil, nil, changedSource(part.URI)
-	}
-	content, ok := stream.(io.ReaderAt)
-	if !ok {
-		defer done()
-		if content, err = readWhole(stream, source); err != nil {
-			return nil, nil, unavailable(part.URI, "the file can't be read", err)
-		}
-		done = func() {}
-	}
-	file, err := parquetio.Open(content, source.Size)
-	if err != nil {
-		done()
-		return nil, nil, unreadable(part.URI, err)
-	}
-	return file, done, nil
-}
-
-func readWhole(stream io.Reader, source artifact.Source) (io.ReaderAt, error) {
-	if source.Size > maxParquet {
-		return nil, &models.Error{
-			Kind: models.KindInvalidSpec, Subject: source.URI,
-			Message: fmt.Sprintf("the file has %d bytes; the limit is %d", source.Size, maxParquet),
-			Hint:    "split it into several files",
-		}
-	}
-	data := make([]byte, source.Size)
-	if _, err := io.ReadFull(stream, data); err != nil {
-		return nil, err
-	}
-	return bytes.NewReader(data), nil
-}
 
 // side is some columns of one side of a snapshot.
 type side struct {
@@ -83,16 +39,12 @@ func readSide(ctx context.Context, store artifact.Store, manifest models.Ref, wa
 	if err != nil {
 		return table, &models.Error{Kind: models.KindInvalidSpec, Subject: manifest.URI, Message: "the snapshot can't be used", Cause: err}
 	}
-	bucket, _, err := artifact.ParseURI(manifest.URI)
-	if err != nil {
-		return table, unavailable(manifest.URI, "the snapshot can't be found", err)
-	}
 	for _, f := range m.Files {
 		if path.Dir(f.Path) != want.dir {
 			continue
 		}
 		ref := f.Ref
-		ref.URI = "s3://" + bucket + "/" + dataset.ObjectKey(f.SHA256)
+		ref.URI = dataset.FileURI(manifest.URI, f.SHA256)
 		more, err := readVerified(ctx, store, ref, want.columns)
 		if err != nil {
 			return table, err
@@ -139,22 +91,10 @@ func writeTable(ctx context.Context, store artifact.Store, table dataset.Table, 
 	return ref, unavailable(ref.URI, "the object can't be written", err)
 }
 
-// unreadable is the error for a file that is no Parquet, or could not be read.
+// unreadable is the error for a file that could not be read, be it for what is
+// in it or for the store.
 func unreadable(uri string, err error) error {
-	switch {
-	case errors.Is(err, parquetio.ErrNotParquet):
-		return &models.Error{
-			Kind: models.KindInvalidSpec, Subject: uri, Message: "the file can't be read", Cause: err,
-			Hint: "replace the file; it is damaged or not Parquet",
-		}
-	case errors.Is(err, parquetio.ErrNoColumn):
-		return &models.Error{
-			Kind: models.KindInvalidSpec, Subject: uri, Message: "the file does not have the columns it must have", Cause: err,
-			Hint: "replace the file by one of the right kind",
-		}
-	default:
-		return unavailable(uri, "the file can't be read", err)
-	}
+	return unavailable(uri, "the file can't be read", partition.Fault(uri, err))
 }
 
 // unavailable passes a *models.Error and a cancellation through, and gives any

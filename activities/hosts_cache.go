@@ -78,15 +78,15 @@ func (c hostCache) sides(ctx context.Context, kind string, manifest models.Ref, 
 			if side, _, _ := strings.Cut(file.Path, "/"); !slices.Contains(sides, side) {
 				continue
 			}
-			group.Go(func() error { return c.link(ctx, file, filepath.Join(dir, filepath.FromSlash(file.Path))) })
+			group.Go(func() error { return c.link(ctx, manifest, file, filepath.Join(dir, filepath.FromSlash(file.Path))) })
 		}
 		return errors.Join(group.Wait(), os.Link(path, filepath.Join(dir, "manifest.json")))
 	})
 }
 
-func (c hostCache) link(ctx context.Context, file models.SnapshotFile, path string) error {
+func (c hostCache) link(ctx context.Context, manifest models.Ref, file models.SnapshotFile, path string) error {
 	ref := file.Ref
-	ref.URI = artifact.URI(c.store, artifact.ObjectKey(ref.SHA256))
+	ref.URI = dataset.FileURI(manifest.URI, ref.SHA256)
 	object, err := c.object(ctx, ref)
 	if err != nil {
 		return err

@@ -27,8 +27,16 @@ var _ models.DataPreparation = (*Prepare)(nil)
 // ListPartitions implements models.DataPreparation. Names that begin with '_'
 // or '.' are what other engines leave while they write.
 func (p *Prepare) ListPartitions(ctx context.Context, request models.ListPartitionsRequest) (models.PartitionList, error) {
-	spec := request.Data
-	found, err := partitionsAt(ctx, p.Store, spec)
+	partitions, err := partitionsOf(ctx, p.Store, request.Data)
+	if err != nil {
+		return models.PartitionList{}, err
+	}
+	return p.keepListing(ctx, request, partitions)
+}
+
+// partitionsOf lists a source that must hold something.
+func partitionsOf(ctx context.Context, store artifact.Store, spec models.DataSpec) ([]models.Partition, error) {
+	found, err := partitionsAt(ctx, store, spec)
 	if err == nil && len(found.partitions) == 0 {
 		err = &models.Error{
 			Kind: models.KindInvalidSpec, Subject: "data.source",
@@ -36,10 +44,7 @@ func (p *Prepare) ListPartitions(ctx context.Context, request models.ListPartiti
 			Hint: "name the directory or prefix that the partitions lie in, or upload them",
 		}
 	}
-	if err != nil {
-		return models.PartitionList{}, err
-	}
-	return p.keepListing(ctx, request, found.partitions)
+	return found.partitions, err
 }
 
 // held is what a source holds.

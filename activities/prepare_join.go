@@ -71,6 +71,7 @@ func (all *joined) add(spec models.DataSpec, summary partSummary) {
 	all.Times = all.Times.With(summary.Times)
 	all.Schema = checks.MergeSchemas(all.Schema, summary.Schema)
 	all.Evidence = profile.MergeEvidence(all.Evidence, summary.Evidence)
+	all.Served = mergeServed(spec.Features, all.Served, summary.Served)
 	switch {
 	case len(summary.Columns) == 0:
 	case all.Columns == nil:
@@ -95,8 +96,9 @@ func differing(spec models.DataSpec, before, now []models.Column) error {
 	}
 }
 
-// evidence is what the checks are made from.
-func (w *preparing) evidence(ctx context.Context, all joined) (checks.Evidence, error) {
+// evidence is what the checks are made from. A function finds what repeats in a
+// column, or in whole rows: the empty name.
+func (w *preparing) evidence(ctx context.Context, all joined, repeats func(column string) (checks.Repeats, error)) (checks.Evidence, error) {
 	e := checks.Evidence{
 		Spec: w.Data, Profile: all.profile, Rows: all.Evidence, Schema: all.Schema, Unknown: all.Unknown,
 		Times:    checks.Times{Rows: all.Source, Min: all.Times.Min, Max: all.Times.Max, Newest: all.Times.Newest},
@@ -105,21 +107,24 @@ func (w *preparing) evidence(ctx context.Context, all joined) (checks.Evidence, 
 	if w.Baseline != nil {
 		e.Version = w.Baseline.Version
 	}
+	var err error
+	if e.Traffic, e.NoTraffic, err = w.traffic(ctx, all); err != nil {
+		return e, err
+	}
 	for _, column := range w.Data.Checks.Unique {
-		repeats, err := w.repeats(ctx, column, all.runs[column])
+		found, err := repeats(column)
 		if err != nil {
 			return e, err
 		}
-		e.Keys = append(e.Keys, repeats)
+		e.Keys = append(e.Keys, found)
 	}
-	duplicates, err := w.repeats(ctx, "", all.runs[""])
+	duplicates, err := repeats("")
 	e.Duplicates = &duplicates
 	return e, err
 }
 
 // repeats reads the hashes of all partitions.
 func (w *preparing) repeats(ctx context.Context, column string, refs []runOf) (checks.Repeats, error) {
-	out := checks.Repeats{Column: column}
 	runs := make([]profile.Run, len(refs))
 	err := each(ctx, len(refs), func(ctx context.Context, i int) error {
 		ref := refs[i].Object
@@ -130,12 +135,18 @@ func (w *preparing) repeats(ctx context.Context, column string, refs []runOf) (c
 		return unavailable(ref.URI, "the hashes of a partition can't be read", err)
 	})
 	if err != nil {
-		return out, err
+		return checks.Repeats{}, err
 	}
+	recordProgress(ctx, "repeats of "+column)
+	return repeatsOf(column, runs), nil
+}
+
+// repeatsOf counts over the runs of one column, in the order of partitions.
+func repeatsOf(column string, runs []profile.Run) checks.Repeats {
+	out := checks.Repeats{Column: column}
 	for _, run := range runs {
 		out.Seen += int64(len(run.Hashes))
 	}
-	recordProgress(ctx, "repeats of "+column)
 	out.Count, out.Rows = profile.Repeats(runs)
-	return out, nil
+	return out
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/checks"
-	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
 	"github.com/mainspring-ml/mainspring/internal/dataset/division"
+	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -22,6 +22,7 @@ type preparing struct {
 	key        division.PseudonymKey
 	baseline   *profile.Profile
 	noBaseline string // why there is none, for people
+	lookOnly   bool   // nothing is kept or written, see CheckData
 }
 
 // open reads what all steps need. It refuses to go on with another key than the
@@ -83,11 +84,12 @@ type partSummary struct {
 	Rows     int64                 `json:"rows"`    // read inside the window
 	Unknown  int64                 `json:"unknown"` // left out: label not known at AsOf
 	Source   int64                 `json:"source"`  // rows of the whole partition
-	Times    division.Times           `json:"times"`   // of the whole partition
+	Times    division.Times        `json:"times"`   // of the whole partition
 	Schema   checks.Schema         `json:"schema"`
 	Profile  *profile.Profile      `json:"profile,omitempty"`
 	Evidence profile.Evidence      `json:"evidence"`
 	Runs     []runRef              `json:"runs,omitempty"`
+	Served   []servedFeature       `json:"served,omitempty"`
 }
 
 // runRef is where a run lies, see profile.Run.

@@ -7,9 +7,9 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/checks"
+	"github.com/mainspring-ml/mainspring/internal/dataset/division"
 	"github.com/mainspring-ml/mainspring/internal/dataset/partition"
 	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
-	"github.com/mainspring-ml/mainspring/internal/dataset/division"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -53,7 +53,7 @@ func (w *preparing) divide(ctx context.Context, part models.Partition, file part
 	for i, c := range columns {
 		names[i] = c.Name
 	}
-	dividing, err := division.New(division.Plan{Spec: w.Data, Columns: columns, Key: w.key, Baseline: w.baseline, File: name})
+	dividing, err := division.New(division.Plan{Spec: w.Data, Columns: columns, Key: w.key, Baseline: w.baseline, File: name, LookOnly: w.lookOnly})
 	if err != nil {
 		return partSummary{}, nil, err
 	}
@@ -66,8 +66,13 @@ func (w *preparing) divide(ctx context.Context, part models.Partition, file part
 	if err != nil {
 		return partSummary{}, nil, err
 	}
+	served, err := w.joinServed(ctx, name, dividing.Taken())
+	if err != nil {
+		return partSummary{}, nil, err
+	}
 	found := dividing.Finish()
 	return partSummary{
+		Served:  served,
 		Columns: found.Columns, Rows: found.Rows, Unknown: found.Unknown, Source: max(plan.rows, read), Times: plan.times.With(found.Times),
 		Schema:  checks.SchemaOf(name, file.Fields(), file.BadValues()),
 		Profile: &found.Found.Profile, Evidence: found.Found.Evidence,

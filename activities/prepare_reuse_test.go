@@ -61,7 +61,9 @@ func (o opened) List(ctx context.Context, prefix string) ([]artifact.Info, error
 }
 
 // InBucket implements artifact.Store.
-func (o opened) InBucket(bucket string) artifact.Store { return opened{o.Store.InBucket(bucket), o.shared} }
+func (o opened) InBucket(bucket string) artifact.Store {
+	return opened{o.Store.InBucket(bucket), o.shared}
+}
 
 // taken returns what was read since the last call.
 func (o opened) taken() (names []string) {

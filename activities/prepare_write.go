@@ -26,7 +26,7 @@ func (p *Prepare) WriteSnapshot(ctx context.Context, request models.WriteSnapsho
 	if err != nil {
 		return models.Snapshot{}, err
 	}
-	evidence, err := work.evidence(ctx, all)
+	evidence, err := work.evidence(ctx, all, func(column string) (checks.Repeats, error) { return work.repeats(ctx, column, all.runs[column]) })
 	if err != nil {
 		return models.Snapshot{}, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
 	"github.com/mainspring-ml/mainspring/internal/drift/shift"
 	"github.com/mainspring-ml/mainspring/internal/gate/metric"
 	"github.com/mainspring-ml/mainspring/models"
@@ -97,6 +98,11 @@ func (d *Drift) referenceRows(ctx context.Context, watch models.WatchRequest) (s
 		if len(plan.Features) == 0 {
 			plan.Features = watch.Data.Features
 		}
+		plan.Features = slices.DeleteFunc(slices.Clone(plan.Features), watch.Data.IsSensitive) // bins would show values
+	}
+	var err error
+	if plan.Profile, err = d.profile(ctx, watch); err != nil {
+		return rows, plan, err
 	}
 	columns := referenceColumns(plan)
 	own, err := d.heldOutRows(ctx, watch, columns)
@@ -124,6 +130,33 @@ func (d *Drift) referenceRows(ctx context.Context, watch models.WatchRequest) (s
 		rows.Losses[row] = metric.Loss(taskOf(watch.Data), own.answers.row(row), label)
 	}
 	return rows, plan, nil
+}
+
+// profile is what the reference's rows look like: those of both sides, if the
+// model has answered training rows out of fold. Nil: nobody knows any more.
+func (d *Drift) profile(ctx context.Context, watch models.WatchRequest) (*profile.SideProfile, error) {
+	if watch.Profile.URI == "" {
+		return nil, nil
+	}
+	data, err := artifact.ReadRef(ctx, d.Store, watch.Profile, maxProfile)
+	if gone(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, unavailable(watch.Profile.URI, "the snapshot's profile can't be read", err)
+	}
+	both, err := profile.Decode(data)
+	side := both.Test
+	if err == nil && watch.OutOfFold != nil {
+		side, err = both.Whole()
+	}
+	if err != nil {
+		return nil, &models.Error{
+			Kind: models.KindInvalidSpec, Subject: watch.Profile.URI, Message: "the snapshot's profile can't be used", Cause: err,
+			Hint: "upgrade this worker, or retrain: the model is watched by its own snapshot's profile",
+		}
+	}
+	return &side, nil
 }
 
 // referenceColumns are what is read of the snapshot: key, time and label first.

@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
+	"github.com/mainspring-ml/mainspring/internal/dataset/partition"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -116,14 +118,13 @@ func (r *Retrainings) writeListing(ctx context.Context, now listing) (models.Ref
 
 // newestLabel is the latest moment at which a label of the partition is known,
 // by its footer where that says it. A label of the future is not known yet.
-func (r *Retrainings) newestLabel(ctx context.Context, data models.DataSpec, part models.Partition) (time.Time, error) {
-	file, done, err := openParquet(ctx, r.Store, part)
+func (r *Retrainings) newestLabel(ctx context.Context, data models.DataSpec, part models.Partition) (newest time.Time, err error) {
+	file, err := openPartition(ctx, r.Store, data, part)
 	if err != nil {
 		return time.Time{}, err
 	}
-	defer done()
-	newest, err := latestTime(ctx, file, cmp.Or(data.LabelTime, data.Time))
-	if err != nil {
+	newest, err = latestTime(ctx, file, cmp.Or(data.LabelTime, data.Time))
+	if err = cmp.Or(err, file.Close()); err != nil {
 		return time.Time{}, unreadable(part.URI, err)
 	}
 	if now := r.now(); newest.After(now) {
@@ -132,10 +133,10 @@ func (r *Retrainings) newestLabel(ctx context.Context, data models.DataSpec, par
 	return newest, nil
 }
 
-// latestTime is the largest time in a column; zero: it has none. Row groups without
-// statistics are read.
-func latestTime(ctx context.Context, file *parquetio.File, column string) (newest time.Time, err error) {
-	var unknown []int
+// latestTime is the largest time in a column; zero: it has none. Groups whose times
+// nobody knows are read.
+func latestTime(ctx context.Context, file partition.Reader, column string) (newest time.Time, err error) {
+	unknown := []int{}
 	for i, group := range file.Groups(column) {
 		switch {
 		case group.Rows == 0:
@@ -148,24 +149,23 @@ func latestTime(ctx context.Context, file *parquetio.File, column string) (newes
 	if len(unknown) == 0 {
 		return newest, nil
 	}
-	table, err := file.Read(ctx, unknown, []string{column})
-	if err != nil {
-		return newest, err
-	}
-	times := &table.Series[0]
-	if times.Type != dataset.TypeTimestamp {
-		return newest, parquetio.ErrNoColumn
-	}
-	for row, micros := range times.Ints {
-		if at := time.UnixMicro(micros).UTC(); !times.IsNull(row) && at.After(newest) {
-			newest = at
+	err = file.Chunks(ctx, unknown, []string{column}, func(c dataset.Chunk) error {
+		times := &c.Table.Series[0]
+		if times.Type != dataset.TypeTimestamp {
+			return fmt.Errorf("column %q has no times but values of type %s: %w", column, times.Type, parquetio.ErrNoColumn)
 		}
-	}
-	return newest, nil
+		for row, micros := range times.Ints {
+			if at := time.UnixMicro(micros).UTC(); !times.IsNull(row) && at.After(newest) {
+				newest = at
+			}
+		}
+		return nil
+	})
+	return newest, err
 }
 
 // notYet: the partition itself can't be used as it is: half written, gone again,
-// or no Parquet. The next look tries again, and nothing else waits for it.
+// or of no format that can be read. The next look tries again, and nothing else waits for it.
 func notYet(err error) bool {
 	var failed *models.Error
 	return errors.As(err, &failed) && !failed.Kind.Retryable()

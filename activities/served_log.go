@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -107,6 +108,7 @@ type logSpan struct{ from, known time.Time }
 // logFile is one file of the log.
 type logFile struct {
 	uri  string
+	etag string
 	size int64
 	// The rows' event times are in [from, to); of a file of labels, when they
 	// became known.
@@ -124,7 +126,7 @@ func (l servedLog) answerFiles(ctx context.Context, endpoint string, blocks []mo
 	}
 	return l.list(ctx, days, func(day time.Time) string { return models.InferencePrefix(endpoint, day) }, func(_ time.Time, object artifact.Info) (logFile, bool, error) {
 		from, to, err := folderOf(models.InferenceRoot(endpoint), object.Key)
-		file := logFile{uri: artifact.URI(l.store, object.Key), size: object.Size, from: from, to: to}
+		file := logFile{uri: artifact.URI(l.store, object.Key), etag: object.ETag, size: object.Size, from: from, to: to}
 		return file, slices.ContainsFunc(blocks, file.touches), err
 	})
 }
@@ -137,7 +139,7 @@ func (l servedLog) labelFiles(ctx context.Context, endpoint string, spans []logS
 		days = append(days, dataset.Days(span.from, span.known.Add(time.Microsecond))...)
 	}
 	return l.list(ctx, days, func(day time.Time) string { return models.LabelPrefix(endpoint, day) }, func(day time.Time, object artifact.Info) (logFile, bool, error) {
-		return logFile{uri: artifact.URI(l.store, object.Key), size: object.Size, from: day, to: day.Add(models.Day.Std())}, true, nil
+		return logFile{uri: artifact.URI(l.store, object.Key), etag: object.ETag, size: object.Size, from: day, to: day.Add(models.Day.Std())}, true, nil
 	})
 }
 
@@ -198,7 +200,7 @@ func eachFile(ctx context.Context, files []logFile, read func(ctx context.Contex
 
 // scan gives the rows of a file to a function, batch by batch.
 func (l servedLog) scan(ctx context.Context, f logFile, columns []dataset.Field, each func(*parquetio.Batch) error) error {
-	file, done, err := openParquet(ctx, l.store, models.Partition{URI: f.uri})
+	file, err := openParquet(ctx, l.store, models.Partition{URI: f.uri, ETag: f.etag, Size: f.size})
 	if errors.Is(err, artifact.ErrNotFound) {
 		return &models.Error{
 			Kind: models.KindInvalidSpec, Subject: f.uri, Message: "the file was deleted while the log was read", Cause: err,
@@ -208,8 +210,7 @@ func (l servedLog) scan(ctx context.Context, f logFile, columns []dataset.Field,
 	if err != nil {
 		return err
 	}
-	defer done()
-	if err := file.Scan(ctx, columns, each); err != nil {
+	if err := cmp.Or(file.Scan(ctx, columns, each), file.Close()); err != nil {
 		return unreadable(f.uri, err)
 	}
 	return nil

@@ -41,6 +41,7 @@ type server interface {
 	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
 	UpdateWorkflow(ctx context.Context, options sdk.UpdateWorkflowOptions) (sdk.WorkflowUpdateHandle, error)
 	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
+	GetWorkflowHistory(ctx context.Context, workflowID, runID string, isLongPoll bool, filterType enums.HistoryEventFilterType) sdk.HistoryEventIterator
 	Close()
 }
 
@@ -52,6 +53,7 @@ type Client struct {
 	address   string
 	namespace string
 	ui        string
+	converter converter.DataConverter // of payloads that are read from histories
 	// poll is how often a followed lifecycle is looked at.
 	poll time.Duration
 }
@@ -107,7 +109,8 @@ func Dial(ctx context.Context, options DialOptions) (*Client, error) {
 		return nil, fmt.Errorf("%w at %s (%s): start a stack with `mainspring dev`, or set TEMPORAL_ADDRESS: %w",
 			ErrNotReachable, settings.HostPort, source, err)
 	}
-	return &Client{temporal: connection, address: settings.HostPort, namespace: settings.Namespace, ui: options.UI, poll: time.Second}, nil
+	return &Client{temporal: connection, address: settings.HostPort, namespace: settings.Namespace, ui: options.UI,
+		converter: settings.DataConverter, poll: time.Second}, nil
 }
 
 // Close ends the connection.

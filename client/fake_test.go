@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"go.temporal.io/api/common/v1"
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/failure/v1"
+	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -33,7 +35,7 @@ type fakeServer struct {
 	started   sdk.StartWorkflowOptions
 	startArgs []any
 	startErr  error
-	closed    bool
+	hungUp    bool
 
 	signalled []sentSignal
 
@@ -46,6 +48,10 @@ type fakeServer struct {
 	listed     []string // workflow IDs that a list has
 	executions []*workflow.WorkflowExecutionInfo
 	queries    []string // of lists
+
+	byType map[string][]string // workflow IDs that run, by type, for lists that name one
+	inputs map[string]any      // by workflow ID
+	closed map[string]bool     // workflow IDs that run no more
 }
 
 type sentSignal struct {
@@ -72,7 +78,8 @@ func newFakeServer(scenes ...scene) *fakeServer {
 
 func newTestClient(t *testing.T, server *fakeServer) *Client {
 	t.Helper()
-	return &Client{temporal: server, address: "127.0.0.1:7233", namespace: "default", ui: "http://127.0.0.1:8233/", poll: 1}
+	return &Client{temporal: server, address: "127.0.0.1:7233", namespace: "default", ui: "http://127.0.0.1:8233/",
+		converter: converter.GetDefaultDataConverter(), poll: 1}
 }
 
 func (f *fakeServer) ExecuteWorkflow(_ context.Context, options sdk.StartWorkflowOptions, name any, args ...any) (sdk.WorkflowRun, error) {
@@ -125,7 +132,7 @@ func (f *fakeServer) DescribeWorkflowExecution(_ context.Context, id, _ string) 
 		typed = one
 	}
 	status := enums.WORKFLOW_EXECUTION_STATUS_RUNNING
-	if now.ended {
+	if now.ended || f.closed[id] {
 		status = enums.WORKFLOW_EXECUTION_STATUS_COMPLETED
 	}
 	description := &workflowservice.DescribeWorkflowExecutionResponse{
@@ -162,7 +169,7 @@ func (f *fakeServer) SignalWorkflow(_ context.Context, id, _, name string, arg a
 	return nil
 }
 
-func (f *fakeServer) Close() { f.closed = true }
+func (f *fakeServer) Close() { f.hungUp = true }
 
 // encoded is a value on its way through JSON.
 type encoded struct{ value any }
@@ -226,8 +233,33 @@ func (f *fakeServer) ListWorkflow(_ context.Context, request *workflowservice.Li
 		return &workflowservice.ListWorkflowExecutionsResponse{Executions: f.executions}, nil
 	}
 	var listed []*workflow.WorkflowExecutionInfo
-	for _, id := range f.listed {
+	ids := f.listed
+	for workflowType, some := range f.byType {
+		if strings.HasPrefix(request.GetQuery(), "WorkflowType = '"+workflowType+"'") {
+			ids = append(ids, some...)
+		}
+	}
+	for _, id := range ids {
 		listed = append(listed, &workflow.WorkflowExecutionInfo{Execution: &common.WorkflowExecution{WorkflowId: id}})
 	}
 	return &workflowservice.ListWorkflowExecutionsResponse{Executions: listed}, nil
+}
+
+// GetWorkflowHistory has the first event of the workflows whose input is known.
+func (f *fakeServer) GetWorkflowHistory(_ context.Context, id, _ string, _ bool, _ enums.HistoryEventFilterType) sdk.HistoryEventIterator {
+	return &fakeEvents{input: f.inputs[id]}
+}
+
+type fakeEvents struct {
+	sdk.HistoryEventIterator
+	input any
+}
+
+func (e *fakeEvents) Next() (*historypb.HistoryEvent, error) {
+	if e.input == nil {
+		return nil, serviceerror.NewNotFound("no such workflow")
+	}
+	input, err := converter.GetDefaultDataConverter().ToPayloads(e.input)
+	return &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
+		WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{Input: input}}}, err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/gate"
+	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -74,22 +75,11 @@ func describeSlices(all []models.SliceEvidence) string {
 }
 
 func describeServing(s models.ServingFigures) string {
-	text := fmt.Sprintf("served by %s: %s", s.Runtime, size(s.SizeBytes))
+	text := fmt.Sprintf("served by %s: %s", s.Runtime, terminal.Size(s.SizeBytes))
 	if l := s.Latency; l != nil {
 		text += fmt.Sprintf(", one row in %s ms (median), %s ms (99 of 100), of %d", significant(l.P50Millis), significant(l.P99Millis), l.Requests)
 	}
 	return text
-}
-
-func size(bytes int64) string {
-	switch {
-	case bytes >= 1<<30:
-		return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30))
-	case bytes >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20))
-	default:
-		return fmt.Sprintf("%.1f KiB", float64(bytes)/(1<<10))
-	}
 }
 
 // describeQuestion says which answer a lifecycle waits for, and how to give it;

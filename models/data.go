@@ -252,9 +252,11 @@ type SnapshotUse struct {
 	Snapshot string `json:"snapshot_sha256"`
 	Model    string `json:"model"`
 	// Workflow and Run are the lifecycle, or the preparation that was started alone.
-	Workflow string    `json:"workflow"`
-	Run      string    `json:"run"`
-	At       time.Time `json:"at"` // wall clock
+	Workflow string `json:"workflow"`
+	Run      string `json:"run"`
+	// Namespace is Temporal's that it runs in; empty: not known, that of whoever asks.
+	Namespace string    `json:"namespace,omitempty"`
+	At        time.Time `json:"at"` // wall clock
 	// Retention is the spec's; 0: for ever.
 	Retention Duration `json:"retention,omitempty"`
 	// Source, Listing, Code and SpecSHA256 say what it was made of.

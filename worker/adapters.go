@@ -12,10 +12,10 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/mainspring-ml/mainspring/activities"
-	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
 	"github.com/mainspring-ml/mainspring/internal/openlineage"
 	"github.com/mainspring-ml/mainspring/internal/serving"
+	"github.com/mainspring-ml/mainspring/internal/stores"
 )
 
 // adapters are the activities of the shared queue.
@@ -39,7 +39,7 @@ type adapters struct {
 // newAdapters reads from the environment where S3 and MLflow are. Neither is
 // contacted for good: activities wait for them, and what waits is visible.
 func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
-	store, err := artifact.NewS3(artifact.ConfigFromEnv(os.Getenv))
+	store, err := stores.Open(os.Getenv)
 	if err != nil {
 		return nil, fmt.Errorf("artifact store: %w", err)
 	}

@@ -12,11 +12,11 @@ import (
 
 	"github.com/mainspring-ml/mainspring/activities"
 	"github.com/mainspring-ml/mainspring/internal/accel"
-	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/hostload"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
 	"github.com/mainspring-ml/mainspring/internal/runner"
 	"github.com/mainspring-ml/mainspring/internal/runner/pyenv"
+	"github.com/mainspring-ml/mainspring/internal/stores"
 	"github.com/mainspring-ml/mainspring/internal/telemetry"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -125,7 +125,7 @@ func agentOptions() worker.Options {
 // hosts puts the activities together. The returned function closes what they
 // hold.
 func (c AgentConfig) hosts() (*activities.Hosts, func(), error) {
-	store, err := artifact.NewS3(artifact.ConfigFromEnv(os.Getenv))
+	store, err := stores.Open(os.Getenv)
 	if err != nil {
 		return nil, nil, err
 	}

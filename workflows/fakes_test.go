@@ -33,7 +33,7 @@ type house struct {
 	replaced []models.HolderRun
 
 	snapshotErr error
-	listed      models.PartitionList // empty: two partitions
+	source      models.PartitionList // empty: two partitions
 	before      *models.Snapshot     // that FindSnapshot finds
 	partitions  func(context.Context, models.PreparePartitionsRequest) (models.PartitionsPrepared, error)
 	listings    []models.ListPartitionsRequest
@@ -263,8 +263,8 @@ func (h *house) registerData() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.listings = append(h.listings, r)
-		if h.listed.Count > 0 {
-			return h.listed, nil
+		if h.source.Count > 0 {
+			return h.source, nil
 		}
 		return models.PartitionList{ID: "1d", Count: 2, Tasks: []models.PartitionTask{{From: 0, To: 1}, {From: 1, To: 2}}}, nil
 	})

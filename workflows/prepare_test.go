@@ -36,7 +36,7 @@ func tasks(n int) models.PartitionList {
 
 func TestPartitionsArePreparedSideBySideWithinABound(t *testing.T) {
 	h := newHouse(t)
-	h.listed = tasks(60)
+	h.source = tasks(60)
 	var mu sync.Mutex
 	running, most, seen := 0, 0, map[int]bool{}
 	h.partitions = func(_ context.Context, r models.PreparePartitionsRequest) (models.PartitionsPrepared, error) {
@@ -92,7 +92,7 @@ func TestASnapshotThatIsKnownIsNotPreparedAgain(t *testing.T) {
 
 func TestNoTaskIsBegunAfterOneThatCantBeCarriedOut(t *testing.T) {
 	h := newHouse(t)
-	h.listed = tasks(200)
+	h.source = tasks(200)
 	var mu sync.Mutex
 	begun := 0
 	h.partitions = func(ctx context.Context, r models.PreparePartitionsRequest) (models.PartitionsPrepared, error) {

@@ -34,6 +34,11 @@ func (f folder) Put(_ context.Context, key string, r io.Reader, size int64, o ar
 	return artifact.Info{Key: key, Size: size, SHA256: o.SHA256}, os.WriteFile(f.path(key), data, 0o600)
 }
 
+// Upload implements artifact.Store.
+func (f folder) Upload(ctx context.Context, key string, r io.ReaderAt, size int64, o artifact.PutOptions) (artifact.Info, error) {
+	return f.Put(ctx, key, io.NewSectionReader(r, 0, size), size, o)
+}
+
 // Get implements artifact.Store.
 func (f folder) Get(ctx context.Context, key string) (io.ReadCloser, artifact.Info, error) {
 	info, err := f.Stat(ctx, key)

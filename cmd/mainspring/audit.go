@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mainspring-ml/mainspring/client"
-	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/stores"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -83,7 +83,7 @@ func (f *auditFlags) read(ctx context.Context, model string) (client.Trail, erro
 	if err != nil {
 		return client.Trail{}, err
 	}
-	store, err := artifact.NewS3(artifact.ConfigFromEnv(storeEnv(stack)))
+	store, err := stores.Open(storeEnv(stack))
 	if err != nil {
 		return client.Trail{}, err
 	}

@@ -25,6 +25,7 @@ func mainspring(t *testing.T, args ...string) outcome {
 	t.Setenv("MAINSPRING_S3_ENDPOINT", "http://127.0.0.1:1")
 	t.Setenv("AWS_ACCESS_KEY_ID", "k")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "s")
+	t.Setenv("MAINSPRING_STORES", "") // and put back what --stores sets
 	t.Setenv("TEMPORAL_CONFIG_FILE", filepath.Join(t.TempDir(), "none.toml"))
 	t.Setenv("TEMPORAL_ADDRESS", freeAddress(t))
 	var stdout, stderr bytes.Buffer

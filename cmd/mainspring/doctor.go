@@ -12,7 +12,7 @@ import (
 func newDoctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
-		Short: "Say what is installed, where it comes from, and what is missing",
+		Short: "Say what is installed, where it comes from, what is missing, and whether the stores answer",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			findings, err := devstack.Doctor(command.Context())
@@ -27,7 +27,11 @@ func newDoctorCommand() *cobra.Command {
 				}
 				fmt.Fprintf(command.OutOrStdout(), "%s %-18s %-12s %-8s %s %s\n", mark, f.What, f.Version, f.Source, f.Path, f.Hint)
 			}
-			if missing {
+			well, err := examineStores(command.Context(), command.OutOrStdout())
+			if err != nil {
+				return err
+			}
+			if missing || !well {
 				return errors.New("something is missing; see the lines marked ✗")
 			}
 			return nil

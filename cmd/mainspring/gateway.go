@@ -14,8 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/gateway"
+	"github.com/mainspring-ml/mainspring/internal/stores"
 )
 
 // gatewayFlags are the flags of mainspring gateway.
@@ -121,7 +121,7 @@ func runGateway(ctx context.Context, f gatewayFlags) error {
 		}
 		f.config.Name = name
 	}
-	store, err := artifact.NewS3(artifact.ConfigFromEnv(os.Getenv))
+	store, err := stores.Open(os.Getenv)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/labelfile"
+	"github.com/mainspring-ml/mainspring/internal/stores"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -60,7 +61,7 @@ func (f *labelsFlags) store(ctx context.Context, out io.Writer, endpoint string,
 	if err != nil {
 		return err
 	}
-	store, err := artifact.NewS3(artifact.ConfigFromEnv(storeEnv(stack)))
+	store, err := stores.Open(storeEnv(stack))
 	if err != nil {
 		return err
 	}

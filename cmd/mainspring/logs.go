@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mainspring-ml/mainspring/client"
-	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/stores"
 )
 
 func newLogsCommand() *cobra.Command {
@@ -40,7 +40,7 @@ func newLogsCommand() *cobra.Command {
 				return err
 			}
 			defer connection.Close()
-			store, err := artifact.NewS3(artifact.ConfigFromEnv(storeEnv(stack)))
+			store, err := stores.Open(storeEnv(stack))
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/mainspring-ml/mainspring/client"
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/monitorview"
+	"github.com/mainspring-ml/mainspring/internal/stores"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -32,7 +33,7 @@ func (f *monitorFlags) alarmPage(ctx context.Context, found client.Monitor) ([]b
 	if err != nil {
 		return nil, err
 	}
-	store, err := artifact.NewS3(artifact.ConfigFromEnv(storeEnv(stack)))
+	store, err := stores.Open(storeEnv(stack))
 	if err != nil {
 		return nil, err
 	}

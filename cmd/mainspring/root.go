@@ -33,6 +33,7 @@ func newRootCommand() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
+	addStoresFlag(root)
 	root.AddCommand(
 		newDemoCommand(),
 		newDevCommand(),
@@ -47,6 +48,8 @@ func newRootCommand() *cobra.Command {
 		newMonitorCommand(),
 		newAliasesCommand(),
 		newAuditCommand(),
+		newDataCommand(),
+		newLineageCommand(),
 		newRenderCommand(),
 		newSchemaCommand(),
 		newSetupCommand(),
@@ -57,6 +60,7 @@ func newRootCommand() *cobra.Command {
 		newAgentCommand(),
 		newGatewayCommand(),
 		newLabelsCommand(),
+		newCopyCommand(),
 		newServeCommand(),
 		newPredictCommand(),
 		newShimCommand(),

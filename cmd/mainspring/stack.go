@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"github.com/mainspring-ml/mainspring/client"
-	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/devstack"
 	"github.com/mainspring-ml/mainspring/internal/spec"
+	"github.com/mainspring-ml/mainspring/internal/stores"
 )
 
 const stateDirUsage = "state directory of the local stack to use (default: .mainspring/dev, then .mainspring/demo)"
@@ -52,17 +52,24 @@ func connect(ctx context.Context, stateDir string, use func(context.Context, *cl
 }
 
 // storeEnv reads where S3 is: as the environment says, else at the stack. The
-// variables are taken together: keys of one server are no use at another.
+// variables are taken together: keys of one server are no use at another. What
+// profiles of further stores refer to is the environment's.
 func storeEnv(stack devstack.Access) func(string) string {
-	if os.Getenv("MAINSPRING_S3_ENDPOINT") == "" && stack.S3.Endpoint != "" {
-		return lookup(stack.Env())
+	if os.Getenv("MAINSPRING_S3_ENDPOINT") != "" || stack.S3.Endpoint == "" {
+		return os.Getenv
 	}
-	return os.Getenv
+	own := lookup(stack.Env())
+	return func(name string) string {
+		if strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "MAINSPRING_S3_") {
+			return own(name)
+		}
+		return os.Getenv(name)
+	}
 }
 
 // openUploader opens the bucket that the environment names, else the stack's.
 func openUploader(stack devstack.Access) (spec.Uploader, error) {
-	store, err := artifact.NewS3(artifact.ConfigFromEnv(storeEnv(stack)))
+	store, err := stores.Open(storeEnv(stack))
 	if err != nil {
 		return nil, err
 	}

@@ -52,19 +52,14 @@ func GetBytes(ctx context.Context, s Store, key string, limit int64) ([]byte, In
 // PutObjectBytes stores b under its digest, unless it is there already.
 func PutObjectBytes(ctx context.Context, s Store, b []byte) (models.Ref, error) {
 	digest := Digest(b)
-	ref := models.Ref{URI: URI(s, ObjectKey(digest)), SHA256: digest, Size: int64(len(b))}
-	return ref, putOnce(ctx, s, ref, bytes.NewReader(b))
-}
-
-// putOnce stores content under its digest. Two writers may both do so: they
-// write the same bytes.
-func putOnce(ctx context.Context, s Store, ref models.Ref, r io.Reader) error {
-	key := ObjectKey(ref.SHA256)
+	key := ObjectKey(digest)
+	ref := models.Ref{URI: URI(s, key), SHA256: digest, Size: int64(len(b))}
 	if there, err := s.Stat(ctx, key); err == nil && there.Size == ref.Size {
-		return nil
+		return ref, nil
 	}
-	_, err := s.Put(ctx, key, r, ref.Size, PutOptions{SHA256: ref.SHA256})
-	return err
+	// Two writers may both do so: they write the same bytes.
+	_, err := s.Put(ctx, key, bytes.NewReader(b), ref.Size, PutOptions{SHA256: digest})
+	return ref, err
 }
 
 // ReadRef reads what a reference points at, at most limit bytes, and verifies

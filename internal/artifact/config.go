@@ -7,6 +7,9 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
 // Config says where the bucket is.
@@ -18,8 +21,43 @@ type Config struct {
 	// AccessKey and SecretKey; both empty: AWS's other environment variables,
 	// credentials file, or the instance's role.
 	AccessKey, SecretKey, SessionToken string
+	// Anonymous sends no credentials, as for public data.
+	Anonymous bool
+	// Credentials, asked whenever they have expired, stand for the keys; nil: the
+	// keys count.
+	Credentials credentials.Provider
+	// PathStyle says whether the bucket stands in the path of URLs or in their
+	// host; nil: as the endpoint's service is known to want it.
+	PathStyle *bool
+	// Profile is the prefix of URIs that this store is for, named in errors;
+	// empty: the default store.
+	Profile string
 	// Transport is for tests and tracing; nil: a transport of its own.
 	Transport http.RoundTripper
+}
+
+// signing returns what requests are signed with.
+func (c Config) signing() *credentials.Credentials {
+	switch {
+	case c.Credentials != nil:
+		return credentials.New(c.Credentials)
+	case c.AccessKey == "" && !c.Anonymous:
+		return credentials.NewChainCredentials([]credentials.Provider{
+			&credentials.EnvAWS{}, &credentials.FileAWSCredentials{}, &credentials.IAM{Client: http.DefaultClient}})
+	default: // without keys requests are not signed
+		return credentials.NewStaticV4(c.AccessKey, c.SecretKey, c.SessionToken)
+	}
+}
+
+func (c Config) lookup() minio.BucketLookupType {
+	switch {
+	case c.PathStyle == nil:
+		return minio.BucketLookupAuto
+	case *c.PathStyle:
+		return minio.BucketLookupPath
+	default:
+		return minio.BucketLookupDNS
+	}
 }
 
 // DefaultBucket is used when MAINSPRING_S3_BUCKET is not set.

@@ -24,6 +24,11 @@
 // happened, and the next attempt may then fail with [ErrPreconditionFailed]
 // because of its own predecessor. Read the object to find out.
 //
+// An upload or download that was interrupted goes on where it was: parts that
+// the store has, and blocks that are in the part file beside the destination,
+// are compared by CRC-64/NVME and don't travel again. docs/transfer.md has the
+// guarantees.
+//
 // A file or directory that is fetched appears at its destination complete and
 // verified, or not at all.
 package artifact

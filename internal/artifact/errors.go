@@ -17,6 +17,10 @@ var (
 	ErrConflict = errors.New("key is a directory of another object's key")
 	// ErrCorrupt: the bytes are not those the reference or manifest names.
 	ErrCorrupt = errors.New("content differs from its digest")
+	// ErrChanged: a local file changed while it was read.
+	ErrChanged = errors.New("file changed while it was read")
+	// ErrDiskFull: this host's disk can't hold the bytes.
+	ErrDiskFull = errors.New("disk is full")
 	// ErrInvalid: the call can't succeed as it is, on any store.
 	ErrInvalid = errors.New("invalid artifact request")
 	// ErrTooLarge: more bytes than the caller's limit.
@@ -32,6 +36,7 @@ var (
 type Error struct {
 	Op      string // "put"
 	URI     string // what it is about: an object's URI or a local path
+	Profile string // prefix of the profile whose store was asked; empty: the default store
 	Message string
 	Hint    string // what to do next; may be empty
 	Class   error  // one of the sentinels, or nil
@@ -42,6 +47,9 @@ type Error struct {
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", e.Op, e.URI)
+	if e.Profile != "" {
+		fmt.Fprintf(&b, " by the profile %s", e.Profile)
+	}
 	switch {
 	case e.Message != "":
 		fmt.Fprintf(&b, ": %s", e.Message)
@@ -67,6 +75,17 @@ func (e *Error) Unwrap() []error {
 		all = append(all, e.Cause)
 	}
 	return all
+}
+
+// ofProfile makes a hint speak of a profile's fields, where it names the
+// variables of the default store.
+func ofProfile(hint string) string {
+	return strings.NewReplacer(
+		"MAINSPRING_S3_ENDPOINT", "the profile's endpoint",
+		"set MAINSPRING_S3_BUCKET to", "change the profile's prefix to",
+		"AWS_ACCESS_KEY_ID", "the profile's access_key",
+		"AWS_SECRET_ACCESS_KEY", "its secret_key",
+	).Replace(hint)
 }
 
 // localError is a failure of this host's file system.

@@ -4,81 +4,58 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"hash"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// PutFile stores a local file, with its digest as metadata. The file is read
-// twice; one that changes in between makes the put fail or the digest wrong,
-// which whoever reads it will see.
+// PutFile stores a local file. It is read once; one that changes while it is
+// read is ErrChanged and not stored. Up to partBytes, the object has its digest
+// as metadata; a larger one only if the key ends with it.
 func PutFile(ctx context.Context, s Store, key, file string) (models.Ref, error) {
-	digest, size, err := digestFile(file)
-	if err != nil {
-		return models.Ref{}, localError("put", file, err)
-	}
-	return putDigested(ctx, s, key, file, models.Ref{URI: URI(s, key), SHA256: digest, Size: size})
+	return putLocal(ctx, s, key, file, PutOptions{})
 }
 
-func putDigested(ctx context.Context, s Store, key, file string, ref models.Ref) (models.Ref, error) {
-	f, err := os.Open(file)
+func putLocal(ctx context.Context, s Store, key, file string, o PutOptions) (models.Ref, error) {
+	f, err := openLocal("put", file)
 	if err != nil {
-		return models.Ref{}, localError("put", file, err)
+		return models.Ref{}, err
 	}
 	defer func() { _ = f.Close() }() // only read from
-	_, err = s.Put(ctx, key, f, ref.Size, PutOptions{SHA256: ref.SHA256})
-	return ref, err
+	done, err := s.Upload(ctx, key, f, f.before.Size(), o)
+	return models.Ref{URI: URI(s, key), SHA256: done.SHA256, Size: f.before.Size()}, err
 }
 
-func digestFile(file string) (digest string, size int64, err error) {
+// sums identify a local file's content.
+type sums struct {
+	sha256, crc string
+	size        int64
+}
+
+func sumFile(file string) (sums, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return "", 0, err
+		return sums{}, err
 	}
 	defer func() { _ = f.Close() }() // only read from
-	h := sha256.New()
-	size, err = io.Copy(h, f)
-	return sumOf(h), size, err
+	h, crc := sha256.New(), newCRC()
+	size, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(h, crc)}, struct{ io.Reader }{f}, make([]byte, copyBytes))
+	return sums{sha256: sumOf(h), crc: sumOfCRC(crc), size: size}, err
 }
+
+func (s sums) options() PutOptions { return PutOptions{SHA256: s.sha256, crc: s.crc} }
 
 func sumOf(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 
 // GetFile fetches an object into a local file and makes its directory. The
 // file appears when the bytes are complete and have the digest want; an empty
-// want means the digest that the object was stored with, if any.
+// want means the digest that the object was stored with, if any. What a large
+// download that was interrupted has brought is kept beside the file and used by
+// the next one.
 func GetFile(ctx context.Context, s Store, key, file, want string) (models.Ref, error) {
-	r, info, err := s.Get(ctx, key)
-	if err != nil {
-		return models.Ref{}, err
-	}
-	defer func() { _ = r.Close() }() // read errors are reported by the copy
-	if want == "" {
-		want = info.SHA256
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return models.Ref{}, localError("get", file, err)
-	}
-	part, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".part-*")
-	if err != nil {
-		return models.Ref{}, localError("get", file, err)
-	}
-	defer func() { _ = os.Remove(part.Name()) }() // after a rename there is nothing to remove
-	h := sha256.New()
-	size, err := io.Copy(io.MultiWriter(part, h), r)
-	if err = errors.Join(err, part.Chmod(0o644), part.Close()); err != nil {
-		return models.Ref{}, &Error{Op: "get", URI: URI(s, key), Message: "download to " + file + " failed", Cause: err}
-	}
-	if got := sumOf(h); want != "" && got != want {
-		return models.Ref{}, corrupt("get", URI(s, key), got, want)
-	}
-	if err := os.Rename(part.Name(), file); err != nil {
-		return models.Ref{}, localError("get", file, err)
-	}
-	return models.Ref{URI: URI(s, key), SHA256: sumOf(h), Size: size}, nil
+	return download{s: s, key: key, file: file, want: want}.fetch(ctx)
 }
 
 // GetRef fetches what a reference points at into a local file and verifies it.
@@ -99,29 +76,38 @@ func PutObject(ctx context.Context, s Store, r io.Reader) (models.Ref, error) {
 		return models.Ref{}, localError("put object", os.TempDir(), err)
 	}
 	defer func() { _, _ = spool.Close(), os.Remove(spool.Name()) }() // best effort: a temporary file
-	h := sha256.New()
-	size, err := io.Copy(io.MultiWriter(spool, h), r)
-	if err == nil {
-		_, err = spool.Seek(0, io.SeekStart)
-	}
+	h, crc := sha256.New(), newCRC()
+	size, err := io.Copy(io.MultiWriter(spool, h, crc), r)
 	if err != nil {
 		return models.Ref{}, &Error{Op: "put object", URI: spool.Name(), Message: "the stream can't be spooled", Cause: err,
 			Hint: "see whether the disk of the temporary directory is full"}
 	}
-	digest := sumOf(h)
-	ref := models.Ref{URI: URI(s, ObjectKey(digest)), SHA256: digest, Size: size}
-	return ref, putOnce(ctx, s, ref, spool)
+	return putAddressed(ctx, s, spool, sums{sha256: sumOf(h), crc: sumOfCRC(crc), size: size})
 }
 
-// PutObjectFile stores a local file under its digest.
+// PutObjectFile stores a local file under its digest. It is read twice, as the
+// key must be known before the first byte is sent; one that changes in between
+// is ErrChanged and not stored.
 func PutObjectFile(ctx context.Context, s Store, file string) (models.Ref, error) {
-	digest, size, err := digestFile(file)
+	f, err := openLocal("put object", file)
+	if err != nil {
+		return models.Ref{}, err
+	}
+	defer func() { _ = f.Close() }() // only read from
+	content, err := sumFile(file)
 	if err != nil {
 		return models.Ref{}, localError("put object", file, err)
 	}
-	ref := models.Ref{URI: URI(s, ObjectKey(digest)), SHA256: digest, Size: size}
-	if there, err := s.Stat(ctx, ObjectKey(digest)); err == nil && there.Size == size {
+	return putAddressed(ctx, s, f, content)
+}
+
+// putAddressed stores content under its digest, unless it is there already.
+func putAddressed(ctx context.Context, s Store, r io.ReaderAt, content sums) (models.Ref, error) {
+	key := ObjectKey(content.sha256)
+	ref := models.Ref{URI: URI(s, key), SHA256: content.sha256, Size: content.size}
+	if there, err := s.Stat(ctx, key); err == nil && there.Size == ref.Size {
 		return ref, nil
 	}
-	return putDigested(ctx, s, ObjectKey(digest), file, ref)
+	_, err := s.Upload(ctx, key, r, content.size, content.options())
+	return ref, err
 }

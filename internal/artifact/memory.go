@@ -74,6 +74,9 @@ func (m *Memory) Put(ctx context.Context, key string, r io.Reader, size int64, o
 	if int64(len(content)) != size {
 		return Info{}, m.fail("put", key, ErrInvalid, fmt.Sprintf("%d bytes came; want %d", len(content), size))
 	}
+	if got := Digest(content); o.SHA256 != "" && got != o.SHA256 {
+		return Info{}, corrupt("put", URI(m, key), got, o.SHA256)
+	}
 	objects, unlock := m.lock()
 	defer unlock()
 	old, exists := objects[key]
@@ -89,6 +92,31 @@ func (m *Memory) Put(ctx context.Context, key string, r io.Reader, size int64, o
 	info := Info{Key: key, Size: size, ETag: hex.EncodeToString(sum[:]), Modified: time.Now().UTC(), SHA256: o.SHA256}
 	objects[key] = memoryObject{bytes: content, info: info}
 	return info, nil
+}
+
+// Upload implements Store.
+func (m *Memory) Upload(ctx context.Context, key string, r io.ReaderAt, size int64, o PutOptions) (Info, error) {
+	if err := checkPut(m, key, size, o); err != nil {
+		return Info{}, err
+	}
+	content := make([]byte, size)
+	if err := readPart(r, content, 0, URI(m, key)); err != nil {
+		return Info{}, err
+	}
+	if err := settled(r, Digest(content), URI(m, key), &o); err != nil {
+		return Info{}, err
+	}
+	return m.Put(ctx, key, bytes.NewReader(content), size, o)
+}
+
+// Rot replaces an object's bytes, as a disk does that decays: nothing in the
+// object's description says so, but its size.
+func (m *Memory) Rot(key string, content []byte) {
+	objects, unlock := m.lock()
+	defer unlock()
+	o := objects[key]
+	o.bytes, o.info.Size = bytes.Clone(content), int64(len(content))
+	objects[key] = o
 }
 
 // Get implements Store.

@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
 // S3 is a bucket of any S3 service that has conditional puts.
@@ -22,7 +21,10 @@ type S3 struct {
 	client *minio.Core
 	// once sends every request a single time: a conditional put that is sent
 	// again after a lost answer would fail because of itself.
-	once *minio.Core
+	once   *minio.Core
+	shared *transfers
+	// profile is Config.Profile.
+	profile string
 }
 
 var _ Store = (*S3)(nil)
@@ -46,21 +48,16 @@ func NewS3(cfg Config) (*S3, error) {
 	if err != nil {
 		return nil, err // Validate has parsed it: not reached
 	}
-	creds := credentials.NewStaticV4(cfg.AccessKey, cfg.SecretKey, cfg.SessionToken)
-	if cfg.AccessKey == "" {
-		creds = credentials.NewChainCredentials([]credentials.Provider{
-			&credentials.EnvAWS{}, &credentials.FileAWSCredentials{}, &credentials.IAM{Client: http.DefaultClient}})
-	}
 	transport := cfg.Transport
 	if transport == nil {
 		if transport, err = minio.DefaultTransport(endpoint.Scheme == "https"); err != nil {
 			return nil, &Error{Op: "configure", URI: "S3 endpoint", Class: ErrInvalid, Cause: err}
 		}
 	}
-	s := &S3{bucket: cfg.Bucket}
+	s := &S3{bucket: cfg.Bucket, profile: cfg.Profile, shared: &transfers{memory: newMemory()}}
 	for retries, core := range map[int]**minio.Core{attempts: &s.client, 1: &s.once} {
 		// Trailing headers stay off: servers answer BadDigest.
-		if *core, err = minio.NewCore(endpoint.Host, &minio.Options{Creds: creds, Transport: transport,
+		if *core, err = minio.NewCore(endpoint.Host, &minio.Options{Creds: cfg.signing(), BucketLookup: cfg.lookup(), Transport: transport,
 			Secure: endpoint.Scheme == "https", Region: cfg.Region, MaxRetries: retries}); err != nil {
 			return nil, &Error{Op: "configure", URI: "S3 endpoint", Class: ErrInvalid, Cause: err}
 		}
@@ -119,7 +116,15 @@ func (s *S3) Put(ctx context.Context, key string, r io.Reader, size int64, o Put
 			options.SetMatchETag(o.IfMatch)
 		}
 	}
-	done, err := client.Client.PutObject(ctx, s.bucket, key, r, size, options)
+	var done minio.UploadInfo
+	var err error
+	if o.SHA256 != "" {
+		// As the payload's hash in the signature, the digest is checked by the server.
+		options.DisableContentSha256 = true
+		done, err = client.PutObject(ctx, s.bucket, key, r, size, "", o.SHA256, options)
+	} else {
+		done, err = client.Client.PutObject(ctx, s.bucket, key, r, size, options)
+	}
 	if err != nil {
 		if o.IfMatch != "" && minio.ToErrorResponse(err).Code == minio.NoSuchKey {
 			return Info{}, &Error{Op: "put", URI: URI(s, key), Class: ErrPreconditionFailed, Message: "the object is gone"}
@@ -169,7 +174,7 @@ func (s *S3) Stat(ctx context.Context, key string) (Info, error) {
 	if err := checkKey("stat", s, key); err != nil {
 		return Info{}, err
 	}
-	found, err := s.client.StatObject(ctx, s.bucket, key, minio.StatObjectOptions{})
+	found, err := s.client.StatObject(ctx, s.bucket, key, minio.StatObjectOptions{Checksum: true})
 	if err != nil {
 		return Info{}, s.fail(ctx, "stat", key, err)
 	}
@@ -178,7 +183,7 @@ func (s *S3) Stat(ctx context.Context, key string) (Info, error) {
 
 func info(o minio.ObjectInfo, key string) Info {
 	return Info{Key: key, Size: o.Size, ETag: strings.Trim(o.ETag, `"`), Modified: o.LastModified,
-		SHA256: o.UserMetadata[sha256Metadata]}
+		SHA256: o.UserMetadata[sha256Metadata], crc: o.ChecksumCRC64NVME}
 }
 
 // List implements Store.
@@ -217,18 +222,24 @@ func (s *S3) fail(ctx context.Context, op, key string, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &Error{Op: op, URI: URI(s, key)}
+	e := &Error{Op: op, URI: URI(s, key), Profile: s.profile}
 	if ctx.Err() != nil {
 		e.Message, e.Cause = "given up", ctx.Err()
 		return e
 	}
 	var answer minio.ErrorResponse
-	if !errors.As(err, &answer) {
+	var own *Error
+	if errors.As(err, &own) { // the credentials can't be had
+		e.Class, e.Hint, e.Message = own.Class, own.Hint, own.Message
+	} else if errors.As(err, &answer) {
+		e.Class, e.Hint = classify(answer)
+		e.Message = fmt.Sprintf("%s: %s", answer.Code, answer.Message)
+	} else {
 		e.Class, e.Hint, e.Cause = unanswered(err)
-		return e
 	}
-	e.Class, e.Hint = classify(answer)
-	e.Message = fmt.Sprintf("%s: %s", answer.Code, answer.Message)
+	if s.profile != "" {
+		e.Hint = ofProfile(e.Hint)
+	}
 	return e
 }
 
@@ -260,8 +271,12 @@ func classify(a minio.ErrorResponse) (class error, hint string) { //nolint:reviv
 		return ErrDenied, "the bucket belongs to another account: set MAINSPRING_S3_BUCKET to another name"
 	case minio.PreconditionFailed, "ConditionalRequestConflict":
 		return ErrPreconditionFailed, ""
-	case minio.AccessDenied, "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken":
+	case minio.AccessDenied, "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "XAdminUserNotFound":
 		return ErrDenied, "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and this host's clock"
+	case "XAmzContentSHA256Mismatch", "BadDigest", "XAmzContentChecksumMismatch":
+		return ErrCorrupt, "the bytes are not those of the digest, or changed on their way; try again"
+	case "InsufficientStorage", "XMinioStorageFull", "QuotaExceeded":
+		return ErrUnavailable, "the S3 server's disk is full: free some of it, then try again"
 	case "RequestTimeTooSkewed":
 		return ErrDenied, "set this host's clock"
 	}

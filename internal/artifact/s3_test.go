@@ -31,6 +31,7 @@ func TestS3Errors(t *testing.T) {
 	}{
 		{"missing bucket", "NoSuchBucket", 404, artifact.ErrNotFound},
 		{"wrong key", "InvalidAccessKeyId", 403, artifact.ErrDenied},
+		{"unknown key", "XAdminUserNotFound", 404, artifact.ErrDenied}, // versitygw
 		{"clock", "RequestTimeTooSkewed", 403, artifact.ErrDenied},
 		{"nested", "ObjectParentIsFile", 409, artifact.ErrConflict},
 		{"racing condition", "ConditionalRequestConflict", 409, artifact.ErrPreconditionFailed},

@@ -16,8 +16,12 @@ type Info struct {
 	Size     int64
 	ETag     string // without quotes
 	Modified time.Time
-	// SHA256 is set by Put, Get and Stat if the object was stored with it.
+	// SHA256 is set by Put, Get and Stat if the object was stored with it, and by
+	// Upload.
 	SHA256 string
+	// crc is the CRC-64/NVME that the store keeps of the whole object, in base64;
+	// empty: none. Only Stat sets it.
+	crc string
 }
 
 // PutOptions makes a put conditional and describes the bytes. At most one of
@@ -25,8 +29,11 @@ type Info struct {
 type PutOptions struct {
 	IfAbsent    bool   // write only if there is no such object
 	IfMatch     string // write only over the object with this ETag
-	SHA256      string // kept as metadata; the caller vouches for it
+	SHA256      string // kept as metadata; other bytes are ErrCorrupt
 	ContentType string // empty: application/octet-stream
+	// crc is the CRC-64/NVME of the bytes with digest SHA256, in base64: whoever
+	// has read them knows both, and an upload then need not hash them again.
+	crc string
 }
 
 func (o PutOptions) conditional() bool { return o.IfAbsent || o.IfMatch != "" }
@@ -39,6 +46,12 @@ type Store interface {
 	// condition that does not hold it fails with ErrPreconditionFailed; of
 	// racing conditional puts at most one succeeds.
 	Put(ctx context.Context, key string, r io.Reader, size int64, o PutOptions) (Info, error)
+	// Upload stores size bytes of r like Put does. Many bytes go in parts, several
+	// at a time, and those that an interrupted upload of the same key has left at
+	// the store are not sent again. The object appears when all of them are there.
+	// Info has the digest of what was sent. An r that has a method Unchanged()
+	// error is asked before the object appears.
+	Upload(ctx context.Context, key string, r io.ReaderAt, size int64, o PutOptions) (Info, error)
 	// Get opens an object; the caller closes it.
 	Get(ctx context.Context, key string) (io.ReadCloser, Info, error)
 	// GetRange opens length bytes of an object from offset on, fewer where the

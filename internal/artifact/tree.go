@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
+	"runtime"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -34,30 +33,25 @@ type TreeFile struct {
 const (
 	treeFormat      = 1
 	maxTreeManifest = 16 << 20
-	treeTransfers   = 4 // at once
 )
 
 // PutTree stores the files of a directory at prefix and the manifest at
 // prefix.json, and returns the manifest's reference. A tree with the same
-// manifest is complete and is not sent again. Over another tree at the same
-// prefix, the old manifest goes first and the new one comes last, so that a
-// crash leaves no manifest rather than a wrong one. Symbolic links are
-// followed if they stay inside; empty directories are left out.
+// manifest is complete and is not sent again; of another one, or of one that was
+// interrupted, only what differs is. Over another tree at the same prefix, the
+// old manifest goes first and the new one comes last, so that a crash leaves no
+// manifest rather than a wrong one. Symbolic links are followed if they stay
+// inside; empty directories are left out.
 func PutTree(ctx context.Context, s Store, dir, prefix string) (models.Ref, error) {
-	manifest, err := describeTree(dir)
+	files, err := treeFiles(dir)
 	if err != nil {
 		return models.Ref{}, err
 	}
-	encoded, err := json.Marshal(manifest)
-	if err != nil {
-		return models.Ref{}, localError("put tree", dir, err)
-	}
-	ref := models.Ref{URI: URI(s, TreeKey(prefix)), SHA256: Digest(encoded), Size: int64(len(encoded))}
 	old, _, err := GetBytes(ctx, s, TreeKey(prefix), maxTreeManifest)
-	if err == nil && bytes.Equal(old, encoded) {
-		return ref, nil
-	}
 	if err == nil {
+		if ref, err := sameTree(s, dir, prefix, old); err != nil || ref.URI != "" {
+			return ref, err
+		}
 		if err := s.Delete(ctx, TreeKey(prefix)); err != nil {
 			return models.Ref{}, err
 		}
@@ -67,26 +61,66 @@ func PutTree(ctx context.Context, s Store, dir, prefix string) (models.Ref, erro
 	if err != nil {
 		return models.Ref{}, err
 	}
+	manifest := TreeManifest{Format: treeFormat, Files: make([]TreeFile, len(files))}
 	group, inGroup := errgroup.WithContext(ctx)
-	group.SetLimit(treeTransfers)
-	for _, f := range manifest.Files {
+	group.SetLimit(fileTransfers)
+	for i, f := range files {
 		group.Go(func() error {
-			key := prefix + "/" + f.Path
-			if size, ok := sizes[key]; ok && size == f.Size {
-				if there, err := s.Stat(inGroup, key); err == nil && there.SHA256 == f.SHA256 {
-					return nil // an upload that was interrupted has got so far
-				}
-			}
-			_, err := putDigested(inGroup, s, key, filepath.Join(dir, filepath.FromSlash(f.Path)),
-				models.Ref{SHA256: f.SHA256, Size: f.Size})
+			key, path := prefix+"/"+f.path, filepath.Join(dir, filepath.FromSlash(f.path))
+			size, there := sizes[key]
+			digest, err := putTreeFile(inGroup, s, key, path, there && size == f.size)
+			manifest.Files[i] = TreeFile{Path: f.path, SHA256: digest.SHA256, Size: digest.Size}
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return models.Ref{}, err
 	}
+	encoded, ref, err := encodeTree(s, prefix, manifest)
+	if err != nil {
+		return models.Ref{}, err
+	}
 	_, err = PutBytes(ctx, s, TreeKey(prefix), encoded, PutOptions{ContentType: "application/json"})
 	return ref, err
+}
+
+// putTreeFile stores a file, unless an upload of the tree that was interrupted,
+// or an older tree, has left the same there.
+func putTreeFile(ctx context.Context, s Store, key, path string, candidate bool) (models.Ref, error) {
+	if !candidate {
+		return PutFile(ctx, s, key, path)
+	}
+	content, err := sumFile(path)
+	if err != nil {
+		return models.Ref{}, localError("put tree", path, err)
+	}
+	there, err := s.Stat(ctx, key)
+	if err == nil && there.Size == content.size && (there.SHA256 == content.sha256 || there.SHA256 == "" && there.crc == content.crc) {
+		return models.Ref{SHA256: content.sha256, Size: content.size}, nil
+	}
+	return putLocal(ctx, s, key, path, content.options())
+}
+
+// sameTree returns the reference of the tree at prefix if the directory has the
+// same files.
+func sameTree(s Store, dir, prefix string, old []byte) (models.Ref, error) {
+	manifest, err := describeTree(dir)
+	if err != nil {
+		return models.Ref{}, err
+	}
+	encoded, ref, err := encodeTree(s, prefix, manifest)
+	if err != nil || !bytes.Equal(old, encoded) {
+		return models.Ref{}, err
+	}
+	return ref, nil
+}
+
+func encodeTree(s Store, prefix string, manifest TreeManifest) ([]byte, models.Ref, error) {
+	encoded, err := json.Marshal(manifest)
+	if err != nil {
+		return nil, models.Ref{}, &Error{Op: "put tree", URI: URI(s, prefix), Cause: err}
+	}
+	return encoded, models.Ref{URI: URI(s, TreeKey(prefix)), SHA256: Digest(encoded), Size: int64(len(encoded))}, nil
 }
 
 func listedSizes(ctx context.Context, s Store, prefix string) (map[string]int64, error) {
@@ -101,24 +135,35 @@ func listedSizes(ctx context.Context, s Store, prefix string) (map[string]int64,
 // TreeKey is the key of the manifest of the tree at prefix.
 func TreeKey(prefix string) string { return prefix + ".json" }
 
+// treeFiles lists the files of a directory that has some.
+func treeFiles(dir string) ([]dirFile, error) {
+	files, err := walkFiles(dir, nil)
+	if err == nil && len(files) == 0 {
+		err = &Error{Op: "put tree", URI: dir, Message: "the directory has no files", Class: ErrInvalid}
+	}
+	return files, err
+}
+
 // describeTree lists and digests the files of a directory.
 func describeTree(dir string) (TreeManifest, error) {
-	manifest := TreeManifest{Format: treeFormat, Files: []TreeFile{}}
-	files, err := walkFiles(dir, nil)
+	files, err := treeFiles(dir)
 	if err != nil {
 		return TreeManifest{}, err
 	}
-	for _, f := range files {
-		digest, size, err := digestFile(filepath.Join(dir, filepath.FromSlash(f.path)))
-		if err != nil {
-			return TreeManifest{}, localError("put tree", dir, err)
-		}
-		manifest.Files = append(manifest.Files, TreeFile{Path: f.path, SHA256: digest, Size: size})
+	manifest := TreeManifest{Format: treeFormat, Files: make([]TreeFile, len(files))}
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, f := range files {
+		group.Go(func() error {
+			content, err := sumFile(filepath.Join(dir, filepath.FromSlash(f.path)))
+			if err != nil {
+				return localError("read tree", dir, err)
+			}
+			manifest.Files[i] = TreeFile{Path: f.path, SHA256: content.sha256, Size: content.size}
+			return nil
+		})
 	}
-	if len(manifest.Files) == 0 {
-		return TreeManifest{}, &Error{Op: "put tree", URI: dir, Message: "the directory has no files", Class: ErrInvalid}
-	}
-	return manifest, nil
+	return manifest, group.Wait()
 }
 
 // ReadTree reads and verifies a tree's manifest.
@@ -127,7 +172,7 @@ func ReadTree(ctx context.Context, s Store, ref models.Ref) (TreeManifest, error
 	if err != nil {
 		return TreeManifest{}, err
 	}
-	return parseTree(encoded, ref.URI)
+	return ParseTree(encoded, ref.URI)
 }
 
 // FindTree returns the reference of the complete tree at prefix, or
@@ -138,11 +183,13 @@ func FindTree(ctx context.Context, s Store, prefix string) (models.Ref, error) {
 		return models.Ref{}, err
 	}
 	ref := models.Ref{URI: URI(s, TreeKey(prefix)), SHA256: Digest(encoded), Size: int64(len(encoded))}
-	_, err = parseTree(encoded, ref.URI)
+	_, err = ParseTree(encoded, ref.URI)
 	return ref, err
 }
 
-func parseTree(encoded []byte, uri string) (TreeManifest, error) {
+// ParseTree reads a tree's manifest, which uri names in errors. No path of it
+// leaves the tree.
+func ParseTree(encoded []byte, uri string) (TreeManifest, error) {
 	var manifest TreeManifest
 	bad := func(message string, cause error) error {
 		return &Error{Op: "read tree", URI: uri, Message: message, Cause: cause, Class: ErrCorrupt,
@@ -159,43 +206,11 @@ func parseTree(encoded []byte, uri string) (TreeManifest, error) {
 	return manifest, nil
 }
 
-// GetTree fetches a tree into dir, which appears complete and verified, or not
-// at all. A directory that already holds the tree stays; one that holds
-// anything else is replaced.
-func GetTree(ctx context.Context, s Store, ref models.Ref, dir string) error {
-	manifest, err := ReadTree(ctx, s, ref)
-	if err != nil {
-		return err
-	}
-	of, key, err := locate(s, ref.URI)
-	if err != nil {
-		return err
-	}
-	prefix, ok := strings.CutSuffix(key, ".json")
-	if !ok {
-		return &Error{Op: "get tree", URI: ref.URI, Message: "a tree's reference ends with .json", Class: ErrInvalid}
-	}
-	if there, err := describeTree(dir); err == nil && slices.Equal(there.Files, manifest.Files) {
-		return nil
-	}
-	return replaceDir("get tree", dir, func(fresh string) error {
-		group, inGroup := errgroup.WithContext(ctx)
-		group.SetLimit(treeTransfers)
-		for _, f := range manifest.Files {
-			group.Go(func() error {
-				_, err := GetFile(inGroup, of, prefix+"/"+f.Path, filepath.Join(fresh, filepath.FromSlash(f.Path)), f.SHA256)
-				return err
-			})
-		}
-		return group.Wait()
-	})
-}
-
 // VerifyTree reads the files of the tree at prefix and compares their digests.
 // ErrCorrupt says that one differs, ErrNotFound that one is missing.
 func VerifyTree(ctx context.Context, s Store, prefix string, manifest TreeManifest) error {
 	group, inGroup := errgroup.WithContext(ctx)
-	group.SetLimit(treeTransfers)
+	group.SetLimit(fileTransfers)
 	for _, f := range manifest.Files {
 		group.Go(func() error { return verify(inGroup, s, prefix+"/"+f.Path, f) })
 	}
@@ -214,36 +229,6 @@ func verify(ctx context.Context, s Store, key string, want TreeFile) error {
 	}
 	if got := sumOf(h); got != want.SHA256 {
 		return corrupt("verify", URI(s, key), got, want.SHA256)
-	}
-	return nil
-}
-
-// replaceDir fills a fresh directory beside dir and then puts it in dir's
-// place.
-func replaceDir(op, dir string, fill func(fresh string) error) error {
-	dir = filepath.Clean(dir)
-	parent, name := filepath.Split(dir)
-	if err := os.MkdirAll(filepath.Clean(parent), 0o755); err != nil {
-		return localError(op, dir, err)
-	}
-	// Everything temporary is in one directory of its own, the old content too.
-	work, err := os.MkdirTemp(parent, "."+name+".part-*")
-	if err != nil {
-		return localError(op, dir, err)
-	}
-	defer func() { _ = os.RemoveAll(work) }() // best effort: the name shows that it is left over
-	fresh, old := filepath.Join(work, "fresh"), filepath.Join(work, "old")
-	if err := os.Mkdir(fresh, 0o755); err != nil {
-		return localError(op, dir, err)
-	}
-	if err := fill(fresh); err != nil {
-		return err
-	}
-	if err := os.Rename(dir, old); err != nil && !os.IsNotExist(err) {
-		return localError(op, dir, err)
-	}
-	if err := os.Rename(fresh, dir); err != nil {
-		return localError(op, dir, err)
 	}
 	return nil
 }

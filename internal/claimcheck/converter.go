@@ -4,7 +4,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/stores"
 )
 
 // Converter is Temporal's own data converter with the codec around it. The
@@ -22,7 +22,7 @@ func FromEnv(getenv func(string) string) (converter.DataConverter, error) {
 	if getenv("MAINSPRING_S3_ENDPOINT") == "" && getenv("AWS_ACCESS_KEY_ID") == "" {
 		return Converter(&Codec{}), nil
 	}
-	store, err := artifact.NewS3(artifact.ConfigFromEnv(getenv))
+	store, err := stores.Open(getenv)
 	if err != nil {
 		return nil, err
 	}

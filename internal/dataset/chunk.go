@@ -23,6 +23,14 @@ func (c Chunk) Coding(series int) *Coding {
 	return nil
 }
 
+// RowWord is what Row's numbers count.
+func (c Chunk) RowWord() string {
+	if c.Lines != nil {
+		return "line"
+	}
+	return "row"
+}
+
 // Row is how row i of the chunk is told to people, see models.OffendingRow.
 func (c Chunk) Row(i int) int64 {
 	if c.Lines != nil {

@@ -29,20 +29,31 @@ func formatOfEnding(ending string) models.DataFormat {
 // PartitionEndings says what partitions' names end with, for messages.
 const PartitionEndings = ".parquet, .csv, .tsv, .jsonl, .ndjson or .json (the texts with or without .gz)"
 
-// FormatOf is a file's format: what the spec says, or the name's ending. It is
-// empty for a file that is no partition.
+// saysNothing reports whether a name leaves open what the file holds.
+func saysNothing(ending string) bool {
+	switch strings.ToLower(ending) {
+	case "", ".txt", ".dat", ".data":
+		return true
+	default:
+		return false
+	}
+}
+
+// FormatOf is a file's format by its name's ending, or, where that says nothing,
+// as declared. It is empty for a file that is no partition: one whose name says
+// something else than what is declared, such as a schema beside the rows.
 func FormatOf(declared models.DataFormat, name string) models.DataFormat {
-	byName := formatOfEnding(path.Ext(TextName(name)))
-	if byName == models.FormatParquet && TextName(name) != name {
-		byName = "" // Parquet compresses its own pages
+	ending := path.Ext(TextName(name))
+	format := formatOfEnding(ending)
+	switch {
+	case saysNothing(ending):
+		return declared
+	case format == models.FormatParquet && TextName(name) != name: // it compresses its own pages
+		return ""
+	case declared != "" && declared != format:
+		return ""
 	}
-	if declared == "" || byName == declared {
-		return byName
-	}
-	if byName != "" {
-		return "" // something else that lies there, such as a schema beside the rows
-	}
-	return declared
+	return format
 }
 
 // TextName is the name of a text file without the ending of its compression.
@@ -54,8 +65,7 @@ func TextName(name string) string {
 }
 
 // IsPartition judges the path of a file below its source. Names that begin with
-// '_' or '.' are what other engines leave while they write. With a declared
-// format, a file whose name says nothing is a partition too.
+// '_' or '.' are what other engines leave while they write.
 func IsPartition(declared models.DataFormat, name string) bool {
 	hidden := func(part string) bool { return strings.HasPrefix(part, "_") || strings.HasPrefix(part, ".") }
 	return !slices.ContainsFunc(strings.Split(name, "/"), hidden) && FormatOf(declared, name) != ""

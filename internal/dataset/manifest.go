@@ -147,3 +147,28 @@ func fileName(partition string) string {
 	}
 	return strings.NewReplacer("/", "__", "\\", "_", ":", "_", "\x00", "_").Replace(name)
 }
+
+// SplitManifestURI takes apart the URI of a snapshot's manifest: into the root
+// below which its files lie at their ObjectKey, and the snapshot's digest.
+func SplitManifestURI(uri string) (root, digest string, ok bool) {
+	rest, ok := strings.CutSuffix(uri, "/manifest.json")
+	at := strings.LastIndex(rest, "/snapshots/")
+	if !ok || at < 0 {
+		return "", "", false
+	}
+	digest = rest[at+len("/snapshots/"):]
+	raw, err := hex.DecodeString(digest)
+	return rest[:at+1], digest, err == nil && len(raw) == sha256.Size
+}
+
+// FileURI is where a snapshot's file lies, given the URI of the manifest that
+// names its digest: a copied snapshot may have any root.
+func FileURI(manifestURI, digest string) string {
+	root, _, ok := SplitManifestURI(manifestURI)
+	if !ok { // a manifest that was stored under another key: the bucket is the root
+		scheme, rest, _ := strings.Cut(manifestURI, "://")
+		bucket, _, _ := strings.Cut(rest, "/")
+		root = scheme + "://" + bucket + "/"
+	}
+	return root + ObjectKey(digest)
+}

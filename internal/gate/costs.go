@@ -71,32 +71,37 @@ func cost(name string, figure, limit float64, why string) models.GateCheck {
 const dataCheck = "data check "
 
 // data wants the required data checks made and passed; without a list, all that
-// were made.
+// were made, but for those whose failure is a warning.
 func (j judge) data() []models.GateCheck {
-	names := j.spec.RequireChecks
-	if len(names) == 0 {
-		for _, name := range models.DataCheckNames() {
-			if slices.ContainsFunc(j.evidence.Checks, func(c models.CheckResult) bool { return c.Check == name }) {
-				names = append(names, name)
-			}
-		}
-	}
 	var checks []models.GateCheck
-	for _, name := range names {
-		checks = append(checks, j.dataCheck(name))
+	if required := j.spec.RequireChecks; len(required) > 0 {
+		for _, name := range required {
+			checks = append(checks, j.dataCheck(name, true))
+		}
+		return checks
+	}
+	for _, name := range models.DataCheckNames() {
+		if slices.ContainsFunc(j.evidence.Checks, func(c models.CheckResult) bool { return c.Check == name && c.Skipped == "" }) {
+			checks = append(checks, j.dataCheck(name, false))
+		}
 	}
 	return checks
 }
 
-// dataCheck counts the results that did not pass.
-func (j judge) dataCheck(name string) models.GateCheck {
-	made, failed, message := 0, 0, ""
+// dataCheck counts the results that did not pass. Skipped ones were not made.
+// Who requires a check is not content with a warning.
+func (j judge) dataCheck(name string, required bool) models.GateCheck {
+	made, failed, message, skipped := 0, 0, "", ""
 	for _, result := range j.evidence.Checks {
-		if result.Check != name {
+		switch {
+		case result.Check != name:
+			continue
+		case result.Skipped != "":
+			skipped = ": " + result.Skipped
 			continue
 		}
 		made++
-		if !result.Passed {
+		if !result.Passed && (required || result.Severity != models.SeverityWarn) {
 			failed++
 			message = result.Message
 		}
@@ -104,7 +109,7 @@ func (j judge) dataCheck(name string) models.GateCheck {
 	check := models.GateCheck{Name: dataCheck + name, Verdict: models.VerdictPass, Figure: exactly(float64(failed))}
 	switch {
 	case made == 0:
-		check.Verdict, check.Limit = models.VerdictInconclusive, "made and passed; it was not made"
+		check.Verdict, check.Limit = models.VerdictInconclusive, "made and passed; it was not made"+skipped
 	case failed > 0:
 		check.Verdict, check.Limit = models.VerdictFail, fmt.Sprintf("0 failed (of %d); %s", made, message)
 	default:

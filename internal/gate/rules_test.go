@@ -135,6 +135,18 @@ func TestRules(t *testing.T) {
 		"data check not made":  {models.EvaluateSpec{RequireChecks: []string{"range"}}, nil, "data check range", unsure, "made and passed; it was not made"},
 		"data check failed":    {models.EvaluateSpec{RequireChecks: []string{"rows"}}, func(e *models.Evaluation) { e.Checks[1] = models.CheckResult{Check: "rows", Message: "0 rows"} }, "data check rows", fail, "0 failed (of 2); 0 rows"},
 		"nobody asked, passed": {models.EvaluateSpec{}, nil, "data check nulls", pass, "0 failed (of 1)"},
+		"skipped is not made": {models.EvaluateSpec{RequireChecks: []string{"skew"}}, func(e *models.Evaluation) {
+			e.Checks = append(e.Checks, models.CheckResult{Check: "skew", Skipped: "nothing was served yet"})
+		}, "data check skew", unsure, "made and passed; it was not made: nothing was served yet"},
+		"nobody asked, skipped": {models.EvaluateSpec{}, func(e *models.Evaluation) {
+			e.Checks = append(e.Checks, models.CheckResult{Check: "skew", Skipped: "nothing was served yet"})
+		}, "data check nulls", pass, "0 failed (of 1)"},
+		"nobody asked, warned": {models.EvaluateSpec{}, func(e *models.Evaluation) {
+			e.Checks[2].Passed, e.Checks[2].Severity = false, models.SeverityWarn
+		}, "data check nulls", pass, "0 failed (of 1)"},
+		"asked, warned": {models.EvaluateSpec{RequireChecks: []string{"nulls"}}, func(e *models.Evaluation) {
+			e.Checks[2].Passed, e.Checks[2].Severity = false, models.SeverityWarn
+		}, "data check nulls", fail, "0 failed (of 1); "},
 		"nobody asked, failed": {models.EvaluateSpec{}, func(e *models.Evaluation) { e.Checks[2].Passed = false }, "data check nulls", fail, "0 failed (of 1); "},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,20 +1,16 @@
 package labelfile
 
 import (
-	"bytes"
 	"context"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
-	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
+	"github.com/mainspring-ml/mainspring/internal/dataset/partition"
+	"github.com/mainspring-ml/mainspring/internal/dataset/textio"
 	"github.com/mainspring-ml/mainspring/internal/gateway"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -56,24 +52,16 @@ func (t *table) add(c cell) error {
 	case !c.at.IsZero():
 		at = c.at
 	default:
-		if at, err = parseTime(c.known); err != nil {
-			return fmt.Errorf("column %q: %w", columns.Time, err)
+		micros, ok := textio.ParseISO([]byte(c.known))
+		if !ok {
+			return fmt.Errorf("column %q: %.40q is no time; write it like 2013-01-01T08:30:00Z", columns.Time, c.known)
 		}
+		at = time.UnixMicro(micros)
 	}
 	t.rows = append(t.rows, models.LabelRow{
 		ID: c.id, Label: label, LabelTime: at.UnixMicro(), Time: t.in.Now.UnixMicro() + int64(len(t.rows)),
 	})
 	return nil
-}
-
-// parseTime takes a time without a zone for UTC.
-func parseTime(text string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", time.DateOnly} {
-		if at, err := time.Parse(layout, text); err == nil {
-			return at, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%.40q is no time; write it like 2013-01-01T08:30:00Z", text)
 }
 
 // wanted are the names of the columns that a file must have.
@@ -93,121 +81,48 @@ func noColumn(name string, has []string) error {
 	return errors.New(text)
 }
 
-func readCSV(_ context.Context, data []byte, t *table) error {
-	reader := csv.NewReader(bytes.NewReader(data))
-	reader.ReuseRecord = true
-	header, err := reader.Read()
-	if err != nil {
-		return fmt.Errorf("line 1: no header: %w", err)
+// declared makes texts of all that a text file may hold: add says what is wrong
+// with them.
+func (c Columns) declared() models.DataSpec {
+	spec := models.DataSpec{Columns: map[string]models.ColumnSpec{}}
+	for _, name := range c.wanted() {
+		spec.Columns[name] = models.ColumnSpec{Type: dataset.TypeString}
 	}
-	header = slices.Clone(header)
-	header[0] = strings.TrimPrefix(header[0], "\ufeff") // as spreadsheets write it
-	var at []int
-	for _, name := range t.in.Columns.wanted() {
-		i := slices.Index(header, name)
-		if i < 0 {
-			return noColumn(name, header)
-		}
-		at = append(at, i)
-	}
-	for {
-		record, err := reader.Read()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err // names the line
-		}
-		c := cell{id: record[at[0]], label: record[at[1]]}
-		if len(at) > 2 {
-			c.known = record[at[2]]
-		}
-		if err := t.add(c); err != nil {
-			line, _ := reader.FieldPos(0)
-			return fmt.Errorf("line %d: %w", line, err)
-		}
-	}
+	return spec
 }
 
-func readLines(_ context.Context, data []byte, t *table) error {
-	number := 0
-	for line := range bytes.Lines(data) {
-		number++
-		if line = bytes.TrimSpace(line); len(line) == 0 {
-			continue
-		}
-		var object map[string]json.RawMessage
-		if err := json.Unmarshal(line, &object); err != nil {
-			return fmt.Errorf("line %d: %w", number, err)
-		}
-		var texts []string
-		for _, name := range t.in.Columns.wanted() {
-			text, err := plainText(object[name])
-			if err != nil {
-				return fmt.Errorf("line %d: column %q: %w", number, name, err)
-			}
-			texts = append(texts, text)
-		}
-		c := cell{id: texts[0], label: texts[1]}
-		if len(texts) > 2 {
-			c.known = texts[2]
-		}
-		if err := t.add(c); err != nil {
-			return fmt.Errorf("line %d: %w", number, err)
-		}
-	}
-	return nil
-}
-
-// plainText is a JSON string or number as text; null and nothing are empty.
-func plainText(value json.RawMessage) (string, error) {
-	var text *string
-	switch {
-	case len(value) == 0:
-		return "", nil
-	case value[0] == '{' || value[0] == '[':
-		return "", fmt.Errorf("%.40s is no plain value", value)
-	case value[0] != '"' && value[0] != 'n':
-		return string(value), nil
-	}
-	if err := json.Unmarshal(value, &text); err != nil || text == nil {
-		return "", err
-	}
-	return *text, nil
-}
-
-func readParquet(ctx context.Context, data []byte, t *table) error {
-	file, err := parquetio.Open(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		return err
-	}
+// readRows takes in all rows of a file.
+func (t *table) readRows(ctx context.Context, file partition.Reader) error {
 	var has []string
+	fields := map[string]dataset.Field{}
 	for _, field := range file.Fields() {
 		has = append(has, field.Name)
+		fields[field.Name] = field
 	}
 	names := t.in.Columns.wanted()
 	for _, name := range names {
-		if !slices.Contains(has, name) {
+		switch field, there := fields[name]; {
+		case !there:
 			return noColumn(name, has)
+		case field.Type == "":
+			return fmt.Errorf("column %q is no plain value but %s", name, field.Native)
 		}
 	}
-	content, err := file.ReadAll(ctx, names)
-	if err != nil {
-		return err
-	}
-	series := content.Series
-	for row := range content.Rows() {
-		c := cell{id: textOf(&series[0], row), label: textOf(&series[1], row)}
-		if len(series) > 2 {
-			if c.known = textOf(&series[2], row); series[2].Type == dataset.TypeTimestamp && !series[2].IsNull(row) {
-				c.at = time.UnixMicro(series[2].Ints[row])
+	return file.Chunks(ctx, nil, names, func(chunk dataset.Chunk) error {
+		series := chunk.Table.Series
+		for row := range chunk.Table.Rows() {
+			c := cell{id: textOf(&series[0], row), label: textOf(&series[1], row)}
+			if len(series) > 2 {
+				if c.known = textOf(&series[2], row); series[2].Type == dataset.TypeTimestamp && !series[2].IsNull(row) {
+					c.at = time.UnixMicro(series[2].Ints[row])
+				}
+			}
+			if err := t.add(c); err != nil {
+				return fmt.Errorf("%s %d: %w", chunk.RowWord(), chunk.Row(row), err)
 			}
 		}
-		if err := t.add(c); err != nil {
-			return fmt.Errorf("row %d: %w", row+1, err)
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // textOf is a value as text; null, and NaN for it, is empty.

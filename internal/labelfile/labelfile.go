@@ -5,7 +5,8 @@
 //
 //   - A label is how a request turned out; its ID is the request's.
 //   - A label's time is when it became known, in event time.
-//   - A file is Parquet, CSV or newline-delimited JSON, told by its extension.
+//   - A file is Parquet, CSV or JSON lines, the latter two plain or gzip, told by
+//     its ending.
 //
 // A file's labels go into one object per day, whose name comes from what it
 // says. The same file gives the same objects, and an object that is there
@@ -22,20 +23,18 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/dataset/partition"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// maxFile bounds one file, which is read as a whole.
+// maxFile bounds one file, whose labels are held in memory.
 const maxFile = 1 << 30
 
 // Columns name where a file has what. Without Time a label becomes known now.
@@ -81,28 +80,21 @@ func StoreAll(ctx context.Context, store artifact.Store, uri string, in Input) (
 // read reads one file. The rows come with a time of arrival that rises, so that
 // the last of several labels of one request counts.
 func read(ctx context.Context, store artifact.Store, source artifact.Source, in Input) (rows []models.LabelRow, without int, err error) {
-	parse := map[string]func(context.Context, []byte, *table) error{
-		".parquet": readParquet, ".csv": readCSV, ".ndjson": readLines, ".jsonl": readLines,
-	}[strings.ToLower(path.Ext(source.URI))]
-	if parse == nil {
-		return nil, 0, wrong(source.URI, errors.New("its extension says nothing about its format"), "name it .parquet, .csv, .ndjson or .jsonl")
-	}
 	if source.Size > maxFile {
 		return nil, 0, wrong(source.URI, fmt.Errorf("it has %d bytes, the limit is %d", source.Size, maxFile), "split it into several files")
 	}
-	stream, _, err := artifact.OpenURI(ctx, store, source.URI)
+	file, err := partition.Open(ctx, store, in.Columns.declared(), models.Partition{URI: source.URI, ETag: source.ETag, Size: source.Size})
 	if err != nil {
 		return nil, 0, err
 	}
-	data, err := io.ReadAll(io.LimitReader(stream, maxFile+1))
-	if err := errors.Join(err, stream.Close()); err != nil {
-		return nil, 0, fmt.Errorf("read %s: %w", source.URI, err)
-	}
 	t := &table{in: in}
-	if err := parse(ctx, data, t); err != nil {
-		return nil, 0, wrong(source.URI, err, "correct the file, or the names of the columns")
+	if err = cmp.Or(t.readRows(ctx, file), file.Close()); err == nil {
+		return t.rows, t.without, nil
 	}
-	return t.rows, t.without, nil
+	if e := (*models.Error)(nil); errors.As(err, &e) {
+		return nil, 0, err
+	}
+	return nil, 0, wrong(source.URI, err, "correct the file, or the names of the columns")
 }
 
 func wrong(uri string, cause error, hint string) error {

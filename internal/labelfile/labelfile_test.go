@@ -2,6 +2,7 @@ package labelfile_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -75,10 +76,24 @@ func parquetFile(t *testing.T) string {
 	return write(t, "a.parquet", buffer.String())
 }
 
+func zipped(t *testing.T, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 func TestEveryFormatSaysTheSame(t *testing.T) {
 	for name, uri := range map[string]string{
 		"parquet": parquetFile(t),
 		"csv":     write(t, "a.csv", "\ufeffflight,other,delayed,landed\n1,x,1,2013-01-02T01:30:00+01:00\n2,\"x\ny\",0,2013-01-01 23:00:00\n3,x,,\n"),
+		"gzip":    write(t, "a.csv.gz", zipped(t, "flight,delayed,landed\n1,1,2013-01-02T00:30:00Z\n2,0,2013-01-01 23:00:00\n3,,\n")),
 		"lines": write(t, "a.ndjson", `{"flight":1,"delayed":1,"landed":"2013-01-02T00:30:00Z"}
 
 {"flight":"2","delayed":0.0,"landed":"2013-01-01T23:00:00Z","other":[1]}
@@ -134,14 +149,14 @@ func TestErrorsNameTheLineAndTheColumn(t *testing.T) {
 		task       models.Task
 		want       []string
 	}{
-		{"a.csv", "flight,delay,landed\n", "", []string{"a.csv", `no column "delayed"`, "flight, delay, landed", `did you mean "delay"?`}},
+		{"a.csv", "flight,delay,landed\n1,1,2013-01-01\n", "", []string{"a.csv", `no column "delayed"`, "flight, delay, landed", `did you mean "delay"?`}},
 		{"a.csv", "flight,delayed,landed\n1,1,2013-01-01\n2,\"\n\",2013-01-01\n3,2,2013-01-01\n", "", []string{"line 3", `column "delayed"`, "0 or 1"}},
 		{"a.csv", "flight,delayed,landed\n1,1,noon\n", "", []string{"line 2", `column "landed"`, `"noon" is no time`}},
 		{"a.csv", "flight,delayed,landed\n,1,2013-01-01\n", "", []string{"line 2", `column "flight"`, "ID is missing"}},
-		{"a.csv", "flight,delayed,landed\n1\n", "", []string{"line 2", "wrong number of fields"}},
+		{"a.csv", "flight,delayed,landed\n1\n", "", []string{"line 2", "the record has 1 cells"}},
 		{"a.csv", "flight,delayed,landed\n1,setosa,2013-01-01\n", models.TaskMulticlass, []string{"line 2", "place of the class"}},
 		{"a.ndjson", "{\"flight\":1,\"delayed\":1,\"landed\":\"2013-01-01\"}\n{", "", []string{"line 2"}},
-		{"a.ndjson", `{"flight":[1],"delayed":1}`, "", []string{"line 1", `column "flight"`, "[1] is no plain value"}},
+		{"a.ndjson", `{"flight":[1],"delayed":1}`, "", []string{"line 1", `column "flight"`, "no plain value"}},
 		{"a.parquet", "PAR1", "", []string{"a.parquet"}},
 		{"a.txt", "", "", []string{"a.txt", ".ndjson"}},
 	} {

@@ -34,9 +34,34 @@ func (c *Client) ExperimentByName(ctx context.Context, name string) (Experiment,
 	if err := c.do(ctx, get("get experiment", name, "experiments/get-by-name", query), &out); err != nil {
 		return Experiment{}, err
 	}
-	w := out.Experiment
+	return out.Experiment.experiment(), nil
+}
+
+func (w wireExperiment) experiment() Experiment {
 	return Experiment{ID: w.ID, Name: w.Name, ArtifactLocation: w.ArtifactLocation,
-		Deleted: w.Lifecycle == "deleted", Tags: tagMap(w.Tags)}, nil
+		Deleted: w.Lifecycle == "deleted", Tags: tagMap(w.Tags)}
+}
+
+// SearchExperiments returns all experiments that are not deleted.
+func (c *Client) SearchExperiments(ctx context.Context) ([]Experiment, error) {
+	query := url.Values{"max_results": {"1000"}, "view_type": {"ACTIVE_ONLY"}}
+	var found []Experiment
+	for {
+		var out struct {
+			Experiments []wireExperiment `json:"experiments"`
+			Next        string           `json:"next_page_token"`
+		}
+		if err := c.do(ctx, get("search experiments", "", "experiments/search", query), &out); err != nil {
+			return nil, err
+		}
+		for _, w := range out.Experiments {
+			found = append(found, w.experiment())
+		}
+		if out.Next == "" || len(out.Experiments) == 0 {
+			return found, nil
+		}
+		query.Set("page_token", out.Next)
+	}
 }
 
 // EnsureExperiment returns the experiment of that name, creating it with tags

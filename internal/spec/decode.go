@@ -19,15 +19,17 @@ import (
 // problem, so that one look at the file shows them all; the value it returns
 // is meaningful only without problems.
 type decoder struct {
+	root      reflect.Type // what the file is decoded to
+	discreet  bool         // problems repeat no value
 	positions map[string]position
 	problems  []located
 }
 
-func newDecoder() *decoder { return &decoder{positions: map[string]position{}} }
-
-func (d *decoder) decode(root ast.Node) any {
-	return d.value(root, reflect.TypeFor[models.LifecycleSpec](), "")
+func newDecoder(root reflect.Type) *decoder {
+	return &decoder{root: root, positions: map[string]position{}}
 }
+
+func (d *decoder) decode(root ast.Node) any { return d.value(root, d.root, "") }
 
 func (d *decoder) problem(at *token.Token, path, hint, format string, args ...any) {
 	d.problems = append(d.problems, *problemAt(at, path, fmt.Sprintf(format, args...), hint))
@@ -108,7 +110,7 @@ func (d *decoder) section(node ast.Node, t reflect.Type, path string) any {
 	for _, entry := range entries {
 		inner, known := fieldType(t, entry.name)
 		if !known {
-			d.problem(entry.key, path, "", "unknown field `%s`; %s", entry.name, suggest(entry.name, t))
+			d.problem(entry.key, path, "", "unknown field `%s`; %s", entry.name, suggest(entry.name, t, d.root))
 			continue
 		}
 		value[entry.name] = d.value(entry.value, inner, joinPath(path, entry.name))
@@ -140,7 +142,7 @@ type entry struct {
 func (d *decoder) entries(node ast.Node, path string) ([]entry, bool) {
 	pairs, ok := node.(ast.MapNode)
 	if !ok {
-		d.problem(startOf(node), path, "", "expected a map of fields, got %s", describe(node))
+		d.problem(startOf(node), path, "", "expected a map of fields, got %s", d.describe(node))
 		return nil, false
 	}
 	var entries []entry
@@ -176,7 +178,7 @@ func keyText(key ast.ScalarNode) string {
 func (d *decoder) list(node ast.Node, t reflect.Type, path string) any {
 	sequence, ok := node.(*ast.SequenceNode)
 	if !ok {
-		d.problem(startOf(node), path, "write [a, b], or one item a line after '- '", "expected a list, got %s", describe(node))
+		d.problem(startOf(node), path, "write [a, b], or one item a line after '- '", "expected a list, got %s", d.describe(node))
 		return nil
 	}
 	value := make([]any, len(sequence.Values))
@@ -194,29 +196,32 @@ func (d *decoder) scalar(node ast.Node, t reflect.Type, path string) any {
 		if text, ok := textOf(node); ok {
 			return text
 		}
-		d.problem(startOf(node), path, stringHint(node), "expected a string, got %s", describe(node))
+		d.problem(startOf(node), path, d.stringHint(node), "expected a string, got %s", d.describe(node))
 	case reflect.Bool:
 		if node, ok := node.(*ast.BoolNode); ok {
 			return node.Value
 		}
-		d.problem(startOf(node), path, "", "expected true or false, got %s", describe(node))
+		d.problem(startOf(node), path, "", "expected true or false, got %s", d.describe(node))
 	case reflect.Int, reflect.Int64:
 		if node, ok := node.(*ast.IntegerNode); ok {
 			if n, fits := node.Value.(uint64); !fits || n <= math.MaxInt64 {
 				return node.Value
 			}
 		}
-		d.problem(startOf(node), path, "", "expected a whole number, got %s", describe(node))
+		d.problem(startOf(node), path, "", "expected a whole number, got %s", d.describe(node))
 	default: // float64; models has no other kind
 		if number, ok := numberOf(node); ok {
 			return number
 		}
-		d.problem(startOf(node), path, "", "expected a number, got %s", describe(node))
+		d.problem(startOf(node), path, "", "expected a number, got %s", d.describe(node))
 	}
 	return nil
 }
 
-func stringHint(node ast.Node) string {
+func (d *decoder) stringHint(node ast.Node) string {
+	if d.discreet {
+		return "put it in quotes"
+	}
 	switch node.Type() {
 	case ast.IntegerType, ast.FloatType, ast.BoolType:
 		return "put it in quotes: \"" + node.GetToken().Value + "\""
@@ -232,7 +237,7 @@ func (d *decoder) quantity(node ast.Node, t reflect.Type, path string) any {
 		text, ok = number.Token.Value, true
 	}
 	if !ok {
-		d.problem(startOf(node), path, "", "expected a number with a unit, got %s", describe(node))
+		d.problem(startOf(node), path, "", "expected a number with a unit, got %s", d.describe(node))
 		return nil
 	}
 	target := reflect.New(t).Interface().(encoding.TextUnmarshaler)
@@ -253,7 +258,7 @@ func (d *decoder) moment(node ast.Node, path string) any {
 			}
 		}
 	}
-	d.problem(startOf(node), path, "such as 2013-03-01 or 2013-03-01T06:00:00Z", "expected a date or a time, got %s", describe(node))
+	d.problem(startOf(node), path, "such as 2013-03-01 or 2013-03-01T06:00:00Z", "expected a date or a time, got %s", d.describe(node))
 	return nil
 }
 
@@ -265,7 +270,7 @@ func (d *decoder) source(node ast.Node, path string) any {
 	if _, ok := node.(ast.MapNode); ok {
 		return d.section(node, sourceType, path)
 	}
-	d.problem(startOf(node), path, "", "expected a path, got %s", describe(node))
+	d.problem(startOf(node), path, "", "expected a path, got %s", d.describe(node))
 	return nil
 }
 
@@ -287,7 +292,7 @@ func (d *decoder) anything(node ast.Node, path string) any {
 	if number, ok := numberOf(node); ok {
 		return number
 	}
-	d.problem(startOf(node), path, "", "%s has no JSON form", describe(node))
+	d.problem(startOf(node), path, "", "%s has no JSON form", d.describe(node))
 	return nil
 }
 
@@ -316,7 +321,10 @@ func numberOf(node ast.Node) (any, bool) {
 }
 
 // describe names what a person wrote.
-func describe(node ast.Node) string {
+func (d *decoder) describe(node ast.Node) string {
+	if _, isScalar := node.(ast.ScalarNode); isScalar && d.discreet {
+		return "a single value"
+	}
 	switch node := node.(type) {
 	case *ast.StringNode:
 		return strconv.Quote(shorten(node.Value))

@@ -32,7 +32,10 @@ func (p Problem) at() position { return position{p.Line, p.Column} }
 //	    9 |   widnow: 60d
 //	      |   ^
 func (e *Error) Error() string {
-	lines := strings.Split(string(e.text), "\n")
+	var lines []string // none are shown of a discreet page
+	if e.text != nil {
+		lines = strings.Split(string(e.text), "\n")
+	}
 	var b strings.Builder
 	for i, problem := range e.Problems {
 		if i > 0 {

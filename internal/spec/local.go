@@ -130,12 +130,12 @@ func checkData(field, path string, format models.DataFormat) models.Problems {
 	if problems := checkDirectory(field, path); problems != nil {
 		return problems
 	}
-	names, err := partitionFiles(path, format)
+	names, err := partitions(path, format)
 	if err != nil {
 		return notReadable(field, path, err)
 	}
 	if len(names) == 0 {
-		return models.Problems{{Path: field, Message: path + " holds no file that ends with " + dataset.PartitionEndings, Hint: relativeHint}}
+		return models.Problems{{Path: field, Message: path + " holds no partition", Hint: "partitions end with " + dataset.PartitionEndings + "; " + relativeHint}}
 	}
 	return nil
 }

@@ -44,19 +44,20 @@ func parse(text []byte) (ast.Node, *located) {
 func parseTree(text []byte) (tree *ast.File, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("not YAML (the parser gave up: %v)", r)
+			err = fmt.Errorf("not YAML, the parser gave up: %v", r)
 		}
 	}()
 	return parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
 }
 
+const syntaxHint = "check indentation, quotes and brackets"
+
 func syntaxProblem(err error) *located {
-	const hint = "check indentation, quotes and brackets"
 	var syntax yaml.Error
 	if errors.As(err, &syntax) {
-		return problemAt(syntax.GetToken(), "", "not valid YAML or JSON: "+syntax.GetMessage(), hint)
+		return problemAt(syntax.GetToken(), "", "not valid YAML or JSON: "+syntax.GetMessage(), syntaxHint)
 	}
-	return problemAt(nil, "", strings.TrimSpace(err.Error()), hint)
+	return problemAt(nil, "", strings.TrimSpace(err.Error()), syntaxHint)
 }
 
 func problemAt(at *token.Token, path, message, hint string) *located {

@@ -117,7 +117,7 @@ func (r resolver) data(ctx context.Context, local localPaths) (string, error) {
 	if dir == "" {
 		return local.spec.Data.Source, nil
 	}
-	names, err := partitionFiles(dir, local.spec.Data.Format)
+	names, err := partitions(dir, local.spec.Data.Format)
 	if err != nil {
 		return "", err
 	}
@@ -150,18 +150,16 @@ func readFile(path string) (_ Content, err error) {
 		Open: func() (io.ReadCloser, error) { return os.Open(path) }}, err
 }
 
-// partitionFiles lists a directory's partitions, sorted, with slashes.
-func partitionFiles(dir string, format models.DataFormat) ([]string, error) {
+// partitions lists a directory's partitions, sorted, with slashes, as a source's
+// are listed.
+func partitions(dir string, format models.DataFormat) ([]string, error) {
 	var names []string
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case path != dir && strings.HasPrefix(entry.Name(), "."):
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
+		case path != dir && entry.IsDir() && strings.HasPrefix(entry.Name(), "."):
+			return fs.SkipDir // may be large, such as .git
 		case entry.IsDir():
 			return nil
 		}

@@ -214,7 +214,7 @@ func TestResolveMissingPaths(t *testing.T) {
 	_, err := Resolve(t.Context(), document, store)
 	dir := filepath.Dir(document.file)
 	want := strings.Join([]string{
-		"FILE:3:3: data.source: DIR/data holds no file that ends with .parquet, .csv, .tsv, .jsonl, .ndjson or .json (the texts with or without .gz) (paths are relative to the spec file)",
+		"FILE:3:3: data.source: DIR/data holds no partition (partitions end with .parquet, .csv, .tsv, .jsonl, .ndjson or .json (the texts with or without .gz); paths are relative to the spec file)",
 		"    3 |   source: data",
 		"      |   ^",
 		"FILE:12:3: train.code: DIR/src is a file; it must be a directory (name the directory it is in)",
@@ -344,12 +344,20 @@ func TestResolvePacksThePreparingProgram(t *testing.T) {
 	}
 }
 
-func TestPartitionFiles(t *testing.T) {
+func TestPartitions(t *testing.T) {
 	files := projectFiles()
-	files["data/2013-03.csv.gz"], files["data/_half.csv"] = "mar", "no"
+	for _, name := range []string{"a.CSV.gz", "b.jsonl", "c.txt", "_temporary/d.csv", "e.parquet.gz", "f.json"} {
+		files["data/"+name] = "x"
+	}
 	document := project(t, localSpec, files)
-	got, err := partitionFiles(filepath.Join(filepath.Dir(document.file), "data"), "")
-	if want := []string{"2013-01.parquet", "2013-03.csv.gz", "sub/2013-02.parquet"}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("files %v, error %v; want %v", got, err, want)
+	for format, want := range map[models.DataFormat][]string{
+		"":                   {"2013-01.parquet", "a.CSV.gz", "b.jsonl", "f.json", "sub/2013-02.parquet"},
+		models.FormatCSV:     {"a.CSV.gz", "c.txt"},
+		models.FormatParquet: {"2013-01.parquet", "c.txt", "sub/2013-02.parquet"},
+	} {
+		got, err := partitions(filepath.Join(filepath.Dir(document.file), "data"), format)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("format %q: files %v, error %v; want %v", format, got, err, want)
+		}
 	}
 }

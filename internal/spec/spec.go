@@ -18,12 +18,9 @@ package spec
 
 import (
 	"bytes"
-	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -45,16 +42,14 @@ func Load(path string) (models.LifecycleSpec, error) {
 type Document struct {
 	Spec models.LifecycleSpec
 
-	file      string
-	text      []byte
-	positions map[string]position // by field path
+	page
 }
 
 // Read is Load for callers that go on to resolve the spec.
 func Read(path string) (*Document, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		missing := &Document{file: path}
+		missing := &Document{page: page{file: path}}
 		return nil, missing.fail(located{Problem: models.Problem{Message: "there is no such file", Hint: "name the spec with -f"}})
 	}
 	if err != nil {
@@ -66,64 +61,14 @@ func Read(path string) (*Document, error) {
 // Parse is Read for text that is already there; file is the name in errors.
 func Parse(file string, text []byte) (*Document, error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff")) // editors on Windows write it
-	document := &Document{file: file, text: text}
+	document := &Document{page: page{file: file, text: text}}
 	if len(text) > maxFileBytes {
 		return nil, document.fail(located{Problem: models.Problem{
 			Message: fmt.Sprintf("the file has %d bytes; a spec has at most %d", len(text), maxFileBytes),
 			Hint:    "move data and large parameters to files in train.code"}})
 	}
-	root, problem := parse(text)
-	if problem != nil {
-		return nil, document.fail(*problem)
-	}
-	decoder := newDecoder()
-	value := decoder.decode(root)
-	document.positions = decoder.positions
-	if len(decoder.problems) > 0 {
-		return nil, document.fail(decoder.problems...)
-	}
-	encoded, err := json.Marshal(value)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	if err := json.Unmarshal(encoded, &document.Spec); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+	if err := document.decode(&document.Spec); err != nil {
+		return nil, err
 	}
 	return document, document.locate(document.Spec.Validate())
-}
-
-// locate gives problems their line and column; other errors pass unchanged.
-func (d *Document) locate(err error) error {
-	var problems models.Problems
-	if !errors.As(err, &problems) {
-		return err
-	}
-	places := make([]located, len(problems))
-	for i, problem := range problems {
-		places[i] = located{Problem: problem, position: d.find(problem.Path)}
-	}
-	return d.fail(places...)
-}
-
-// find returns the position of a field, or that of the nearest section around
-// it that was written.
-func (d *Document) find(path string) position {
-	for path != "" {
-		if at, ok := d.positions[path]; ok {
-			return at
-		}
-		path = parent(path)
-	}
-	return position{}
-}
-
-func (d *Document) fail(problems ...located) error {
-	e := &Error{File: d.file, text: d.text}
-	for _, p := range problems {
-		e.Problems = append(e.Problems, Problem{Problem: p.Problem, Line: p.line, Column: p.column})
-	}
-	slices.SortStableFunc(e.Problems, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-	})
-	return e
 }

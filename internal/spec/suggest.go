@@ -11,12 +11,15 @@ import (
 // suggest says what an unknown field was probably meant to be: a field with a
 // similar name in the same section, else the same name in another section,
 // else the list of what is known here.
-func suggest(name string, section reflect.Type) string {
+func suggest(name string, section, root reflect.Type) string {
 	known := fieldNames(section)
 	if near := models.Nearest(name, known); near != "" {
 		return "did you mean `" + near + "`?"
 	}
-	if elsewhere := pathsOf(name, "", reflect.TypeFor[models.LifecycleSpec]()); len(elsewhere) > 0 {
+	if root.Kind() != reflect.Struct {
+		return "known here: " + strings.Join(known, ", ")
+	}
+	if elsewhere := pathsOf(name, "", root); len(elsewhere) > 0 {
 		return "it belongs at `" + strings.Join(elsewhere, "` or `") + "`"
 	}
 	return "known here: " + strings.Join(known, ", ")

@@ -31,7 +31,7 @@ func Brief(results []models.CheckResult) []models.CheckResult {
 	if left := len(more) - room; left > 0 && len(first) > 0 {
 		more = more[:max(room, 0)]
 		last := &first[len(first)-1]
-		last.Message += fmt.Sprintf(" (%d more failed results are in the report)", left)
+		last.Message += fmt.Sprintf(" (and %d more results failed)", left)
 	}
 	brief := slices.Concat(first, more)
 	slices.SortStableFunc(brief, func(a, b models.CheckResult) int { return rank(a) - rank(b) })

@@ -17,7 +17,11 @@ const mostTold = 12
 // end.
 func failure(spec models.DataSpec, results []models.CheckResult) error {
 	var stops, warns []models.CheckResult
+	made := 0
 	for _, r := range results {
+		if r.Skipped == "" {
+			made++
+		}
 		switch {
 		case !failed(r):
 		case r.Severity == models.SeverityWarn:
@@ -30,9 +34,9 @@ func failure(spec models.DataSpec, results []models.CheckResult) error {
 		return nil
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d of %d data checks failed", len(stops), len(results))
+	fmt.Fprintf(&b, "%d of %d data checks failed", len(stops), made)
 	if len(warns) > 0 {
-		fmt.Fprintf(&b, ", and %d warn", len(warns))
+		fmt.Fprintf(&b, ", %d more warn", len(warns))
 	}
 	for i, r := range stops {
 		if i == mostTold {
@@ -52,16 +56,23 @@ func failure(spec models.DataSpec, results []models.CheckResult) error {
 		fmt.Fprintf(&b, "\n  warned of: %s", strings.Join(names[:min(len(names), mostTold)], ", "))
 	}
 	first := stops[0]
-	fmt.Fprintf(&b, "\n  correct the rows, or the limits under data.checks; `mainspring data check` tries them out;"+
-		" to go on with a warning instead: data.checks.severity: {%s: warn}", strings.TrimSuffix(first.Check+"."+first.Column, "."))
+	fmt.Fprintf(&b, "\n  correct the rows, or the limits under data.checks (`mainspring data check` tries them out);"+
+		"\n  to go on with a warning instead: data.checks.severity: {%s: warn}", strings.TrimSuffix(first.Check+"."+first.Column, "."))
 	return &models.Error{Kind: models.KindDataCheckFailed, Subject: spec.Source, Message: b.String(), Details: Brief(results)}
 }
 
 func failed(r models.CheckResult) bool { return !r.Passed && r.Skipped == "" }
 
+// Stops reports whether a result stops a preparation.
+func Stops(r models.CheckResult) bool { return failed(r) && r.Severity != models.SeverityWarn }
+
 // Offender writes where a row is and what it has: "2013-01.csv row 17: -5".
 func Offender(r models.OffendingRow) string {
-	text := fmt.Sprintf("%s row %d", r.File, r.Row)
+	place := "line"
+	if dataset.FormatOf("", r.File) == models.FormatParquet {
+		place = "row"
+	}
+	text := fmt.Sprintf("%s %s %d", r.File, place, r.Row)
 	if r.Value != "" {
 		text += ": " + r.Value
 	}
@@ -80,7 +91,11 @@ func noRows(e Evidence) error {
 	failure := &models.Error{Kind: models.KindNoRows, Subject: spec.Source}
 	if e.Times.Min.IsZero() || e.Times.Max.IsZero() {
 		failure.Message = message + "; the source has no rows at all"
-		failure.Hint = "check data.source: it must hold files with rows (" + dataset.PartitionEndings + ")"
+		failure.Hint = "check data.source: its files must have rows"
+		return failure
+	}
+	if spec.IsSensitive(spec.Time) {
+		failure.Message, failure.Hint = message, "change data.as_of, data.window and data.holdout"
 		return failure
 	}
 	low, high := e.Times.Min, e.Times.Max

@@ -91,13 +91,9 @@ func (j judge) column(name string) (train, test *profile.Column) {
 	return j.Profile.Train.Column(name), j.Profile.Test.Column(name)
 }
 
-// finding returns what a rule found; nothing looked at is nothing found.
-func (j judge) finding(rule, column string) profile.Finding {
-	if f := j.Rows.Find(rule, column); f != nil {
-		return *f
-	}
-	return profile.Finding{Rule: rule, Column: column}
-}
+// notSeen is why a check of a column is skipped that no pass has looked at:
+// what nobody has looked for has not passed.
+const notSeen = "no row was held against it"
 
 // findings are all of a rule, by column.
 func (j judge) findings(rule string) []profile.Finding {

@@ -50,8 +50,8 @@ func (j judge) leakage() []models.CheckResult {
 func (j judge) knownLate(late profile.Finding) models.CheckResult {
 	message := fmt.Sprintf("column %q: %d of %d values became known only after their event (%s)",
 		late.Column, late.Count, late.Seen, j.Spec.Columns[late.Column].KnownAt)
-	if answers := j.finding(profile.RuleTooLate, late.Column).Count; answers > 0 {
-		message += fmt.Sprintf(", %d of them not before the label", answers)
+	if answers := j.Rows.Find(profile.RuleTooLate, late.Column); answers != nil && answers.Count > 0 {
+		message += fmt.Sprintf(", %d of them not before the label", answers.Count)
 	}
 	return j.result(checkLeakage, late.Column, late.Count == 0, models.CheckResult{
 		Figure: float64(late.Count), Message: message, Rows: late.Rows})

@@ -25,7 +25,10 @@ func (j judge) nulls() []models.CheckResult {
 			Message: fmt.Sprintf("column %q: %d of %d values are null or NaN (a share of %.4g), at most %.4g allowed",
 				f.Column, f.Count, f.Seen, fraction, limit)}))
 	}
-	if clean > 0 || len(results) == 0 {
+	if clean == 0 && len(results) == 0 {
+		return []models.CheckResult{j.skipped(checkNulls, "", notSeen)}
+	}
+	if clean > 0 {
 		results = append(results, j.passed(checkNulls, "%d columns have no nulls", clean))
 	}
 	return results

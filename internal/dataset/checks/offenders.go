@@ -3,6 +3,7 @@ package checks
 import (
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -29,6 +30,12 @@ func firstRows(a, b []models.OffendingRow) []models.OffendingRow {
 // cut keeps a value short, and on one line.
 func cut(text string) string {
 	const longest = 40
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
 	if len(text) <= longest {
 		return text
 	}

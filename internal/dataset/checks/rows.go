@@ -31,6 +31,9 @@ func (j judge) freshness() []models.CheckResult {
 	if limit == 0 {
 		return []models.CheckResult{j.skipped(checkFreshness, j.Spec.Time, "data.checks.freshness asks for nothing")}
 	}
+	if j.Spec.IsSensitive(j.Spec.Time) {
+		return []models.CheckResult{j.skipped(checkFreshness, j.Spec.Time, "the event time is sensitive: its extremes are not shown")}
+	}
 	newest := j.newest()
 	if newest.IsZero() {
 		return []models.CheckResult{j.skipped(checkFreshness, j.Spec.Time, "there are no rows before "+stamp(j.Spec.AsOf))}

@@ -14,6 +14,9 @@ import (
 // their number, of a declared type or a missing column the files without it, of
 // bad values their number.
 func (j judge) schema() []models.CheckResult {
+	if j.Schema.Files == 0 {
+		return []models.CheckResult{j.skipped(checkSchema, "", "no file's columns are known")}
+	}
 	var failed []models.CheckResult
 	used := 0
 	for _, c := range dataset.Declared(j.Spec) {
@@ -54,12 +57,21 @@ func (j judge) badSchema(column string, figure, limit int, format string, args .
 // newColumns finds what files have and data.columns does not know: something
 // new upstream that somebody should look at. The figure is the files that have it.
 func (j judge) newColumns() []models.CheckResult {
+	if j.Schema.Files == 0 {
+		return []models.CheckResult{j.skipped(checkNewColumn, "", "no file's columns are known")}
+	}
 	if len(j.Spec.Columns) == 0 {
 		return []models.CheckResult{j.skipped(checkNewColumn, "", "data.columns says nothing of the columns there are; mainspring data infer writes it")}
 	}
 	known := map[string]bool{}
 	for _, c := range dataset.Declared(j.Spec) {
 		known[c.Name] = true
+	}
+	for name, c := range j.Spec.Columns {
+		known[name] = true
+		if c.KnownAt != "" {
+			known[c.KnownAt] = true
+		}
 	}
 	var found []models.CheckResult
 	for _, c := range j.Schema.Columns {

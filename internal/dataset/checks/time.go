@@ -8,15 +8,17 @@ import (
 )
 
 // timeOrder wants the last training row before the first held-out one, where
-// time splits, and no label older than its event. The figures are the last
-// training row's time in Unix seconds, whose limit is the first held-out one's,
-// and the labels that are too old.
+// time splits, and no label older than its event. The figures are the seconds
+// between the two, which must be more than 0, and the labels that are too old.
 func (j judge) timeOrder() []models.CheckResult {
 	results := []models.CheckResult{j.sidesInOrder()}
 	if j.Spec.LabelTime == "" || j.Spec.LabelTime == j.Spec.Time {
 		return results
 	}
-	early := j.finding(profile.RuleTimeOrder, j.Spec.LabelTime)
+	early := j.Rows.Find(profile.RuleTimeOrder, j.Spec.LabelTime)
+	if early == nil {
+		return append(results, j.skipped(checkTimeOrder, j.Spec.LabelTime, notSeen))
+	}
 	return append(results, j.result(checkTimeOrder, j.Spec.LabelTime, early.Count == 0, models.CheckResult{
 		Figure: float64(early.Count), Rows: early.Rows,
 		Message: fmt.Sprintf("column %q: %d labels are older than their event", j.Spec.LabelTime, early.Count)}))
@@ -36,7 +38,7 @@ func (j judge) sidesInOrder() models.CheckResult {
 	if !ok || !also {
 		return j.skipped(checkTimeOrder, name, "a side has no rows")
 	}
-	return j.result(checkTimeOrder, name, last < first, models.CheckResult{Figure: last, Limit: first,
+	return j.result(checkTimeOrder, name, last < first, models.CheckResult{Figure: first - last,
 		Message: fmt.Sprintf("column %q: the last training row is of %s, the first held-out one of %s",
 			name, stamp(fromUnixSeconds(last)), stamp(fromUnixSeconds(first)))})
 }

@@ -20,7 +20,11 @@ func (j judge) ranges() []models.CheckResult {
 	}
 	var results []models.CheckResult
 	for _, name := range sortedKeys(limits) {
-		found := j.finding(profile.RuleRange, name)
+		found := j.Rows.Find(profile.RuleRange, name)
+		if found == nil {
+			results = append(results, j.skipped(checkRange, name, notSeen))
+			continue
+		}
 		message := fmt.Sprintf("column %q: %d of %d values are outside of %s", name, found.Count, found.Seen, j.interval(name, limits[name]))
 		if low, high, ok := extremes(j.column(name)); ok && !j.Spec.IsSensitive(name) {
 			write := j.words(name)
@@ -81,7 +85,11 @@ func (j judge) allowed() []models.CheckResult {
 	}
 	var results []models.CheckResult
 	for _, name := range sortedKeys(lists) {
-		found := j.finding(profile.RuleAllowed, name)
+		found := j.Rows.Find(profile.RuleAllowed, name)
+		if found == nil {
+			results = append(results, j.skipped(checkAllowed, name, notSeen))
+			continue
+		}
 		results = append(results, j.result(checkAllowed, name, found.Count == 0, models.CheckResult{
 			Figure: float64(found.Count), Rows: found.Rows,
 			Message: fmt.Sprintf("column %q: %d of %d values are not among the %d allowed ones%s",

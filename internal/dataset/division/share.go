@@ -31,6 +31,7 @@ type Plan struct {
 	Key      PseudonymKey     // nil: no column has pseudonyms
 	Baseline *profile.Profile // nil: there is none
 	File     string           // names the partition in offending rows
+	LookOnly bool             // find out what there is and keep no row; Share.Rows stays 0
 }
 
 // Share is one partition's part of a snapshot.
@@ -74,6 +75,19 @@ type Division struct {
 	kept   []models.Column
 	names  []string // of kept
 	share  Share
+	places [2][]int64 // of the rows of both sides, before they are sorted
+}
+
+// Taken is one side's rows as the source has them: no pseudonyms, no order.
+type Taken struct {
+	Table  dataset.Table
+	Places []int64 // as people know rows, see dataset.Chunk.Row
+}
+
+// Taken returns what has been taken so far, of both sides. It is good until
+// Finish.
+func (d *Division) Taken() []Taken {
+	return []Taken{{d.share.Train, d.places[0]}, {d.share.Test, d.places[1]}}
 }
 
 // New begins a division.
@@ -108,6 +122,9 @@ func (d *Division) Add(chunk dataset.Chunk) error {
 	if err := d.pass.Add(d.lookedAt(chunk), where); err != nil {
 		return err
 	}
+	if d.plan.LookOnly {
+		return nil
+	}
 	var train, test []int
 	for row, side := range where {
 		switch side {
@@ -118,14 +135,18 @@ func (d *Division) Add(chunk dataset.Chunk) error {
 		case profile.Outside, profile.Unusable:
 		}
 	}
-	d.take(&d.share.Train, chunk.Table, train)
-	d.take(&d.share.Test, chunk.Table, test)
+	d.take(0, &d.share.Train, chunk, train)
+	d.take(1, &d.share.Test, chunk, test)
 	return nil
 }
 
-func (d *Division) take(into *dataset.Table, from dataset.Table, rows []int) {
-	if len(rows) > 0 {
-		into.Append(from.Pick(d.names, rows))
+func (d *Division) take(side int, into *dataset.Table, from dataset.Chunk, rows []int) {
+	if len(rows) == 0 {
+		return
+	}
+	into.Append(from.Table.Pick(d.names, rows))
+	for _, row := range rows {
+		d.places[side] = append(d.places[side], from.Row(row))
 	}
 }
 

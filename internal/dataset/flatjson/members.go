@@ -44,7 +44,10 @@ func (r *Reader) member() (m Member, ok bool) {
 		return m, false
 	}
 	r.at++
-	r.next()
+	if c := r.next(); c == '[' || c == '{' {
+		m.Kind = Other
+		return m, r.skip(1)
+	}
 	start := r.at
 	cell, ok := r.cell()
 	m.Kind, m.Text = cell.Kind, cell.Text

@@ -35,17 +35,25 @@ type Group struct {
 }
 
 // Open reads the footer. The source is read from until the last Read returned.
-func Open(source io.ReaderAt, size int64) (*File, error) {
+func Open(source io.ReaderAt, size int64) (_ *File, err error) {
+	defer survive(&err)
 	r := &regions{source: source}
 	tail := min(size, tailSize)
 	if err := r.load([]span{{offset: size - tail, length: tail}}); err != nil {
 		return nil, err
 	}
+	footer, err := footerOf(r, size)
+	if err == nil {
+		err = r.load([]span{footer})
+	}
+	if err != nil {
+		return nil, r.fault(err)
+	}
 	f, err := parquet.OpenFile(r, size,
 		parquet.SkipMagicBytes(true), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true),
 		parquet.ReadBufferSize(64<<10))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotParquet, err)
+		return nil, r.fault(fmt.Errorf("%w: %w", ErrNotParquet, err))
 	}
 	return &File{file: f, regions: r}, nil
 }
@@ -108,23 +116,18 @@ func (k kind) bound(raw []byte) (int64, bool) {
 
 // ReadAll reads the named columns of all rows.
 func (f *File) ReadAll(ctx context.Context, names []string) (dataset.Table, error) {
-	groups := make([]int, len(f.file.RowGroups()))
-	for i := range groups {
-		groups[i] = i
-	}
-	return f.Read(ctx, groups, names)
+	return f.Read(ctx, f.allGroups(), names)
 }
 
 // Read reads the named columns of the given row groups, in that order. Every
 // name must be one of Fields with a type.
-func (f *File) Read(ctx context.Context, groups []int, names []string) (dataset.Table, error) {
-	columns := make([]*parquet.Column, len(names))
-	for i, name := range names {
-		columns[i] = f.file.Root().Column(name)
-		if columns[i] == nil || kindOf(columns[i]).Type == "" {
-			return dataset.Table{}, fmt.Errorf("column %q: %w", name, ErrNoColumn)
-		}
+func (f *File) Read(ctx context.Context, groups []int, names []string) (_ dataset.Table, err error) {
+	defer survive(&err)
+	columns, err := f.find(names)
+	if err != nil {
+		return dataset.Table{}, err
 	}
+	defer f.regions.forget(len(f.regions.loaded))
 	if err := f.regions.load(f.spans(groups, columns)); err != nil {
 		return dataset.Table{}, err
 	}
@@ -137,18 +140,22 @@ func (f *File) Read(ctx context.Context, groups []int, names []string) (dataset.
 		if err := ctx.Err(); err != nil {
 			return dataset.Table{}, err
 		}
-		reader := newSeriesReader(c, rows)
+		reader := newColumnReader(c, rows)
 		for _, g := range groups {
-			if err := reader.readChunk(f.file.RowGroups()[g].ColumnChunks()[c.Index()]); err != nil {
-				return dataset.Table{}, fmt.Errorf("column %q, row group %d: %w: %w", c.Name(), g, ErrNotParquet, err)
+			if err := f.readColumn(reader, g, c); err != nil {
+				return dataset.Table{}, f.regions.fault(fmt.Errorf("column %q, row group %d: %w: %w", c.Name(), g, ErrNotParquet, err))
 			}
-		}
-		if n := reader.series.Len(); n != rows {
-			return dataset.Table{}, fmt.Errorf("column %q: %w: %d of %d rows", c.Name(), ErrNotParquet, n, rows)
 		}
 		table.Series[i] = reader.series
 	}
 	return table, nil
+}
+
+func (f *File) readColumn(reader *columnReader, g int, c *parquet.Column) (err error) {
+	group := f.file.RowGroups()[g]
+	reader.open(group.ColumnChunks()[c.Index()], f.regions)
+	defer func() { err = errors.Join(err, reader.close()) }()
+	return reader.fill(int(group.NumRows()))
 }
 
 // spans are the bytes of the columns' chunks in the groups.

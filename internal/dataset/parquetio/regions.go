@@ -3,9 +3,12 @@ package parquetio
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -14,13 +17,18 @@ const (
 	tailSize = 64 << 10
 	// gap is how many unwanted bytes are read to save a request.
 	gap = 512 << 10
+	// fetches are made at the same time, of up to fetchSize bytes each.
+	fetches   = 4
+	fetchSize = 8 << 20
 )
 
 // regions is a reader that keeps the parts of a file it was told to load in
 // memory and goes to the source for everything else.
 type regions struct {
 	source io.ReaderAt
-	loaded []region // sorted by offset, not overlapping
+	loaded []region
+	// failed is the source's own failure, which must not pass for damage.
+	failed error
 }
 
 type region struct {
@@ -35,36 +43,75 @@ func (s span) end() int64 { return s.offset + s.length }
 
 // ReadAt implements io.ReaderAt.
 func (r *regions) ReadAt(p []byte, offset int64) (int, error) {
+	if offset < 0 {
+		return 0, fmt.Errorf("%w: it points to byte %d", ErrNotParquet, offset)
+	}
 	for _, l := range r.loaded {
 		if offset >= l.offset && offset+int64(len(p)) <= l.offset+int64(len(l.data)) {
 			return copy(p, l.data[offset-l.offset:]), nil
 		}
 	}
-	return r.source.ReadAt(p, offset)
+	n, err := r.source.ReadAt(p, offset)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.failed = err
+	}
+	return n, err
 }
 
-// load fetches the spans that are not in memory yet, neighbours in one read.
+// fault is the source's failure, if it has failed, or what a reading found.
+func (r *regions) fault(err error) error {
+	if err != nil && r.failed != nil {
+		return r.failed
+	}
+	return err
+}
+
+// forget frees what was loaded since a moment at which so many regions were.
+func (r *regions) forget(since int) {
+	clear(r.loaded[since:])
+	r.loaded = r.loaded[:since]
+}
+
+// load fetches the spans that are not in memory yet: neighbours in one read, but
+// large ones in several at once.
 func (r *regions) load(spans []span) error {
 	if _, whole := r.source.(*bytes.Reader); whole {
 		return nil
 	}
-	spans = slices.DeleteFunc(slices.Clone(spans), r.has)
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.offset, b.offset) })
-	for len(spans) > 0 {
-		first := spans[0]
-		n := 1
-		for n < len(spans) && spans[n].offset <= first.end()+gap {
-			first.length = max(first.end(), spans[n].end()) - first.offset
-			n++
+	before := len(r.loaded)
+	var fetch errgroup.Group
+	fetch.SetLimit(fetches)
+	for _, s := range joined(slices.DeleteFunc(slices.Clone(spans), r.has)) {
+		data := make([]byte, s.length)
+		r.loaded = append(r.loaded, region{offset: s.offset, data: data})
+		for from := int64(0); from < s.length; from += fetchSize {
+			part := data[from:min(from+fetchSize, s.length)]
+			fetch.Go(func() error {
+				if read, err := r.source.ReadAt(part, s.offset+from); read < len(part) {
+					return fmt.Errorf("read %d bytes at %d: %w", len(part), s.offset+from, cmp.Or(err, io.ErrUnexpectedEOF))
+				}
+				return nil
+			})
 		}
-		data := make([]byte, first.length)
-		if read, err := r.source.ReadAt(data, first.offset); read < len(data) {
-			return fmt.Errorf("read %d bytes at %d: %w", first.length, first.offset, cmp.Or(err, io.ErrUnexpectedEOF))
-		}
-		r.loaded = append(r.loaded, region{offset: first.offset, data: data})
-		spans = spans[n:]
 	}
-	return nil
+	err := fetch.Wait()
+	if err != nil {
+		r.forget(before)
+	}
+	return err
+}
+
+// joined makes one span of those that lie close to each other.
+func joined(spans []span) (all []span) {
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.offset, b.offset) })
+	for _, s := range spans {
+		if last := len(all) - 1; last >= 0 && s.offset <= all[last].end()+gap {
+			all[last].length = max(all[last].end(), s.end()) - all[last].offset
+		} else {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 func (r *regions) has(s span) bool {

@@ -72,7 +72,7 @@ func (f *File) Scan(ctx context.Context, columns []dataset.Field, each func(*Bat
 		if err := f.scanGroup(ctx, g, found, &batch, each); err != nil {
 			return err
 		}
-		f.regions.loaded = f.regions.loaded[:loaded]
+		f.regions.forget(loaded)
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func (f *File) scanGroup(ctx context.Context, g int, columns []*parquet.Column, 
 		batch.Rows = min(left, batchRows)
 		for i := range batch.columns {
 			if err := batch.columns[i].fill(batch.Rows); err != nil {
-				return fmt.Errorf("column %q, row group %d: %w: %w", columns[i].Name(), g, ErrNotParquet, err)
+				return f.regions.fault(fmt.Errorf("column %q, row group %d: %w: %w", columns[i].Name(), g, ErrNotParquet, err))
 			}
 		}
 		if err := each(batch); err != nil {
@@ -142,7 +142,8 @@ func (c *cursor) release() {
 }
 
 // fill reads the next rows.
-func (c *cursor) fill(rows int) error {
+func (c *cursor) fill(rows int) (err error) {
+	defer survive(&err)
 	c.release()
 	for n := 0; n < rows; {
 		if c.page == nil {

@@ -1,11 +1,9 @@
 package partition
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"path"
 	"strings"
 
@@ -23,7 +21,11 @@ func Open(ctx context.Context, store artifact.Store, spec models.DataSpec, part 
 	name := cmp.Or(part.Name, part.URI)
 	switch format := dataset.FormatOf(spec.Format, name); format {
 	case models.FormatParquet:
-		return openParquet(ctx, c)
+		file, err := openParquet(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		return file, nil
 	case models.FormatCSV, models.FormatJSONL:
 		return openText(ctx, c, textio.Options{
 			Format: format, Gzip: dataset.TextName(name) != name, Comma: commaOf(spec, name), Nulls: spec.CSV.Nulls, Columns: spec.Columns,
@@ -44,18 +46,29 @@ func commaOf(spec models.DataSpec, name string) string {
 	return cmp.Or(spec.CSV.Delimiter, ",")
 }
 
-func openParquet(ctx context.Context, c *content) (Reader, error) {
+// OpenParquet opens a Parquet file, whatever its name is.
+func OpenParquet(ctx context.Context, store artifact.Store, part models.Partition) (*Parquet, error) {
+	return openParquet(ctx, &content{store: store, uri: part.URI, etag: part.ETag, size: part.Size})
+}
+
+func openParquet(ctx context.Context, c *content) (*Parquet, error) {
 	at, err := c.readerAt(ctx)
 	if err != nil {
 		return nil, c.fault(err)
 	}
-	file, err := parquetio.Open(at, c.size)
+	if c.size == 0 {
+		err = &textio.Broken{Reason: "the file is empty", Hint: "write the file again; its writer may have been interrupted"}
+	}
+	var file *parquetio.File
+	if err == nil {
+		file, err = parquetio.Open(at, c.size)
+	}
 	if err != nil {
 		err = c.fault(err)
 		_ = c.close() // the first error is the one that counts
 		return nil, err
 	}
-	return &parquetReader{File: file, content: c}, nil
+	return &Parquet{File: file, content: c}, nil
 }
 
 func openText(ctx context.Context, c *content, options textio.Options) (Reader, error) {
@@ -66,22 +79,16 @@ func openText(ctx context.Context, c *content, options textio.Options) (Reader, 
 	return &textReader{File: file, content: c}, nil
 }
 
-// OpenBytes opens Parquet that is in memory; the name is for messages.
-func OpenBytes(name string, data []byte) (Reader, error) {
-	file, err := parquetio.Open(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		return nil, Fault(name, err)
-	}
-	return &parquetReader{File: file, content: &content{uri: name}}, nil
-}
-
 // Fault gives errors about a file's content a kind and says what to do about
 // them. Other errors pass through.
 func Fault(uri string, err error) error {
 	var broken *textio.Broken
+	var known *models.Error
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &known):
+		return known
 	case errors.As(err, &broken):
 		return &models.Error{Kind: models.KindInvalidSpec, Subject: uri, Message: "the file can't be read", Cause: broken, Hint: broken.Hint}
 	case errors.Is(err, artifact.ErrPreconditionFailed):
@@ -107,9 +114,9 @@ func changed(uri string) error {
 	}
 }
 
-func changedSince(uri, etag string) error {
+func changedSince(uri string) error {
 	return &models.Error{
-		Kind: models.KindInvalidSpec, Subject: uri, Message: fmt.Sprintf("the file was changed after the source was listed (it was %s)", etag),
+		Kind: models.KindInvalidSpec, Subject: uri, Message: "the file was changed after the source was listed",
 		Hint: "start again when nobody writes to the source",
 	}
 }

@@ -3,23 +3,22 @@ package partition
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
 	"github.com/mainspring-ml/mainspring/internal/dataset/textio"
 )
 
-// parquetReader reads Parquet.
-type parquetReader struct {
+// Parquet is an open Parquet file.
+type Parquet struct {
 	*parquetio.File
 	content *content
 }
 
-var _ Reader = (*parquetReader)(nil)
+var _ Reader = (*Parquet)(nil)
 
 // Groups implements Reader.
-func (r *parquetReader) Groups(timeColumn string) []Group {
+func (r *Parquet) Groups(timeColumn string) []Group {
 	var groups []Group
 	for _, g := range r.File.Groups(timeColumn) {
 		groups = append(groups, Group(g))
@@ -28,40 +27,45 @@ func (r *parquetReader) Groups(timeColumn string) []Group {
 }
 
 // Read implements Reader.
-func (r *parquetReader) Read(ctx context.Context, groups []int, names []string) (dataset.Table, error) {
+func (r *Parquet) Read(ctx context.Context, groups []int, names []string) (dataset.Table, error) {
 	table, err := r.File.Read(ctx, groups, names)
 	return table, r.content.fault(err)
 }
 
 // ReadAll implements Reader.
-func (r *parquetReader) ReadAll(ctx context.Context, names []string) (dataset.Table, error) {
+func (r *Parquet) ReadAll(ctx context.Context, names []string) (dataset.Table, error) {
 	table, err := r.File.ReadAll(ctx, names)
 	return table, r.content.fault(err)
 }
 
-// Chunks implements Reader: a chunk is a row group.
-func (r *parquetReader) Chunks(ctx context.Context, groups []int, names []string, each func(dataset.Chunk) error) error {
-	first := int64(1)
-	for i, g := range r.Groups("") {
-		if groups == nil || slices.Contains(groups, i) {
-			table, err := r.Read(ctx, []int{i}, names)
-			if err != nil {
-				return err
-			}
-			if err := each(dataset.Chunk{First: first, Table: table}); err != nil {
-				return err
-			}
-		}
-		first += g.Rows
+// Chunks implements Reader. Several goroutines may call it.
+func (r *Parquet) Chunks(ctx context.Context, groups []int, names []string, each func(dataset.Chunk) error) error {
+	return r.content.chunks(each, func(each func(dataset.Chunk) error) error { return r.File.Chunks(ctx, groups, names, each) })
+}
+
+// chunks gives chunks to a function, whose own errors say nothing about the file.
+func (c *content) chunks(each func(dataset.Chunk) error, read func(each func(dataset.Chunk) error) error) error {
+	var refused error
+	err := read(func(chunk dataset.Chunk) error {
+		refused = each(chunk)
+		return refused
+	})
+	if refused != nil && errors.Is(err, refused) {
+		return refused
 	}
-	return nil
+	return c.fault(err)
+}
+
+// Scan gives each batch of rows to a function, see parquetio.
+func (r *Parquet) Scan(ctx context.Context, columns []dataset.Field, each func(*parquetio.Batch) error) error {
+	return r.content.fault(r.File.Scan(ctx, columns, each))
 }
 
 // BadValues implements Reader.
-func (r *parquetReader) BadValues() []dataset.BadValues { return nil }
+func (r *Parquet) BadValues() []dataset.BadValues { return nil }
 
 // Close implements Reader.
-func (r *parquetReader) Close() error { return r.content.close() }
+func (r *Parquet) Close() error { return r.content.close() }
 
 // textReader reads CSV and JSON lines.
 type textReader struct {
@@ -98,15 +102,7 @@ func (r *textReader) Chunks(ctx context.Context, groups []int, names []string, e
 	if groups != nil && len(groups) == 0 {
 		return nil
 	}
-	var refused error
-	err := r.File.Chunks(ctx, names, func(c dataset.Chunk) error {
-		refused = each(c)
-		return refused
-	})
-	if refused != nil && errors.Is(err, refused) {
-		return refused
-	}
-	return r.content.fault(err)
+	return r.content.chunks(each, func(each func(dataset.Chunk) error) error { return r.File.Chunks(ctx, names, each) })
 }
 
 // Close implements Reader. Each reading has closed the file behind it.

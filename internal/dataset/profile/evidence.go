@@ -50,6 +50,8 @@ func (e *Evidence) Find(rule, column string) *Finding {
 // about 0 of it, one that is the label under another name 1.
 type Association struct {
 	Column string `json:"column"`
+	// Strings says that the cells are of strings, which crowd, not of numbers.
+	Strings bool `json:"strings,omitempty"`
 	// Crowded says that the feature has more than MaxValues strings, which nothing
 	// can be learnt from one by one; Cells are empty then.
 	Crowded bool `json:"crowded,omitempty"`

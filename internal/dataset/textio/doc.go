@@ -12,6 +12,9 @@
 //     null; see dataset.BadValues.
 //   - A broken file is one of which records can't be told: see Broken.
 //
+// JSON objects are read as flat: a list or an object in one makes its column one
+// without a type, which can't be read.
+//
 // In CSV an empty cell without quotes is a null; with quotes it is a text
 // without characters. Empty lines are passed over.
 package textio

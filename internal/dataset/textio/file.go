@@ -1,6 +1,7 @@
 package textio
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +12,8 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// ErrNoColumn says that a column is missing.
-var ErrNoColumn = errors.New("no such column")
+// ErrNoColumn says that a column is missing, or holds lists or objects.
+var ErrNoColumn = errors.New("no such column of plain values")
 
 // Options say how a file is written.
 type Options struct {
@@ -103,7 +104,11 @@ func (f *File) inspect(ctx context.Context, r records) error {
 			guesses = append(guesses, guess{known: declared(r.names()[len(guesses)])})
 		}
 		for i, c := range row.cells {
-			if g := &guesses[i]; !g.known && c.kind != absent && len(c.text) > 0 && !(len(f.nulls) > 0 && f.nulls[string(c.text)]) {
+			g := &guesses[i]
+			switch {
+			case c.kind == nested:
+				g.nested = cmp.Or(g.nested, row.line)
+			case !g.known && c.kind != absent && len(c.text) > 0 && !(len(f.nulls) > 0 && f.nulls[string(c.text)]):
 				g.see(c, asJSON, row.line)
 			}
 		}
@@ -125,7 +130,8 @@ func (f *File) noRows() error {
 	return &Broken{Line: 1, Reason: "the header is all there is, no row follows", Hint: "remove the file, or " + writeAgain}
 }
 
-// describe sets the fields: as declared, or as guessed.
+// describe sets the fields: as declared, or as guessed. A column with lists or
+// objects has no type.
 func (f *File) describe(names []string, guesses []guess) {
 	f.fields = make([]dataset.Field, len(names))
 	for i, name := range names {
@@ -134,6 +140,10 @@ func (f *File) describe(names []string, guesses []guess) {
 			field.Type, field.Mixed = guesses[i].found(), guesses[i].mixed()
 		}
 		field.Native = field.Type
+		if guesses != nil && guesses[i].nested > 0 {
+			field.Type, field.Mixed = "", ""
+			field.Native = fmt.Sprintf("a list or an object, such as in line %d", guesses[i].nested)
+		}
 		f.fields[i] = field
 	}
 }
@@ -166,7 +176,7 @@ func (f *File) read(ctx context.Context, names []string, limit int, each func(da
 	places := make([]int, len(names))
 	for i, name := range names {
 		places[i] = slices.IndexFunc(f.fields, func(has dataset.Field) bool { return has.Name == name })
-		if places[i] < 0 {
+		if places[i] < 0 || f.fields[places[i]].Type == "" {
 			return fmt.Errorf("column %q: %w", name, ErrNoColumn)
 		}
 		columns[i] = f.column(f.fields[places[i]])

@@ -10,6 +10,7 @@ import (
 // same in any order.
 type guess struct {
 	known  bool             // the type is declared
+	nested int64            // the first line with a list or an object; 0: none has one
 	counts map[string]int64 // values by their own type
 	last   string
 	run    int64 // values of the last type that are not in counts yet
@@ -17,12 +18,15 @@ type guess struct {
 	odd int64
 }
 
-// see takes in a value. Quotes say nothing about a type in CSV, but that it is a
-// text in JSON, if no time.
-func (g *guess) see(c cell, textInQuotes bool, line int64) {
+// see takes in a value. In CSV quotes say nothing about a type. In JSON what is
+// in quotes is a text, if no time, and what is not is a number, however large.
+func (g *guess) see(c cell, asJSON bool, line int64) {
 	t := typeOf(c.text)
-	if textInQuotes && c.kind == quoted && t != dataset.TypeTimestamp {
+	switch {
+	case asJSON && c.kind == quoted && t != dataset.TypeTimestamp:
 		t = dataset.TypeString
+	case asJSON && c.kind == bare && t == dataset.TypeString:
+		t = dataset.TypeFloat64
 	}
 	if t == dataset.TypeString && g.odd == 0 {
 		g.odd = line

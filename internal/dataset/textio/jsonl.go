@@ -8,7 +8,7 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/dataset/flatjson"
 )
 
-// jsonReader reads one flat object on each line. Columns are in the order in
+// jsonReader reads one object on each line. Columns are in the order in
 // which the file first names them.
 type jsonReader struct {
 	lines
@@ -79,8 +79,8 @@ func (r *jsonReader) object(text []byte) error {
 		}
 		r.given[i] = r.line
 		position++
-		r.cells[i], fault = r.cell(m)
-		return fault == nil
+		r.cells[i] = cellOf(m)
+		return true
 	})
 	if !ok && fault == nil {
 		return brokenAt(r.line, "this is no JSON object, as byte %d shows", at+1)
@@ -88,22 +88,20 @@ func (r *jsonReader) object(text []byte) error {
 	return fault
 }
 
-func (r *jsonReader) cell(m flatjson.Member) (cell, error) {
+func cellOf(m flatjson.Member) cell {
 	switch m.Kind {
 	case flatjson.Null:
-		return cell{}, nil
+		return cell{}
 	case flatjson.Number:
-		return cell{m.Text, bare}, nil
+		return cell{m.Text, bare}
 	case flatjson.Text:
-		return cell{m.Text, quoted}, nil
+		return cell{m.Text, quoted}
 	case flatjson.True:
-		return cell{[]byte("true"), bare}, nil
+		return cell{[]byte("true"), bare}
 	case flatjson.False:
-		return cell{[]byte("false"), bare}, nil
+		return cell{[]byte("false"), bare}
 	default:
-		b := brokenAt(r.line, "%q holds a list or an object", m.Name)
-		b.Hint = "write flat objects: a column for each value"
-		return cell{}, b
+		return cell{kind: nested}
 	}
 }
 

@@ -13,6 +13,7 @@ const (
 	absent cellKind = iota // null in JSON, or not there
 	bare                   // without quotes: a number or a word
 	quoted
+	nested // a list or an object
 )
 
 // records reads one record after another.

@@ -24,7 +24,7 @@ func parseTime(text []byte, format models.TimeFormat) (int64, bool) {
 	case models.TimeUnixMicros:
 		return parseScaled(text, 0)
 	default:
-		return parseISO(text)
+		return ParseISO(text)
 	}
 }
 
@@ -65,10 +65,10 @@ func parseScaled(text []byte, places int) (int64, bool) {
 	return v, true
 }
 
-// parseISO reads 2013-02-01, 2013-02-01T05:15, with a blank for the T, seconds
-// and a fraction of them, and a zone: Z, UTC, +01, +0100 or +01:00. Without a
-// zone it is UTC.
-func parseISO(text []byte) (int64, bool) {
+// ParseISO reads a time in microseconds since 1970: 2013-02-01, 2013-02-01T05:15,
+// with a blank for the T, seconds and a fraction of them, and a zone: Z, UTC, +01,
+// +0100 or +01:00. Without a zone it is UTC.
+func ParseISO(text []byte) (int64, bool) {
 	if len(text) < len("2013-02-01") || text[4] != '-' || text[7] != '-' {
 		return 0, false
 	}

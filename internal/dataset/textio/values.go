@@ -93,7 +93,7 @@ func typeOf(text []byte) string {
 	}
 	switch c := text[0]; {
 	case c >= '0' && c <= '9' && len(text) >= 10 && text[4] == '-':
-		if _, ok := parseISO(text); ok {
+		if _, ok := ParseISO(text); ok {
 			return dataset.TypeTimestamp
 		}
 	case c == '-' || c == '.' || c >= '0' && c <= '9':

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -25,6 +26,9 @@ type Plan struct {
 	Monitor  models.MonitorSpec // with its defaults
 	Width    int
 	Features []string // those that are compared
+	// Profile is what the reference's rows look like, if that is known: bins are
+	// taken from it then, and not found anew.
+	Profile *profile.SideProfile
 }
 
 // maxBlocks is how many of the newest blocks a reference keeps.
@@ -42,7 +46,7 @@ func Build(rows Rows, plan Plan) (*Reference, error) {
 		if column == nil {
 			return nil, fmt.Errorf("the reference's rows have no column %q", name)
 		}
-		r.Features = append(r.Features, cutFeature(column, plan.Monitor.Inputs.Bins))
+		r.Features = append(r.Features, plan.cutFeature(column))
 	}
 	var err error
 	if r.Slicings, err = dataset.Cuts(plan.Monitor.Slices, rows.Table); err != nil {

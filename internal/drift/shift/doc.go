@@ -10,7 +10,8 @@
 //   - A bin is where a feature's value falls: an interval of numbers, a frequent
 //     category, one of the rare categories, a category that the reference does
 //     not have, or no value. The bins of two blocks are comparable because both
-//     come from one reference.
+//     come from one reference. Where the profile of the champion's snapshot is known,
+//     they come from it, so that what a monitor shows can be held against it.
 //   - A slicing cuts all rows by one column; its slices are the parts.
 //   - A row is kept as codes, one byte for each feature's bin and one for each
 //     slicing's slice. Reading values and counting rows are thus apart: labels

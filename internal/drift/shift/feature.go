@@ -69,56 +69,84 @@ func (f *Feature) unseen() int { return len(f.Values) + 1 }
 func cutFeature(column *dataset.Series, bins int) Feature {
 	f := Feature{Name: column.Name}
 	if column.Type == dataset.TypeString {
-		f.Type = TypeCategory
-		f.cutCategories(column)
+		counts := map[string]int64{}
+		for row := range column.Len() {
+			if !column.IsNull(row) {
+				counts[column.Strings[row]]++
+			}
+		}
+		f.cutCategories(counts, true)
 		return f
 	}
-	f.Type = TypeNumber
 	values := make([]float64, 0, column.Len())
 	for row := range column.Len() {
 		if v, ok := column.Number(row); ok && !math.IsInf(v, 0) {
 			values = append(values, v)
 		}
 	}
-	f.cutNumbers(values, bins)
+	slices.Sort(values)
+	f.Mean, f.Sigma = moments(values)
+	f.cutNumbers(countedOf(values), bins)
 	return f
+}
+
+// counted are different numbers, rising, with how many of all are up to each.
+type counted struct {
+	values []float64
+	upTo   []int64
+}
+
+func countedOf(sorted []float64) (c counted) {
+	for i, v := range sorted {
+		if i == 0 || v != sorted[i-1] {
+			c.values, c.upTo = append(c.values, v), append(c.upTo, 0)
+		}
+		c.upTo[len(c.upTo)-1] = int64(i + 1)
+	}
+	return c
 }
 
 // cutNumbers makes bins of about equal size. An edge lies halfway between two
 // values that the reference has, so that a value that was rounded on its way
 // (0.7 as a 32-bit float) stays in its bin.
-func (f *Feature) cutNumbers(values []float64, bins int) {
-	if len(values) == 0 {
+func (f *Feature) cutNumbers(c counted, bins int) {
+	f.Type = TypeNumber
+	if len(c.values) == 0 {
 		return
 	}
-	slices.Sort(values)
-	f.Mean, f.Sigma = moments(values)
-	low, high := values[0], values[len(values)-1]
-	scale := f.Sigma
-	if scale == 0 {
-		scale = max(math.Abs(low)*1e-6, 1e-9)
-	}
-	margin := scale * 1e-6
-	for _, far := range []float64{16, 4, 1} {
-		f.Edges = append(f.Edges, low-far*scale)
-	}
-	f.Edges = append(f.Edges, low-margin)
-	distinct := slices.Compact(slices.Clone(values))
-	if len(distinct) <= bins {
-		for i := 1; i < len(distinct); i++ {
-			f.Edges = append(f.Edges, halfway(distinct[i-1], distinct[i]))
+	low, high := c.values[0], c.values[len(c.values)-1]
+	var inner []float64
+	if len(c.values) <= bins {
+		for i := 1; i < len(c.values); i++ {
+			inner = append(inner, halfway(c.values[i-1], c.values[i]))
 		}
 	} else {
-		for _, cut := range cuts(values, bins) {
-			next, _ := slices.BinarySearch(distinct, cut)
-			if next++; next < len(distinct) {
-				f.Edges = append(f.Edges, halfway(cut, distinct[next]))
+		total := float64(c.upTo[len(c.upTo)-1])
+		for _, share := range shares(bins) {
+			at, _ := slices.BinarySearch(c.upTo, max(1, int64(math.Ceil(share*total)))) // the nearest rank
+			if at+1 < len(c.values) {
+				inner = append(inner, halfway(c.values[at], c.values[at+1]))
 			}
 		}
 	}
-	f.Edges = append(f.Edges, high+margin)
+	margin := f.scale(low) * 1e-6
+	f.setEdges(inner, low-margin, high+margin)
+}
+
+// scale is what far is measured in, around a value.
+func (f *Feature) scale(around float64) float64 {
+	if f.Sigma == 0 {
+		return max(math.Abs(around)*1e-6, 1e-9)
+	}
+	return f.Sigma
+}
+
+// setEdges adds the bins beyond what the reference has to those inside.
+func (f *Feature) setEdges(inner []float64, below, above float64) {
+	scale := f.scale(below)
+	f.Edges = append(slices.Clone(inner), below, above)
 	for _, far := range []float64{1, 4, 16} {
-		f.Edges = append(f.Edges, high+far*scale)
+		f.Edges = append(f.Edges, below-far*scale, above+far*scale)
 	}
 	for i := range f.Edges { // JSON has no infinity
 		f.Edges[i] = max(-math.MaxFloat64, min(math.MaxFloat64, f.Edges[i]))
@@ -127,21 +155,21 @@ func (f *Feature) cutNumbers(values []float64, bins int) {
 	f.Edges = slices.Compact(f.Edges)
 }
 
-// cuts are quantiles for bins of equal size. The outermost bins are cut once or
-// twice more: a whole sixteenth of the rows lies far apart there, and where in
-// such a bin rows lie would be anybody's guess.
-func cuts(sorted []float64, bins int) []float64 {
-	rank := func(share float64) float64 { return sorted[max(0, int(math.Ceil(share*float64(len(sorted))))-1)] } // the nearest
-	var values []float64
+// shares of the rows are what bins of equal size end with, rising. The outermost
+// bins are cut once or twice more: a whole sixteenth of the rows lies far apart
+// there, and where in such a bin rows lie would be anybody's guess.
+func shares(bins int) []float64 {
+	var all []float64
 	for _, tail := range []float64{0.002, 0.02} {
 		if tail < 0.5/float64(bins) {
-			values = append(values, rank(tail), rank(1-tail))
+			all = append(all, tail, 1-tail)
 		}
 	}
 	for i := 1; i < bins; i++ {
-		values = append(values, rank(float64(i)/float64(bins)))
+		all = append(all, float64(i)/float64(bins))
 	}
-	return values
+	slices.Sort(all)
+	return all
 }
 
 func halfway(a, b float64) float64 {
@@ -170,14 +198,9 @@ func moments(values []float64) (mean, sigma float64) {
 }
 
 // cutCategories gives the most frequent categories a bin each, ties in the order
-// of their names.
-func (f *Feature) cutCategories(column *dataset.Series) {
-	counts := map[string]int{}
-	for row := range column.Len() {
-		if !column.IsNull(row) {
-			counts[column.Strings[row]]++
-		}
-	}
+// of their names. The others are known only if all of them are given.
+func (f *Feature) cutCategories(counts map[string]int64, all bool) {
+	f.Type = TypeCategory
 	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
 	})
@@ -191,7 +214,7 @@ func (f *Feature) cutCategories(column *dataset.Series) {
 	}
 	slices.Sort(rare)
 	rare = slices.Compact(rare)
-	if f.Crowded = len(rare) > maxRare; f.Crowded {
+	if f.Crowded = !all || len(rare) > maxRare; f.Crowded {
 		return
 	}
 	for _, h := range rare {

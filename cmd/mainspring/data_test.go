@@ -1,0 +1,215 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
+
+// flightsData is real: a year out of New York.
+func flightsData(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs("../../examples/flights/data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A data section is written as an editor would leave it, and then checked and
+// rendered as it is.
+func TestInferredSectionOfFlights(t *testing.T) {
+	data := flightsData(t)
+	t.Chdir(t.TempDir())
+	inferred := mainspring(t, "data", "infer", data)
+	if inferred.code != 0 {
+		t.Fatalf("infer: code %d, %s", inferred.code, inferred.stderr)
+	}
+	for _, want := range []string{"source: \"" + data + "\"\n", "time: sched_dep ", "key: id ", "label: late ", "label_time: label_time ",
+		"features: [carrier, origin, dest, distance, dep_minute, sched_minutes, hour_departures, day_of_week]\n", "origin: [EWR, JFK, LGA] "} {
+		if !strings.Contains(inferred.stdout, want) {
+			t.Errorf("the section lacks %q:\n%s", want, inferred.stdout)
+		}
+	}
+	if err := os.Mkdir("src", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("src/train.py", []byte("pass\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	spec := "model: {name: delay}\ntrain: {command: [python, train.py], code: src}\n" + inferred.stdout
+	if err := os.WriteFile("lifecycle.yaml", []byte(spec), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if rendered := mainspring(t, "render", "--dry-run"); rendered.code != 0 {
+		t.Errorf("render: code %d, %s", rendered.code, rendered.stderr)
+	}
+	checked := mainspring(t, "data", "check", "--json")
+	if checked.code != 0 {
+		t.Errorf("check: code %d, %s\n%s", checked.code, checked.stderr, checked.stdout)
+	}
+	var report models.CheckReport
+	if err := json.Unmarshal([]byte(checked.stdout), &report); err != nil {
+		t.Fatal(err)
+	}
+	if report.Train.Rows < 200_000 || report.Test.Rows < 50_000 {
+		t.Errorf("%d and %d rows", report.Train.Rows, report.Test.Rows)
+	}
+	for _, name := range models.DataCheckNames() {
+		if !slices.ContainsFunc(report.Checks, func(r models.CheckResult) bool { return r.Check == name }) {
+			t.Errorf("%s says nothing", name)
+		}
+	}
+}
+
+const trips = `id,at,known,fare,email,paid
+1,2013-01-01T08:00:00Z,2013-01-02T00:00:00Z,10,ada@example.org,1
+2,2013-01-02T08:00:00Z,2013-01-03T00:00:00Z,12,bob@example.org,0
+3,2013-01-03T08:00:00Z,2013-01-04T00:00:00Z,-5,eve@example.org,1
+4,2013-01-04T08:00:00Z,2013-01-05T00:00:00Z,11,,0
+4,2013-01-05T08:00:00Z,2013-01-06T00:00:00Z,13,kim@example.org,1
+`
+
+const tripsSpec = `model: {name: fares}
+train: {command: [python, train.py]}
+data:
+  source: data
+  time: at
+  key: id
+  label: paid
+  label_time: known
+  features: [fare]
+  as_of: 2013-01-07
+  window: 7d
+  holdout: 2d
+  columns: {email: {sensitive: keep}}
+  checks: {range: {fare: {min: 0}}, severity: {unique: warn}}
+`
+
+func inTrips(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("data", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"data/trips.csv": trips, "lifecycle.yaml": tripsSpec} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestChecksOfASpec(t *testing.T) {
+	inTrips(t)
+	got := mainspring(t, "data", "check")
+	if got.code != exitFailed || got.stderr != "mainspring: 2 failed checks would stop a preparation\n" {
+		t.Errorf("code %d, %s", got.code, got.stderr)
+	}
+	for _, want := range []string{
+		"train      4 rows from 2012-12-31T00:00:00Z to 2013-01-05T00:00:00Z\n", "held out   1 rows",
+		`range       fare              1          0  error`, "trips.csv line 4: -5\n", "nulls       email", "trips.csv line 5\n",
+		`unique      id                1          0  warn`, "trips.csv line 6\n",
+	} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("the table lacks %q:\n%s", want, got.stdout)
+		}
+	}
+	if strings.Contains(got.stdout+got.stderr, "example.org") {
+		t.Errorf("somebody's address is in\n%s", got.stdout)
+	}
+	asJSON := mainspring(t, "data", "check", "--json")
+	var report models.CheckReport
+	if err := json.Unmarshal([]byte(asJSON.stdout), &report); err != nil || asJSON.code != exitFailed || len(report.Checks) < 16 {
+		t.Errorf("JSON: code %d, %v\n%s", asJSON.code, err, asJSON.stdout)
+	}
+	entries, err := os.ReadDir(".")
+	if err != nil || len(entries) != 2 {
+		t.Errorf("something was written: %v %v", entries, err)
+	}
+}
+
+func TestChecksThatCannotBeMade(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(string) string
+		args   []string
+		code   int
+		want   string
+	}{
+		"no rows in the window": {func(s string) string { return s }, []string{"--as-of", "2020-01-01"}, exitFailed,
+			`column "at" of the source covers 2013-01-01T08:00:00Z to 2013-01-05T08:00:00Z`},
+		"a missing column": {func(s string) string { return strings.Replace(s, "[fare]", "[fair]", 1) }, nil, exitUsage, "data.checks.range.fare"},
+		"a misspelt one": {func(s string) string { return strings.Replace(s, "known\n", "knwon\n", 1) }, nil, exitFailed,
+			`there is no column "knwon" (label_time), did you mean "known"?`},
+		"no such source": {func(s string) string { return strings.Replace(s, "source: data", "source: rows", 1) }, nil, exitFailed, "there is no "},
+		"a bad day":      {func(s string) string { return s }, []string{"--as-of", "today"}, exitUsage, `--as-of: "today" is no day`},
+		"a program first": {func(s string) string {
+			return strings.Replace(s, "  time: at", "  prepare: {command: [sh, x.sh]}\n  time: at", 1)
+		}, nil, exitFailed, "data.prepare: checks are about the rows that the program leaves"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTrips(t)
+			if err := os.WriteFile("lifecycle.yaml", []byte(test.change(tripsSpec)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			got := mainspring(t, append([]string{"data", "check"}, test.args...)...)
+			if got.code != test.code || !strings.Contains(got.stderr, test.want) {
+				t.Errorf("code %d, %s\nwant %d, %s", got.code, got.stderr, test.code, test.want)
+			}
+		})
+	}
+}
+
+func TestProfileOfAFile(t *testing.T) {
+	inTrips(t)
+	got := mainspring(t, "data", "profile", "data/trips.csv")
+	if got.code != 0 {
+		t.Fatalf("code %d, %s", got.code, got.stderr)
+	}
+	for _, want := range []string{"5 rows in 1 file\n", " fare     int64        none         5         -5", " email    string     20.0 %         4  ", " at       timestamp    none"} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("the profile lacks %q:\n%s", want, got.stdout)
+		}
+	}
+	whole := mainspring(t, "data", "profile", "data", "--json")
+	var seen struct {
+		Files   int
+		Profile struct{ Rows int64 }
+	}
+	if err := json.Unmarshal([]byte(whole.stdout), &seen); err != nil || seen.Files != 1 || seen.Profile.Rows != 5 {
+		t.Errorf("JSON %+v, %v", seen, err)
+	}
+	none := mainspring(t, "data", "profile", "nowhere")
+	if none.code != exitFailed || !strings.Contains(none.stderr, "there is no ") {
+		t.Errorf("code %d, %s", none.code, none.stderr)
+	}
+}
+
+func TestInferSettled(t *testing.T) {
+	inTrips(t)
+	got := mainspring(t, "data", "infer", "data")
+	if got.code != 0 || !strings.Contains(got.stdout, "key: fare ") { // the only one without repeats
+		t.Errorf("code %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	got = mainspring(t, "data", "infer", "data", "--key", "id", "--label", "fare", "--time", "known")
+	for _, want := range []string{"time: known\n", "a guess: 1 rows repeat a value", "label: fare\n", "task: regression\n", "email: {type: string, sensitive: keep}"} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("the section lacks %q:\n%s%s", want, got.stdout, got.stderr)
+		}
+	}
+	if strings.Contains(got.stdout, "example.org") {
+		t.Errorf("somebody's address is in\n%s", got.stdout)
+	}
+	numbers := strings.NewReplacer("2013-01-0", "135700000", "T08:00:00Z", "0").Replace(trips)
+	if err := os.WriteFile("data/trips.csv", []byte(numbers), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got = mainspring(t, "data", "infer", "data", "--key", "id", "--label", "paid", "--time", "at")
+	if !strings.Contains(got.stdout, "at: {type: timestamp, time_format: unix}") {
+		t.Errorf("numbers are not read as times: %s%s", got.stdout, got.stderr)
+	}
+}
