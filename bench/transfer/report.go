@@ -136,8 +136,8 @@ func (r report) print(out io.Writer) {
 	line("")
 	bare, mlflow := true, true
 	for _, f := range r.Workloads {
-		bare = bare && f.Up.Over.Wall >= goalBare && f.Copy.Wall >= goalBare
+		bare = bare && f.Up.Over.Wall >= goalBare && f.Down.Over.Wall >= goalBare
 		mlflow = mlflow && f.OverMLflow >= goalMLflow
 	}
-	line("Goals: uploads, and there and back, at %.1f of the bare client%s; %d times MLflow%s.", goalBare, goal(bare), goalMLflow, goal(mlflow))
+	line("Goals: uploads and downloads at %.1f of the bare client%s; %d times MLflow%s.", goalBare, goal(bare), goalMLflow, goal(mlflow))
 }
