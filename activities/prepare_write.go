@@ -1,7 +1,6 @@
 package activities
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,7 +32,9 @@ func (p *Prepare) WriteSnapshot(ctx context.Context, request models.WriteSnapsho
 		return models.Snapshot{}, err
 	}
 	results, failed := checks.Check(evidence)
-	failed = cmp.Or(failed, all.differs)
+	if all.differs != nil {
+		failed = all.differs // whatever follows from it
+	}
 	train, test := dataset.Spans(work.Data)
 	train.Rows, test.Rows = all.profile.Train.Rows, all.profile.Test.Rows
 	report := models.CheckReport{
