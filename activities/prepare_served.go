@@ -24,7 +24,7 @@ type servedFeature struct {
 	Rows   []models.OffendingRow `json:"rows,omitempty"`
 }
 
-// join holds a partition's rows against the log of the days that they cover. Of
+// servedJoin holds a partition's rows against the log of the days that they cover. Of
 // more rows than maxSampled a sample is joined, drawn by their keys, so that
 // memory is bounded; the share that differs is that of all.
 type servedJoin struct {
