@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -38,7 +39,9 @@ func gathered(t *testing.T, f *parquetio.File, groups []int, names []string) (ta
 			if coding == nil {
 				continue
 			}
-			coded++
+			if coded++; len(coding.Codes) != s.Len() {
+				t.Fatalf("column %q has %d codes for %d rows", s.Name, len(coding.Codes), s.Len())
+			}
 			for row, code := range coding.Codes {
 				if s.IsNull(row) != coding.Values.IsNull(int(code)) || s.Text(row) != coding.Values.Text(int(code)) {
 					t.Fatalf("column %q, row %d: %q, the coding says %q", s.Name, row, s.Text(row), coding.Values.Text(int(code)))
@@ -149,6 +152,39 @@ func TestForeignChunks(t *testing.T) {
 				t.Fatalf("row %d: %s is %q", i, name, s.Text(i))
 			}
 		}
+	}
+}
+
+// A writer gives a dictionary up that has become too large: some pages of a
+// column have codes and the others have not.
+func TestChunksOfHalfADictionary(t *testing.T) {
+	type row struct {
+		Word string `parquet:"word,dict"`
+	}
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[row](&b, parquet.DictionaryMaxBytes(20_000), parquet.PageBufferSize(4_000))
+	var want []string
+	for i := range 30_000 {
+		want = append(want, fmt.Sprint("word ", i%(1+i/3)))
+		if _, err := w.Write([]row{{want[i]}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, b.Bytes())
+	encodings := map[bool]int{}
+	pages := f.PagesForTest(0, 0)
+	for _, coded := range pages {
+		encodings[coded]++
+	}
+	if encodings[true] == 0 || encodings[false] == 0 {
+		t.Fatalf("pages with and without codes: %v", encodings)
+	}
+	got, _ := gathered(t, f, nil, []string{"word"})
+	if !slices.Equal(got.Series[0].Strings, want) {
+		t.Error("the words differ")
 	}
 }
 
