@@ -66,7 +66,7 @@ func all(n int) []int {
 }
 
 func TestChunksAreTheTable(t *testing.T) {
-	table := sample(200_000)
+	table := sample(150_000)
 	for i := range table.Series {
 		s := &table.Series[i]
 		if s.Name == "at" {
@@ -74,7 +74,7 @@ func TestChunksAreTheTable(t *testing.T) {
 		}
 		s.Nulls = make([]bool, s.Len())
 		for row := range s.Nulls {
-			if s.Nulls[row] = row%7 == i && row < 150_000; s.Nulls[row] {
+			if s.Nulls[row] = row%7 == i && row < 120_000; s.Nulls[row] {
 				switch s.Type {
 				case dataset.TypeString:
 					s.Strings[row] = ""
@@ -95,7 +95,7 @@ func TestChunksAreTheTable(t *testing.T) {
 		t.Error("no chunk of the carriers has a coding")
 	}
 	second, _ := gathered(t, f, []int{1}, []string{"ratio", "zkey"})
-	want := table.Pick([]string{"ratio", "zkey"}, all(200_000)[131_072:])
+	want := table.Pick([]string{"ratio", "zkey"}, all(150_000)[131_072:])
 	if !slices.Equal(second.Column("ratio").Floats, want.Column("ratio").Floats) || !slices.Equal(second.Column("zkey").Strings, want.Column("zkey").Strings) {
 		t.Error("the second row group differs")
 	}
