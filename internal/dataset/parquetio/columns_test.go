@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -38,7 +39,9 @@ func gathered(t *testing.T, f *parquetio.File, groups []int, names []string) (ta
 			if coding == nil {
 				continue
 			}
-			coded++
+			if coded++; len(coding.Codes) != s.Len() {
+				t.Fatalf("column %q has %d codes for %d rows", s.Name, len(coding.Codes), s.Len())
+			}
 			for row, code := range coding.Codes {
 				if s.IsNull(row) != coding.Values.IsNull(int(code)) || s.Text(row) != coding.Values.Text(int(code)) {
 					t.Fatalf("column %q, row %d: %q, the coding says %q", s.Name, row, s.Text(row), coding.Values.Text(int(code)))
@@ -63,7 +66,7 @@ func all(n int) []int {
 }
 
 func TestChunksAreTheTable(t *testing.T) {
-	table := sample(200_000)
+	table := sample(150_000)
 	for i := range table.Series {
 		s := &table.Series[i]
 		if s.Name == "at" {
@@ -71,7 +74,7 @@ func TestChunksAreTheTable(t *testing.T) {
 		}
 		s.Nulls = make([]bool, s.Len())
 		for row := range s.Nulls {
-			if s.Nulls[row] = row%7 == i && row < 150_000; s.Nulls[row] {
+			if s.Nulls[row] = row%7 == i && row < 120_000; s.Nulls[row] {
 				switch s.Type {
 				case dataset.TypeString:
 					s.Strings[row] = ""
@@ -92,7 +95,7 @@ func TestChunksAreTheTable(t *testing.T) {
 		t.Error("no chunk of the carriers has a coding")
 	}
 	second, _ := gathered(t, f, []int{1}, []string{"ratio", "zkey"})
-	want := table.Pick([]string{"ratio", "zkey"}, all(200_000)[131_072:])
+	want := table.Pick([]string{"ratio", "zkey"}, all(150_000)[131_072:])
 	if !slices.Equal(second.Column("ratio").Floats, want.Column("ratio").Floats) || !slices.Equal(second.Column("zkey").Strings, want.Column("zkey").Strings) {
 		t.Error("the second row group differs")
 	}
@@ -149,6 +152,39 @@ func TestForeignChunks(t *testing.T) {
 				t.Fatalf("row %d: %s is %q", i, name, s.Text(i))
 			}
 		}
+	}
+}
+
+// A writer gives a dictionary up that has become too large: some pages of a
+// column have codes and the others have not.
+func TestChunksOfHalfADictionary(t *testing.T) {
+	type row struct {
+		Word string `parquet:"word,dict"`
+	}
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[row](&b, parquet.DictionaryMaxBytes(20_000), parquet.PageBufferSize(4_000))
+	var want []string
+	for i := range 30_000 {
+		want = append(want, fmt.Sprint("word ", i%(1+i/3)))
+		if _, err := w.Write([]row{{want[i]}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, b.Bytes())
+	encodings := map[bool]int{}
+	pages := f.PagesForTest(0, 0)
+	for _, coded := range pages {
+		encodings[coded]++
+	}
+	if encodings[true] == 0 || encodings[false] == 0 {
+		t.Fatalf("pages with and without codes: %v", encodings)
+	}
+	got, _ := gathered(t, f, nil, []string{"word"})
+	if !slices.Equal(got.Series[0].Strings, want) {
+		t.Error("the words differ")
 	}
 }
 

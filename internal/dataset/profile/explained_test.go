@@ -49,12 +49,21 @@ func TestExplained(t *testing.T) {
 			plan.Columns = append(plan.Columns, models.Column{Name: s.Name, Type: s.Type, Role: "feature"})
 		}
 		var evidence profile.Evidence
+		appended := pass(t, plan, nil)
 		for i := range 4 {
 			chunk := part(table, i*rows/4, (i+1)*rows/4)
 			if i%2 == 0 {
 				chunk = code(chunk)
 			}
 			evidence = profile.MergeEvidence(evidence, pass(t, plan, nil, chunk).Finish().Evidence)
+			appended.Append(pass(t, plan, nil, chunk))
+		}
+		for i, a := range appended.Finish().Evidence.Associations {
+			got, ok := a.Explained(task)
+			want, known := evidence.Associations[i].Explained(task)
+			if ok != known || math.Abs(got-want) > 1e-9 {
+				t.Errorf("%s: %s explains %v in appended passes, %v in merged evidence", task, a.Column, got, want)
+			}
 		}
 		limits := map[string][2]float64{"copied": {0.98, 1}, "named": {1 - 1e-2, 1}, "noise": {0, 0.1}, "words": {0, 0.1}, "half": {0.2, 0.6}, "own": {0, 0.1}}
 		for _, a := range evidence.Associations {

@@ -52,6 +52,7 @@ func over(s source, workers int) survey.Survey {
 		Plan:   profile.Plan{Columns: []models.Column{{Name: "word", Type: dataset.TypeString, Role: "feature"}}, File: "f"},
 		Source: s, Workers: workers,
 	}
+	out.Plan.Spec.Checks.Allowed = map[string][]string{"word": {"1", "4"}}
 	for _, n := range s.groups {
 		out.Groups = append(out.Groups, int64(n))
 	}
@@ -70,6 +71,9 @@ func TestTheNumberOfWorkersChangesNothing(t *testing.T) {
 		}
 		if got.Profile.Train.Rows != 661_000 {
 			t.Fatalf("%d rows", got.Profile.Train.Rows)
+		}
+		if found := got.Evidence.Find(profile.RuleAllowed, "word"); found.Rows[0].Row != 3 || found.Rows[4].Row != 7 {
+			t.Errorf("the first rows that offend: %+v", found.Rows)
 		}
 		if i == 0 {
 			want = got
