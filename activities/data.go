@@ -13,11 +13,38 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
 	"github.com/mainspring-ml/mainspring/internal/dataset/partition"
+	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
 // maxParquet bounds the one file that an activity holds in memory.
 const maxParquet = 2 << 30
+
+// maxProfile bounds the profile of a snapshot.
+const maxProfile = 64 << 20
+
+// readProfile reads what a snapshot's rows look like. Nil: nobody has looked at
+// them, or it is not there any more.
+func readProfile(ctx context.Context, store artifact.Store, ref models.Ref) (*profile.Profile, error) {
+	if ref.URI == "" {
+		return nil, nil
+	}
+	data, err := artifact.ReadRef(ctx, store, ref, maxProfile)
+	if gone(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, unavailable(ref.URI, "the snapshot's profile can't be read", err)
+	}
+	p, err := profile.Decode(data)
+	if err != nil {
+		return nil, &models.Error{
+			Kind: models.KindInvalidSpec, Subject: ref.URI, Message: "the snapshot's profile can't be used", Cause: err,
+			Hint: "upgrade this worker, or prepare the snapshot again",
+		}
+	}
+	return &p, nil
+}
 
 // side is some columns of one side of a snapshot.
 type side struct {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -20,6 +22,9 @@ type Prepare struct {
 	Store artifact.Store
 	// Getenv reads the variables that a spec's references name; nil: there are none.
 	Getenv func(string) string
+
+	once   sync.Once
+	memory *semaphore.Weighted // bytes of partitions that this process reads
 }
 
 var _ models.DataPreparation = (*Prepare)(nil)
@@ -82,15 +87,23 @@ func partitionsAt(ctx context.Context, store artifact.Store, spec models.DataSpe
 }
 
 const (
-	// partitionsInFlight and bytesInFlight bound what one task reads at the same
-	// time, and so its memory. A partition that is larger is read alone.
+	// partitionsInFlight is how many partitions one task reads side by side.
 	partitionsInFlight = 4
-	bytesInFlight      = 64 << 20
+	// bytesInFlight bounds what all tasks of a process read at the same time, and so
+	// its memory. A partition that is larger is read alone.
+	bytesInFlight = 256 << 20
 )
+
+// inFlight is what the tasks of this process share.
+func (p *Prepare) inFlight() *semaphore.Weighted {
+	p.once.Do(func() { p.memory = semaphore.NewWeighted(bytesInFlight) })
+	return p.memory
+}
 
 // PreparePartitions implements models.DataPreparation. A partition's summary is
 // written after all that it names.
 func (p *Prepare) PreparePartitions(ctx context.Context, request models.PreparePartitionsRequest) (models.PartitionsPrepared, error) {
+	defer beating(ctx)()
 	work, err := p.open(ctx, request.Preparation)
 	if err != nil {
 		return models.PartitionsPrepared{}, err
@@ -98,14 +111,14 @@ func (p *Prepare) PreparePartitions(ctx context.Context, request models.PrepareP
 	done := make([]models.PartitionsPrepared, request.Task.To-request.Task.From)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(partitionsInFlight)
-	memory := semaphore.NewWeighted(bytesInFlight)
+	memory := p.inFlight()
 	for i := range done {
 		n := request.Task.From + i
 		size := min(work.partitions[n].Size, bytesInFlight)
-		if memory.Acquire(groupCtx, size) != nil {
-			break // another partition's error is the reason
-		}
 		group.Go(func() (err error) {
+			if err := memory.Acquire(groupCtx, size); err != nil {
+				return err // another partition's error is the reason
+			}
 			defer memory.Release(size)
 			done[i], err = work.prepare(groupCtx, n)
 			recordProgress(ctx, fmt.Sprintf("partition %d", n+1))
@@ -130,4 +143,26 @@ func firstOf(err error) error {
 		return all.Unwrap()[0]
 	}
 	return err
+}
+
+// beatEvery is well within what an activity on data may be silent for.
+const beatEvery = 15 * time.Second
+
+// beating sends heartbeats until its result is called: a large text file is read
+// for longer than an activity may be silent, before its first row is known.
+func beating(ctx context.Context) (stop func()) {
+	ctx, stop = context.WithCancel(ctx)
+	go func() {
+		tick := time.NewTicker(beatEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				recordProgress(ctx, nil)
+			}
+		}
+	}()
+	return stop
 }

@@ -2,23 +2,20 @@ package activities
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"path"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
-	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/snapshots"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
 // answerKey is where a preparation's outcome is kept.
-func answerKey(preparation string) string { return "preparations/" + preparation + "/snapshot.json" }
+func answerKey(preparation string) string { return snapshots.AnswerKey(preparation) }
 
-// FindSnapshot implements models.DataPreparation. The use is recorded before
-// the look at whether everything is there: what is deleted later sees the use.
+// FindSnapshot implements models.DataPreparation. What is found is in use from
+// then on: no collection deletes it.
 func (p *Prepare) FindSnapshot(ctx context.Context, request models.FindSnapshotRequest) (models.FindSnapshotResult, error) {
 	var none models.FindSnapshotResult
 	key := answerKey(request.Preparation.ID)
@@ -29,58 +26,19 @@ func (p *Prepare) FindSnapshot(ctx context.Context, request models.FindSnapshotR
 	if err != nil {
 		return none, unavailable(key, "what the same preparation gave before can't be read", err)
 	}
-	if err := recordUse(ctx, p.Store, found.SHA256(), request.Use); err != nil {
-		return none, err
+	if found.Report.URI != "" {
+		if _, err := artifact.ReadRef(ctx, p.Store, found.Report, maxSummary); errors.Is(err, artifact.ErrNotFound) || errors.Is(err, artifact.ErrCorrupt) {
+			return none, nil
+		} else if err != nil {
+			return none, unavailable(found.Report.URI, "the snapshot's report can't be read", err)
+		}
 	}
-	switch err := p.isWhole(ctx, found); {
-	case errors.Is(err, artifact.ErrNotFound), errors.Is(err, artifact.ErrCorrupt):
-		return none, nil
-	case err != nil:
+	_, there, err := snapshots.Catalog{Store: p.Store}.Reuse(ctx, found.SHA256(), request.Use)
+	if err != nil || !there {
 		return none, unavailable(found.Manifest.URI, "the snapshot can't be found", err)
 	}
 	found.Reused, found.Unread = true, true
 	return models.FindSnapshotResult{Snapshot: &found}, nil
-}
-
-// isWhole fails with artifact.ErrNotFound if a part of a snapshot is gone.
-func (p *Prepare) isWhole(ctx context.Context, snapshot models.Snapshot) error {
-	data, err := artifact.ReadRef(ctx, p.Store, snapshot.Manifest, maxManifest)
-	if err != nil {
-		return err
-	}
-	manifest, err := dataset.Decode(data)
-	if err != nil {
-		return err
-	}
-	if snapshot.Report.URI != "" {
-		if _, err := artifact.ReadRef(ctx, p.Store, snapshot.Report, maxSummary); err != nil {
-			return err
-		}
-	}
-	var refs []models.Ref
-	for _, f := range manifest.Files {
-		refs = append(refs, f.Ref)
-	}
-	if manifest.Profile.SHA256 != "" {
-		refs = append(refs, manifest.Profile)
-	}
-	return areThere(ctx, p.Store, refs)
-}
-
-// recordUse says who uses a snapshot. A retried attempt writes the same object.
-func recordUse(ctx context.Context, store artifact.Store, snapshot string, use models.SnapshotUse) error {
-	if use.Workflow == "" {
-		return nil // nobody asks on behalf of a workflow
-	}
-	use.Snapshot = snapshot
-	encoded, err := json.Marshal(use)
-	if err != nil {
-		return fmt.Errorf("encode a use: %w", err)
-	}
-	name := artifact.Digest([]byte(use.Workflow+"\x00"+use.Run)) + ".json"
-	key := path.Join(path.Dir(dataset.ManifestKey(snapshot)), "uses", name)
-	_, err = artifact.PutBytes(ctx, store, key, encoded, artifact.PutOptions{ContentType: "application/json"})
-	return unavailable(key, "the use can't be recorded", err)
 }
 
 // requestsAtOnce bounds small requests to the store.

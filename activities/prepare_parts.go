@@ -54,9 +54,6 @@ func (p *Prepare) open(ctx context.Context, of models.Preparation) (*preparing, 
 	return w, err
 }
 
-// maxProfile bounds the profile of a snapshot.
-const maxProfile = 64 << 20
-
 // readBaseline reads the champion's profile. One that is not there any more is no
 // reason to stop: there is nothing to compare with.
 func (w *preparing) readBaseline(ctx context.Context) error {
@@ -64,17 +61,11 @@ func (w *preparing) readBaseline(ctx context.Context) error {
 		w.noBaseline = "there is no champion yet whose training rows are known"
 		return nil
 	}
-	data, err := artifact.ReadRef(ctx, w.store, w.Baseline.Profile, maxProfile)
-	if errors.Is(err, artifact.ErrNotFound) {
+	var err error
+	if w.baseline, err = readProfile(ctx, w.store, w.Baseline.Profile); err == nil && w.baseline == nil {
 		w.noBaseline = "the profile of the rows that version " + w.Baseline.Version + " was trained on is not there any more"
-		return nil
 	}
-	if err != nil {
-		return unavailable(w.Baseline.Profile.URI, "the champion's profile can't be read", err)
-	}
-	baseline, err := profile.Decode(data)
-	w.baseline = &baseline
-	return unavailable(w.Baseline.Profile.URI, "the champion's profile can't be read", err)
+	return err
 }
 
 // partSummary is what was found in one partition.
@@ -141,13 +132,11 @@ func (w *preparing) prepare(ctx context.Context, n int) (models.PartitionsPrepar
 	if err != nil {
 		return models.PartitionsPrepared{}, unavailable(w.partitions[n].URI, "the partition can't be prepared", err)
 	}
-	for _, object := range []struct {
-		key     string
-		content any
-	}{{own, summary}, {same, sameAs{own}}} {
-		if err := w.put(ctx, object.key, object.content); err != nil {
-			return models.PartitionsPrepared{}, err
-		}
+	if err := w.put(ctx, own, summary); err != nil {
+		return models.PartitionsPrepared{}, err
+	}
+	if err := w.put(ctx, same, sameAs{own}); err != nil {
+		return models.PartitionsPrepared{}, err
 	}
 	return models.PartitionsPrepared{Rows: summary.Rows, Unknown: summary.Unknown, Reused: reused}, nil
 }

@@ -86,7 +86,7 @@ func prepare(ctx context.Context, p *activities.Prepare, spec models.DataSpec) (
 			return models.Snapshot{}, err
 		}
 	}
-	return p.WriteSnapshot(ctx, models.WriteSnapshotRequest{Preparation: work, Count: list.Count})
+	return p.WriteSnapshot(ctx, models.WriteSnapshotRequest{Preparation: work, Count: list.Count, Use: models.SnapshotUse{Model: "m", Workflow: "w", Run: "r"}})
 }
 
 // listed reads the partitions that a source is found to hold.

@@ -11,6 +11,7 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/checks"
+	"github.com/mainspring-ml/mainspring/internal/snapshots"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -18,6 +19,7 @@ import (
 // there, then the profile, the report, the use, the manifest that names the
 // files, and at last the answer that FindSnapshot finds.
 func (p *Prepare) WriteSnapshot(ctx context.Context, request models.WriteSnapshotRequest) (models.Snapshot, error) {
+	defer beating(ctx)()
 	work, err := p.open(ctx, request.Preparation)
 	if err != nil {
 		return models.Snapshot{}, err
@@ -31,7 +33,7 @@ func (p *Prepare) WriteSnapshot(ctx context.Context, request models.WriteSnapsho
 		return models.Snapshot{}, err
 	}
 	results, failed := checks.Check(evidence)
-	failed = cmp.Or(failed, all.differs)
+	failed = cmp.Or(all.differs, failed) // rows of other types are in no profile, and missed by checks
 	train, test := dataset.Spans(work.Data)
 	train.Rows, test.Rows = all.profile.Train.Rows, all.profile.Test.Rows
 	report := models.CheckReport{
@@ -95,39 +97,32 @@ func (w *preparing) write(ctx context.Context, all joined, report models.CheckRe
 		return models.Snapshot{}, unavailable(w.Data.Source, "the manifest can't be encoded", err)
 	}
 	snapshot := models.Snapshot{
-		Manifest: models.Ref{URI: artifact.URI(w.store, dataset.ManifestKey(digest)), SHA256: digest, Size: int64(len(data))},
-		Train:    manifest.Train, Test: manifest.Test, Profile: rows,
+		Train: manifest.Train, Test: manifest.Test, Profile: rows,
 		Columns: manifest.Columns, Files: len(manifest.Files), Checks: briefChecks(report.Checks),
 	}
-	refs := make([]models.Ref, len(manifest.Files))
-	for i, f := range manifest.Files {
-		refs[i], snapshot.Bytes = f.Ref, snapshot.Bytes+f.Size
+	for _, f := range manifest.Files {
+		snapshot.Bytes += f.Size
 	}
-	refs = append(refs, rows)
-	if snapshot.Report, err = w.writeReport(ctx, digest, report); err != nil {
-		return snapshot, err
+	published, err := snapshots.Catalog{Store: w.store}.Publish(ctx, snapshots.Publication{
+		Manifest: data, Use: use,
+		Beside: func(ctx context.Context) error {
+			snapshot.Report, err = w.writeReport(ctx, digest, report)
+			return err
+		},
+	})
+	if err != nil {
+		return snapshot, w.unpublished(err)
 	}
-	if err := recordUse(ctx, w.store, digest, use); err != nil {
-		return snapshot, err
-	}
-	// What a retention takes away after this moment sees the use.
-	if err := areThere(ctx, w.store, refs); err != nil {
-		return snapshot, w.gone(err)
-	}
-	_, err = artifact.PutBytes(ctx, w.store, dataset.ManifestKey(digest), data, artifact.PutOptions{IfAbsent: true, ContentType: "application/json"})
-	snapshot.Reused = errors.Is(err, artifact.ErrPreconditionFailed)
-	if err != nil && !snapshot.Reused {
-		return snapshot, unavailable(snapshot.Manifest.URI, "the manifest can't be written", err)
-	}
+	snapshot.Manifest, snapshot.Reused = published.Manifest, published.Reused
 	answer := snapshot
 	answer.Reused = true // for those who find it
 	return snapshot, w.put(ctx, answerKey(w.ID), answer)
 }
 
-// gone explains a file that was there when its partition was prepared.
-func (w *preparing) gone(err error) error {
-	if !errors.Is(err, artifact.ErrNotFound) {
-		return unavailable(w.Data.Source, "the snapshot's files can't be found", err)
+// unpublished explains a file that was there when its partition was prepared.
+func (w *preparing) unpublished(err error) error {
+	if !errors.Is(err, snapshots.ErrFilesMissing) {
+		return unavailable(w.Data.Source, "the snapshot can't be written", err)
 	}
 	return &models.Error{
 		Kind: models.KindInvalidSpec, Subject: w.Data.Source, Message: "a file of the snapshot was deleted while it was prepared", Cause: err,

@@ -132,28 +132,20 @@ func (d *Drift) referenceRows(ctx context.Context, watch models.WatchRequest) (s
 	return rows, plan, nil
 }
 
+// maxProfile bounds a snapshot's profile.
+const maxProfile = 64 << 20
+
 // profile is what the reference's rows look like: those of both sides, if the
 // model has answered training rows out of fold. Nil: nobody knows any more.
 func (d *Drift) profile(ctx context.Context, watch models.WatchRequest) (*profile.SideProfile, error) {
-	if watch.Profile.URI == "" {
-		return nil, nil
+	both, err := readProfile(ctx, d.Store, watch.Profile)
+	if err != nil || both == nil {
+		return nil, err
 	}
-	data, err := artifact.ReadRef(ctx, d.Store, watch.Profile, maxProfile)
-	if gone(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, unavailable(watch.Profile.URI, "the snapshot's profile can't be read", err)
-	}
-	both, err := profile.Decode(data)
 	side := both.Test
-	if err == nil && watch.OutOfFold != nil {
-		side, err = both.Whole()
-	}
-	if err != nil {
-		return nil, &models.Error{
-			Kind: models.KindInvalidSpec, Subject: watch.Profile.URI, Message: "the snapshot's profile can't be used", Cause: err,
-			Hint: "upgrade this worker, or retrain: the model is watched by its own snapshot's profile",
+	if watch.OutOfFold != nil {
+		if side, err = both.Whole(); err != nil {
+			return nil, &models.Error{Kind: models.KindInvalidSpec, Subject: watch.Profile.URI, Message: "the snapshot's profile can't be used", Cause: err}
 		}
 	}
 	return &side, nil

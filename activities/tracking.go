@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -17,6 +17,8 @@ import (
 // Tracking records runs in MLflow.
 type Tracking struct {
 	MLflow *mlflow.Client
+	// Store has the profiles of snapshots; nil: datasets are logged without figures.
+	Store artifact.Store
 	// WorkflowPage is where a person sees a workflow; nil or empty: nowhere.
 	WorkflowPage func(workflowID, runID string) string
 }
@@ -38,7 +40,7 @@ func (t *Tracking) CreateRun(ctx context.Context, request models.CreateRunReques
 	if err := t.MLflow.LogBatch(ctx, mlflow.Batch{RunID: run.ID, Params: request.Params}); err != nil {
 		return models.Run{}, trackingFailure(err)
 	}
-	datasets, err := datasetsOf(request.Experiment, request.Snapshot)
+	datasets, err := t.datasets(ctx, request.Experiment, request.Snapshot)
 	if err != nil {
 		return models.Run{}, err
 	}
@@ -101,31 +103,6 @@ func (t *Tracking) FinishRun(ctx context.Context, request models.FinishRunReques
 	}
 	err := t.MLflow.UpdateRun(ctx, mlflow.UpdateRunRequest{RunID: request.RunID, Status: mlflow.RunStatus(request.Status), End: request.EndTime})
 	return trackingFailure(err)
-}
-
-// datasetsOf describes a snapshot the way MLflow's run page shows datasets: one
-// entry per side of the split, both with the snapshot's digest.
-func datasetsOf(name string, snapshot models.Snapshot) ([]mlflow.Dataset, error) {
-	source, err := json.Marshal(map[string]string{"uri": snapshot.Manifest.URI})
-	if err != nil {
-		return nil, fmt.Errorf("describe snapshot: %w", err)
-	}
-	columns := make([]map[string]any, len(snapshot.Columns))
-	for i, c := range snapshot.Columns {
-		columns[i] = map[string]any{"name": c.Name, "type": c.Type, "required": true}
-	}
-	schema, err := json.Marshal(map[string]any{"mlflow_colspec": columns})
-	if err != nil {
-		return nil, fmt.Errorf("describe snapshot: %w", err)
-	}
-	side := func(purpose string, span models.Span) mlflow.Dataset {
-		profile := fmt.Sprintf(`{"num_rows":%d,"from":%q,"to":%q}`, span.Rows, span.From.Format(time.RFC3339), span.To.Format(time.RFC3339))
-		return mlflow.Dataset{
-			Name: name + " " + purpose, Digest: mlflow.DatasetDigest(snapshot.SHA256()), SourceType: "s3",
-			Source: string(source), Schema: string(schema), Profile: profile, Context: purpose,
-		}
-	}
-	return []mlflow.Dataset{side("training", snapshot.Train), side("evaluation", snapshot.Test)}, nil
 }
 
 func nonEmpty(tags map[string]string) map[string]string {

@@ -5,11 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/models"
@@ -46,18 +43,6 @@ func turnsOf(spec models.DataSpec, partitions []models.Partition) []turn {
 		turns[i] = turn{program, spec.Source, partitions[i : i+1]}
 	}
 	return turns
-}
-
-// nameBelow is a partition's path below the source.
-func nameBelow(source string, part models.Partition) string {
-	if part.Name != "" {
-		return part.Name
-	}
-	name, below := strings.CutPrefix(part.URI, strings.TrimSuffix(source, "/")+"/")
-	if !below {
-		return path.Base(part.URI) // the source is this one file
-	}
-	return name
 }
 
 // key is where a turn's outputs are listed. What decides only where and how long
@@ -111,27 +96,19 @@ func (s transforms) find(ctx context.Context, key string) (outputs []models.Part
 	if err != nil {
 		return nil, false, unavailable(key, "the outputs of the preparing program can't be found", err)
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(storeCallsAtOnce)
-	for _, output := range outputs {
-		group.Go(func() error {
-			_, key, err := artifact.ParseURI(output.URI)
-			if err != nil {
-				return err
-			}
-			_, err = s.store.Stat(ctx, key)
+	err = each(ctx, len(outputs), func(ctx context.Context, i int) error {
+		_, key, err := artifact.ParseURI(outputs[i].URI)
+		if err != nil {
 			return err
-		})
-	}
-	err = group.Wait()
+		}
+		_, err = s.store.Stat(ctx, key)
+		return err
+	})
 	if errors.Is(err, artifact.ErrNotFound) {
 		return nil, false, nil
 	}
 	return outputs, err == nil, unavailable(key, "the outputs of the preparing program can't be found", err)
 }
-
-// storeCallsAtOnce bounds what one activity asks of the store side by side.
-const storeCallsAtOnce = 16
 
 // keep writes a listing, sorted by name. One that is there is replaced: either
 // its outputs are gone, or another agent was faster, and both are whole.

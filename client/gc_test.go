@@ -105,7 +105,7 @@ func needsWorld() (*fakeServer, *fakeTracking) {
 	steward := models.StewardStatus{StewardState: models.StewardState{Model: "flight-delay", Owner: owner, Versions: []models.ModelVersion{
 		version("3", "3", false), version("4", "4", true), version("5", "5", false),
 	}, Queue: []models.StewardTask{{Register: &models.RegisterRequest{Candidate: models.Candidate{Snapshot: sha("7")}}}}}}
-	other := models.StewardStatus{StewardState: models.StewardState{Model: "fares", Owner: "lost", Versions: []models.ModelVersion{version("1", "6", false)}}}
+	other := models.StewardStatus{StewardState: models.StewardState{Model: "fares", Owner: "lost", Versions: []models.ModelVersion{version("1", "6", false), version("2", "0", true)}}}
 	server := newFakeServer(scene{status: map[string]any{
 		"model/flight-delay": steward, "model/fares": other,
 		"prepare/one": models.PreparationStatus{ID: sha("f")},

@@ -14,7 +14,6 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
-	"github.com/mainspring-ml/mainspring/internal/mlflow"
 	"github.com/mainspring-ml/mainspring/internal/snapshots"
 	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
@@ -93,7 +92,7 @@ func (l *lineage) snapshot(ctx context.Context, digest, only string) error {
 	if err != nil {
 		return err
 	}
-	if len(uses) == 0 && err == nil {
+	if len(uses) == 0 {
 		l.miss("no use of snapshot %.12s is recorded: it is of an earlier version, so its source is not known", digest)
 	}
 	for _, use := range uses {
@@ -101,13 +100,21 @@ func (l *lineage) snapshot(ctx context.Context, digest, only string) error {
 			continue
 		}
 		l.source(ctx, use, id)
-		l.node(models.NodeSnapshot, digest, models.LineageNode{At: use.At})
+		l.node(models.NodeSnapshot, digest, models.LineageNode{At: use.At, Facts: baselineFact(use)})
 		l.edge(id, l.lifecycle(ctx, use.Workflow), "used by")
 	}
 	if only != "" && !hasUse(uses, only) {
 		l.edge(id, l.lifecycle(ctx, only), "used by")
 	}
 	return nil
+}
+
+// baselineFact says which version the rows were held against.
+func baselineFact(use models.SnapshotUse) []models.LineageFact {
+	if use.Baseline == "" {
+		return nil
+	}
+	return []models.LineageFact{{Name: "baseline", Value: "the profile of " + versionName(use.Model, use.Baseline)}}
 }
 
 // maxLineageObject bounds a manifest, a listing or a report.
@@ -228,37 +235,6 @@ func (l *lineage) users(ctx context.Context, digest string) error {
 		l.version(ctx, versionSeen{model: v.Model, number: v.Version, own: l.steward(ctx, v.Model).version(v.Version), listed: &listed[i]})
 	}
 	return l.runsOf(ctx, digest)
-}
-
-// runsOf are MLflow's runs whose inputs name a snapshot.
-func (l *lineage) runsOf(ctx context.Context, digest string) error {
-	if l.tracking == nil {
-		return nil
-	}
-	experiments, err := l.tracking.SearchExperiments(ctx)
-	l.lost(err)
-	for some := range slices.Chunk(experiments, experimentsAtOnce) {
-		request := mlflow.SearchRunsRequest{Filter: fmt.Sprintf("dataset.digest = '%s'", mlflow.DatasetDigest(digest))}
-		for _, e := range some {
-			request.ExperimentIDs = append(request.ExperimentIDs, e.ID)
-		}
-		found, err := l.tracking.SearchRuns(ctx, request)
-		if l.lost(err); err != nil {
-			return nil
-		}
-		for _, run := range found {
-			id := l.knownRun(run)
-			snapshot := string(models.NodeSnapshot) + ":" + digest
-			if lifecycle := run.Tags[lifecycleTag]; lifecycle != "" {
-				made := l.lifecycle(ctx, lifecycle)
-				l.edge(snapshot, made, "used by")
-				l.edge(made, id, "trained as")
-			} else {
-				l.edge(snapshot, id, "input of")
-			}
-		}
-	}
-	return nil
 }
 
 // lifecycle adds a workflow that used a snapshot.

@@ -265,6 +265,8 @@ type SnapshotUse struct {
 	Raw        Ref    `json:"raw,omitzero"`          // listing before the preparing program; zero: there was none
 	CodeSHA256 string `json:"code_sha256,omitempty"` // of the preparing program
 	SpecSHA256 string `json:"spec_sha256"`           // of the data section
+	// Baseline is the version that the rows were held against; empty: none.
+	Baseline string `json:"baseline,omitempty"`
 }
 
 // DataPreparation reads source partitions and writes snapshots. Every method

@@ -30,7 +30,11 @@ func (s LifecycleSpec) WithDefaults() LifecycleSpec {
 		monitor := s.Monitor.WithDefaults()
 		monitor.Retrain.Window = cmp.Or(monitor.Retrain.Window, s.Data.Window)
 		monitor.Retrain.Holdout = cmp.Or(monitor.Retrain.Holdout, s.Data.Holdout)
-		monitor.Retrain.MinWindow = cmp.Or(monitor.Retrain.MinWindow, min(monitor.Retrain.Window, 3*monitor.Retrain.Holdout))
+		least := min(monitor.Retrain.Window, 3*monitor.Retrain.Holdout)
+		if s.Data.Split.By == SplitByHash {
+			least = monitor.Retrain.Window / 4 // there is no holdout to measure by
+		}
+		monitor.Retrain.MinWindow = cmp.Or(monitor.Retrain.MinWindow, least)
 		if len(monitor.Slices) == 0 {
 			monitor.Slices = slices.Clone(s.Evaluate.Slices)
 		}

@@ -22,6 +22,7 @@ type LineageEvent struct {
 	Inputs      []LineageDataset `json:"inputs,omitempty"`
 	Outputs     []LineageDataset `json:"outputs,omitempty"`
 	Error       string           `json:"error,omitempty"` // of a FAIL
+	AsOf        time.Time        `json:"as_of,omitzero"`  // the moment that the run is meant for
 }
 
 // LineageEventType is what happened to a run.
@@ -48,10 +49,13 @@ type LineageDataset struct {
 type LineageSnapshot struct {
 	Columns []Column `json:"columns"`
 	Rows    int64    `json:"rows"`
-	Bytes   int64    `json:"bytes"`
-	Files   int      `json:"files"`
-	Profile Ref      `json:"profile,omitzero"`
-	Report  Ref      `json:"report,omitzero"`
+	// Side is train or test, of which Rows and the profile are told; empty: Rows is
+	// of both, and no column's values are told.
+	Side    string `json:"side,omitempty"`
+	Bytes   int64  `json:"bytes"`
+	Files   int    `json:"files"`
+	Profile Ref    `json:"profile,omitzero"`
+	Report  Ref    `json:"report,omitzero"`
 }
 
 // Lineage tells others what was made of what.

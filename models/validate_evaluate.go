@@ -188,6 +188,8 @@ func (d DataSpec) checkSlices(at section, cuts []SliceSpec) {
 			item.add("column", "", "is %q, the label's time, which snapshots don't have", cut.Column)
 		case !slices.Contains(columns, cut.Column):
 			item.add("column", didYouMean(cut.Column, columns), "%q is no column of data; it has %s", cut.Column, quoted(columns))
+		case d.IsSensitive(cut.Column):
+			item.add("column", "slice by another column", "is %q, which is sensitive: a slice is named after its value", cut.Column)
 		case cut.Quantiles == 0 && (cut.Column == d.Time || cut.Column == d.Label && d.Task == TaskRegression):
 			item.add("quantiles", "such as 5", "is missing: nearly every row has its own %q", cut.Column)
 		case cut.Quantiles > 0 && cut.Column == d.Label && d.Task != TaskRegression:

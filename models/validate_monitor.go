@@ -145,12 +145,19 @@ func (s section) checkReceiver(address string) {
 	s.check(!secret, "url", "write env:NAME or file:PATH", "is a secret, and the spec is kept in histories and logs")
 }
 
+// checkRetrainHoldout wants none where a hash splits: the same values are held
+// out of the newer rows. One that equals the data's is judged there.
+func (d DataSpec) checkRetrainHoldout(at section, holdout Duration) {
+	at.check(d.Split.By != SplitByHash || holdout == d.Holdout, "retrain.holdout", "drop it", "is given, but data.split.by is hash")
+}
+
 // checkWatched holds a monitor against the rest of its spec.
 func (s LifecycleSpec) checkWatched(at section) {
 	if !slices.Equal(s.Monitor.Slices, s.Evaluate.Slices) { // else they are judged there
 		EvaluateSpec{Slices: s.Monitor.Slices}.checkSlices(at, s.Data.Task)
 		s.Data.checkSlices(at, s.Monitor.Slices)
 	}
+	s.Data.checkRetrainHoldout(at, s.Monitor.Retrain.Holdout)
 	// One that equals the data's is judged there.
 	if block, holdout := s.Evaluate.Champion.Block, s.Monitor.Retrain.Holdout; block > 0 && holdout > 0 && holdout != s.Data.Holdout {
 		at.check(holdout >= 2*block, "retrain.holdout", "make it longer or the block shorter",

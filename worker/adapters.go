@@ -13,6 +13,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/activities"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
+	"github.com/mainspring-ml/mainspring/internal/openlineage"
 	"github.com/mainspring-ml/mainspring/internal/serving"
 	"github.com/mainspring-ml/mainspring/internal/stores"
 )
@@ -32,6 +33,7 @@ type adapters struct {
 	audit       *activities.Audit
 	signing     *activities.Signing
 	retrainings *activities.Retrainings
+	lineage     *activities.Lineage
 }
 
 // newAdapters reads from the environment where S3 and MLflow are. Neither is
@@ -49,12 +51,17 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 	if err != nil {
 		return nil, err
 	}
+	told := openlineage.ConfigFromEnv(os.Getenv)
+	events, err := openlineage.Open(told)
+	if err != nil {
+		return nil, err
+	}
 	page := workflowPage(os.Getenv("MAINSPRING_TEMPORAL_UI"))
 	warn(ctx, "MLflow", tracking.Ping)
 	warn(ctx, "S3", store.EnsureBucket)
 	return &adapters{
 		preparation: &activities.Prepare{Store: store, Getenv: os.Getenv},
-		tracking:    &activities.Tracking{MLflow: tracking, WorkflowPage: page},
+		tracking:    &activities.Tracking{MLflow: tracking, Store: store, WorkflowPage: page},
 		checkpoints: &activities.Checkpoints{Store: store},
 		scoring: &activities.Scoring{Store: store, Models: &activities.ServingModels{
 			Store: store, Runtime: sync.OnceValues(func() (*serving.Runtime, error) { return serving.OpenRuntime(serving.RuntimeConfig{}) }),
@@ -70,6 +77,9 @@ func newAdapters(ctx context.Context, c client.Client) (*adapters, error) {
 		audit:       &activities.Audit{Store: store},
 		signing:     &activities.Signing{Store: store, Key: signingKey(ctx, os.Getenv), Version: ownVersion()},
 		retrainings: &activities.Retrainings{Store: store, Schedules: c.ScheduleClient(), WorkflowPage: page, Getenv: os.Getenv},
+		lineage: &activities.Lineage{Store: store, Transport: events, Producer: openlineage.Producer{
+			Version: ownVersion(), Namespace: told.Namespace,
+		}},
 	}, nil
 }
 

@@ -9,7 +9,7 @@ import (
 func RegisterActivities(registry worker.ActivityRegistry, a *adapters) {
 	for _, adapter := range []any{
 		a.preparation, a.tracking, a.checkpoints, a.scoring, a.registry, a.routing, a.blocks, a.drift, a.losses, a.entities, a.audit, a.signing,
-		a.retrainings,
+		a.retrainings, a.lineage,
 	} {
 		registry.RegisterActivity(adapter)
 	}

@@ -24,6 +24,7 @@ func TestNamesAreUnique(t *testing.T) {
 		preparation: &activities.Prepare{}, tracking: &activities.Tracking{}, checkpoints: &activities.Checkpoints{},
 		scoring: &activities.Scoring{}, registry: &activities.Registry{}, routing: &activities.Routing{},
 		blocks: &activities.Blocks{}, drift: &activities.Drift{}, entities: &activities.Entities{},
+		lineage: &activities.Lineage{},
 	}
 	require.NotPanics(t, func() {
 		workflows.Register(w)

@@ -24,15 +24,32 @@ func Evaluate(ctx workflow.Context, input models.EvaluateInput) (models.Evaluate
 		return e.result, err
 	}
 	publish(ctx, attributeModel.ValueSet(input.Model), attributeStage.ValueSet(string(models.StageEvaluate)))
+	told := tellLineage(ctx, input.Model, "evaluate", e.reads())
+	err := e.judge(ctx)
+	told.end(ctx, err)
+	return e.result, err
+}
+
+// judge decides, and says so in MLflow.
+func (e *evaluating) judge(ctx workflow.Context) error {
 	if err := e.run(ctx); err != nil {
 		e.closeRun(ctx, err)
-		return e.result, err
+		return err
 	}
 	publish(ctx, attributeVerdict.ValueSet(string(e.result.Gate.Verdict)))
 	e.waitFor(ctx, "", "MLflow to record the verdict")
-	err := recordEvaluation(ctx, input, e.result)
+	err := recordEvaluation(ctx, e.input, e.result)
 	e.waitFor(ctx, "", "")
-	return e.result, err
+	return err
+}
+
+// reads is what the evaluation is made of.
+func (e *evaluating) reads() models.LineageEvent {
+	inputs := []models.LineageDataset{snapshotTold(e.input.Snapshot, testSide), modelTold(e.input.Candidate)}
+	if c := e.input.Champion; c != nil {
+		inputs = append(inputs, modelTold(c.Artifact))
+	}
+	return models.LineageEvent{Inputs: inputs}
 }
 
 type evaluating struct {

@@ -52,6 +52,9 @@ type house struct {
 	predicting  func(ctx context.Context, call int) error // what a host does meanwhile
 	measured    []models.MeasureRequest
 
+	told    []models.LineageEvent
+	tellErr error
+
 	transformedBefore int // tasks
 	transforms        []models.TransformRequest
 	transforming      func(ctx context.Context, call int) error // what a host does; nil: all goes well
@@ -264,6 +267,12 @@ func (h *house) registerData() {
 			return h.source, nil
 		}
 		return models.PartitionList{ID: "1d", Count: 2, Tasks: []models.PartitionTask{{From: 0, To: 1}, {From: 1, To: 2}}}, nil
+	})
+	register(h, "EmitLineage", func(_ context.Context, e models.LineageEvent) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.told = append(h.told, e)
+		return h.tellErr
 	})
 	register(h, "FindTransformed", func(_ context.Context, r models.FindTransformedRequest) (models.FindTransformedResult, error) {
 		return models.FindTransformedResult{Missing: r.Tasks[h.transformedBefore:]}, nil

@@ -21,12 +21,27 @@ func Lifecycle(ctx workflow.Context, spec models.LifecycleSpec) (models.Lifecycl
 	if err != nil {
 		return models.LifecycleResult{}, err
 	}
+	told := tellLineage(ctx, l.status.Spec.Model.Name, lifecycleJob, models.LineageEvent{
+		AsOf: l.status.Spec.Data.AsOf, Inputs: []models.LineageDataset{{URI: l.status.Spec.Data.Source}},
+	})
 	result, err := l.run(ctx)
 	if err != nil && temporal.IsCanceledError(err) {
 		l.withdraw(ctx)
 	}
 	l.close(ctx, result, err)
+	told.end(ctx, err, l.writes()...)
 	return result, err
+}
+
+// writes is what the lifecycle has made, for its lineage.
+func (l *lifecycle) writes() (made []models.LineageDataset) {
+	if s := l.status.Snapshot; s != nil {
+		made = append(made, snapshotTold(*s, ""))
+	}
+	if t := l.status.Training; t != nil {
+		made = append(made, modelTold(t.Artifact))
+	}
+	return made
 }
 
 type lifecycle struct {

@@ -21,13 +21,18 @@ func PrepareData(ctx workflow.Context, input models.PrepareDataInput) (models.Sn
 		return models.Snapshot{}, err
 	}
 	publish(ctx, attributeModel.ValueSet(input.Model), attributeStage.ValueSet(string(models.StagePrepare)))
+	told := tellLineage(ctx, input.Model, "prepare", models.LineageEvent{
+		AsOf: input.Data.AsOf, Inputs: []models.LineageDataset{{URI: input.Data.Source}},
+	})
 	snapshot, err := p.run(ctx)
 	if err != nil {
 		p.show(ctx, "failed: "+reason(err))
+		told.end(ctx, err)
 		return snapshot, err
 	}
 	p.status.Snapshot = &snapshot
 	p.show(ctx, snapshotText(snapshot))
+	told.end(ctx, nil, snapshotTold(snapshot, ""))
 	return snapshot, nil
 }
 
@@ -86,8 +91,11 @@ func (p *preparation) use(ctx workflow.Context, raw, list models.PartitionList) 
 	self := workflow.GetInfo(ctx).WorkflowExecution
 	use := models.SnapshotUse{
 		Model: p.input.Model, Workflow: cmp.Or(p.input.Lifecycle, self.ID), Run: cmp.Or(p.input.LifecycleRun, self.RunID),
-		At: workflow.Now(ctx).UTC(), Retention: p.input.Data.Retention,
+		Namespace: workflow.GetInfo(ctx).Namespace, At: workflow.Now(ctx).UTC(), Retention: p.input.Data.Retention,
 		Source: p.input.Data.Source, Listing: list.Listing, SpecSHA256: digest(p.input.Data),
+	}
+	if p.input.Baseline != nil {
+		use.Baseline = p.input.Baseline.Version
 	}
 	if prepare := p.input.Data.Prepare; prepare != nil {
 		use.Raw, use.CodeSHA256 = raw.Listing, prepare.Code.SHA256

@@ -21,9 +21,7 @@ func (p *preparation) transform(ctx workflow.Context, list models.PartitionList)
 	}
 	t := transforming{
 		preparation: p, program: p.input.Data.Prepare.WithDefaults(), tasks: list.Tasks,
-		raw: models.Preparation{
-			ID: list.ID, Listing: list.Listing, Data: p.input.Data, Baseline: p.input.Baseline, Served: p.input.Served,
-		},
+		raw: p.work(list),
 	}
 	t.desk = &hostDesk{leaseDesk: newLeaseDesk(ctx), waitFor: t.waitFor}
 	if t.program.Per == models.PreparePerSource {
@@ -97,7 +95,7 @@ func (t *transforming) count(task models.PartitionTask) {
 
 // run has one task's partitions prepared on a host.
 func (t *transforming) run(ctx workflow.Context, task models.PartitionTask, number int) error {
-	what := fmt.Sprintf("partitions %d to %d", task.From+1, task.To)
+	what := partitionsOf(task)
 	_, err := runOnHost(ctx, t.desk, hostProgram[models.TransformResult]{
 		name: "transform " + what, who: "preparing program", wanted: "the preparing program to read " + what,
 		purpose: fmt.Sprintf("prepare data of %s: %s", t.input.Model, what), resources: t.program.Resources,

@@ -317,6 +317,24 @@ func TestTheWindowOfARetraining(t *testing.T) {
 	}
 }
 
+// Where a hash splits, a retraining holds the same values out as the champion's
+// training did: none of them has been learnt from.
+func TestARetrainingKeepsAHashSplit(t *testing.T) {
+	h := newHouse(t)
+	specs := h.lifecycles()
+	h.at(time.Second, models.SignalRetrain, alarm("a", day(8, 5)))
+	state := retrained(nil)
+	split := models.SplitSpec{By: models.SplitByHash, Column: "id", Fraction: 0.2, Salt: "s"}
+	state.Versions[0].Spec.Data.Holdout, state.Versions[0].Spec.Data.Split = 0, split
+	h.runSteward(h.holding(state), time.Minute)
+	data := (*specs)[0].Data
+	require.Equal(t, split, data.Split)
+	require.Zero(t, data.Holdout)
+	train, heldOut := dataset.Spans(data)
+	require.Equal(t, train, heldOut)
+	require.Equal(t, day(8, 5), heldOut.To)
+}
+
 // A row counts only when its label was known as of the request: the newest rows
 // that were not matured then are in neither part.
 func TestARetrainingSeesMaturedLabelsOnly(t *testing.T) {

@@ -23,9 +23,15 @@ func Train(ctx workflow.Context, input models.TrainInput) (models.TrainResult, e
 		return models.TrainResult{}, err
 	}
 	publish(ctx, attributeModel.ValueSet(input.Model), attributeStage.ValueSet(string(models.StageTrain)))
+	told := tellLineage(ctx, input.Model, "train", models.LineageEvent{Inputs: []models.LineageDataset{snapshotTold(input.Snapshot, trainSide)}})
 	t.hearTopUps(ctx)
 	result, err := t.execute(ctx)
-	return result, t.close(ctx, err)
+	if err = t.close(ctx, err); err != nil {
+		told.end(ctx, err)
+		return result, err
+	}
+	told.end(ctx, nil, modelTold(result.Artifact))
+	return result, nil
 }
 
 // training is all that a Train workflow knows.

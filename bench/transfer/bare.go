@@ -30,12 +30,7 @@ func tunings(w workload) (all []tuning) {
 		}
 		return all
 	}
-	for _, part := range []int{8, 16, 64} {
-		for _, parallel := range []int{2, 4, 8} {
-			all = append(all, tuning{part, parallel})
-		}
-	}
-	return all
+	return []tuning{{8, 2}, {8, 4}, {8, 8}, {16, 4}, {64, 2}, {64, 4}}
 }
 
 // bare is an S3 client that only copies: parts and ranges in parallel, payloads
@@ -45,70 +40,89 @@ type bare struct {
 	bucket string
 }
 
+// sender is one upload of a directory.
+type sender struct {
+	bare
+	t        tuning
+	parts    *errgroup.Group
+	ctx      context.Context //nolint:containedctx // of the parts
+	buffers  sync.Pool
+	complete []func() error
+}
+
 // upload puts every file of a directory at prefix/name.
 func (b bare) upload(ctx context.Context, t tuning, dir, prefix string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
-	buffers := sync.Pool{New: func() any { b := make([]byte, t.partBytes()); return &b }}
-	parts, inParts := errgroup.WithContext(ctx)
-	parts.SetLimit(t.Parallel)
-	var complete []func() error
+	s := &sender{bare: b, t: t, buffers: sync.Pool{New: func() any { b := make([]byte, t.partBytes()); return &b }}}
+	s.parts, s.ctx = errgroup.WithContext(ctx)
+	s.parts.SetLimit(t.Parallel)
 	for _, entry := range entries {
 		file, err := os.Open(filepath.Join(dir, entry.Name()))
 		if err != nil {
 			return err
 		}
 		defer func() { _ = file.Close() }() // only read from
-		info, err := entry.Info()
-		if err != nil {
+		if err := s.file(file, prefix+"/"+entry.Name()); err != nil {
 			return err
 		}
-		key, size := prefix+"/"+entry.Name(), info.Size()
-		send := func(put func(b []byte) error, offset int64) {
-			parts.Go(func() error {
-				buffer := buffers.Get().(*[]byte)
-				defer buffers.Put(buffer)
-				part := (*buffer)[:min(t.partBytes(), size-offset)]
-				if _, err := file.ReadAt(part, offset); err != nil {
-					return err
-				}
-				return put(part)
-			})
-		}
-		if size <= t.partBytes() {
-			send(func(part []byte) error {
-				_, err := b.client.PutObject(inParts, b.bucket, key, bytes.NewReader(part), size, "", "", minio.PutObjectOptions{DisableContentSha256: true})
-				return err
-			}, 0)
-			continue
-		}
-		id, err := b.client.NewMultipartUpload(ctx, b.bucket, key, minio.PutObjectOptions{})
-		if err != nil {
-			return err
-		}
-		done := make([]minio.CompletePart, (size+t.partBytes()-1)/t.partBytes())
-		for i := range done {
-			send(func(part []byte) error {
-				p, err := b.client.PutObjectPart(inParts, b.bucket, key, id, i+1, bytes.NewReader(part), int64(len(part)), minio.PutObjectPartOptions{DisableContentSha256: true})
-				done[i] = minio.CompletePart{PartNumber: i + 1, ETag: p.ETag}
-				return err
-			}, int64(i)*t.partBytes())
-		}
-		complete = append(complete, func() error {
-			_, err := b.client.CompleteMultipartUpload(ctx, b.bucket, key, id, done, minio.PutObjectOptions{})
-			return err
-		})
 	}
-	if err := parts.Wait(); err != nil {
+	if err := s.parts.Wait(); err != nil {
 		return err
 	}
 	var completing errgroup.Group
-	for _, one := range complete {
+	for _, one := range s.complete {
 		completing.Go(one)
 	}
 	return completing.Wait()
+}
+
+// file starts the parts of one file.
+func (s *sender) file(file *os.File, key string) error {
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	size := info.Size()
+	if size <= s.t.partBytes() {
+		s.send(file, 0, size, func(part []byte) error {
+			_, err := s.client.PutObject(s.ctx, s.bucket, key, bytes.NewReader(part), size, "", "", minio.PutObjectOptions{DisableContentSha256: true})
+			return err
+		})
+		return nil
+	}
+	id, err := s.client.NewMultipartUpload(s.ctx, s.bucket, key, minio.PutObjectOptions{})
+	if err != nil {
+		return err
+	}
+	done := make([]minio.CompletePart, (size+s.t.partBytes()-1)/s.t.partBytes())
+	for i := range done {
+		s.send(file, int64(i)*s.t.partBytes(), size, func(part []byte) error {
+			p, err := s.client.PutObjectPart(s.ctx, s.bucket, key, id, i+1, bytes.NewReader(part), int64(len(part)), minio.PutObjectPartOptions{DisableContentSha256: true})
+			done[i] = minio.CompletePart{PartNumber: i + 1, ETag: p.ETag}
+			return err
+		})
+	}
+	s.complete = append(s.complete, func() error {
+		// The parts' context has ended with them.
+		_, err := s.client.CompleteMultipartUpload(context.WithoutCancel(s.ctx), s.bucket, key, id, done, minio.PutObjectOptions{})
+		return err
+	})
+	return nil
+}
+
+func (s *sender) send(file *os.File, offset, size int64, put func(part []byte) error) {
+	s.parts.Go(func() error {
+		buffer := s.buffers.Get().(*[]byte)
+		defer s.buffers.Put(buffer)
+		part := (*buffer)[:min(s.t.partBytes(), size-offset)]
+		if _, err := file.ReadAt(part, offset); err != nil {
+			return err
+		}
+		return put(part)
+	})
 }
 
 // download fetches what is there of a directory's files at prefix/name.

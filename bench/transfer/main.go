@@ -79,7 +79,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	defer s.close(ctx)
-	r := report{CPUs: runtime.NumCPU(), Rounds: o.rounds}
+	r := report{CPUs: runtime.NumCPU(), Load: loadAverage(), Rounds: o.rounds}
 	for _, w := range []workload{
 		{Name: "one large file", Files: 1, FileBytes: int64(o.mib) << 20},
 		{Name: "eight large files", Files: 8, FileBytes: int64(o.mib) << 20 / 8},

@@ -23,7 +23,6 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/devstack"
-	"github.com/mainspring-ml/mainspring/models"
 )
 
 //go:embed log.py
@@ -126,97 +125,6 @@ func (s *stage) empty(ctx context.Context, fetched string) error {
 	}
 	unix.Sync()
 	return nil
-}
-
-// timed runs up and then down, and removes what they left.
-func (s *stage) timed(ctx context.Context, up, down func(fetched string) error) (there, back time.Duration, err error) {
-	fetched := filepath.Join(s.dir, "fetched")
-	if err := os.Mkdir(fetched, 0o700); err != nil {
-		return 0, 0, err
-	}
-	start := time.Now()
-	if err := up(fetched); err != nil {
-		return 0, 0, err
-	}
-	there = time.Since(start)
-	unix.Sync()
-	start = time.Now()
-	if err := down(fetched); err != nil {
-		return 0, 0, err
-	}
-	return there, time.Since(start), s.empty(ctx, fetched)
-}
-
-func (s *stage) roundBare(ctx context.Context, w workload, up, down tuning, dir string) (there, back time.Duration, err error) {
-	return s.timed(ctx,
-		func(string) error { return s.bare.upload(ctx, up, dir, "bare") },
-		func(fetched string) error { return s.bare.download(ctx, down, w, "bare", fetched) })
-}
-
-func (s *stage) roundOurs(ctx context.Context, dir string) (there, back time.Duration, err error) {
-	var tree models.Ref
-	return s.timed(ctx,
-		func(string) error {
-			var err error
-			tree, err = artifact.PutTree(ctx, s.ours, dir, "tree")
-			return err
-		},
-		func(fetched string) error {
-			return artifact.GetTree(ctx, s.ours, tree, filepath.Join(fetched, "tree"))
-		})
-}
-
-func (s *stage) measure(ctx context.Context, w workload, rounds int) (figures, error) {
-	f := figures{workload: w}
-	dir := filepath.Join(s.dir, "files")
-	defer func() { _ = os.RemoveAll(dir) }() // the whole directory goes in the end
-	if err := w.write(dir); err != nil {
-		return f, err
-	}
-	var bestUp, bestDown time.Duration
-	for _, t := range tunings(w) {
-		up, down, err := s.roundBare(ctx, w, t, t, dir)
-		if err != nil {
-			return f, err
-		}
-		fmt.Fprintf(os.Stderr, "%s, bare client, %v: %.2f s up, %.2f s down\n", w.Name, t, up.Seconds(), down.Seconds())
-		if bestUp == 0 || up < bestUp {
-			bestUp, f.Up.Best = up, t
-		}
-		if bestDown == 0 || down < bestDown {
-			bestDown, f.Down.Best = down, t
-		}
-	}
-	mlflow, err := s.startMLflow(ctx)
-	if err != nil {
-		return f, err
-	}
-	defer mlflow.stop()
-	var bareUp, bareDown, bareBoth, oursUp, oursDown, oursBoth, theirs []time.Duration
-	for range rounds {
-		up, down, err := s.roundBare(ctx, w, f.Up.Best, f.Down.Best, dir)
-		if err != nil {
-			return f, err
-		}
-		bareUp, bareDown, bareBoth = append(bareUp, up), append(bareDown, down), append(bareBoth, up+down)
-		if up, down, err = s.roundOurs(ctx, dir); err != nil {
-			return f, err
-		}
-		oursUp, oursDown, oursBoth = append(oursUp, up), append(oursDown, down), append(oursBoth, up+down)
-		took, err := mlflow.log(dir)
-		if err = errors.Join(err, s.empty(ctx, "")); err != nil {
-			return f, err
-		}
-		theirs = append(theirs, took)
-		fmt.Fprintf(os.Stderr, "%s: bare %.2f + %.2f s, mainspring %.2f + %.2f s, mlflow %.2f s\n", w.Name,
-			bareUp[len(bareUp)-1].Seconds(), bareDown[len(bareDown)-1].Seconds(), up.Seconds(), down.Seconds(), took.Seconds())
-	}
-	f.Up.Bare, f.Up.Mainspring = w.speed(median(bareUp)), w.speed(median(oursUp))
-	f.Down.Bare, f.Down.Mainspring = w.speed(median(bareDown)), w.speed(median(oursDown))
-	f.MLflow = w.speed(median(theirs))
-	f.Up.OverBare, f.Down.OverBare = median(bareUp)/median(oursUp), median(bareDown)/median(oursDown)
-	f.Copy.OverBare, f.OverMLflow = median(bareBoth)/median(oursBoth), median(theirs)/median(oursUp)
-	return f, nil
 }
 
 // logger is the program that logs to MLflow.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mainspring-ml/mainspring/client"
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/copying"
 	"github.com/mainspring-ml/mainspring/internal/devstack"
@@ -115,20 +114,11 @@ func (f copyFlags) plan(ctx context.Context, store *artifact.Stores, stack devst
 	if name == nil {
 		return copying.Plan{}, &usageError{fmt.Errorf("%q is neither a snapshot's digest (6 to 64 hexadecimal digits), a model version (MODEL/3, MODEL@champion) nor a URI", source)}
 	}
-	connection, err := dial(ctx, stack)
+	version, err := findVersion(ctx, stack, name[1], name[2]+name[3])
 	if err != nil {
 		return copying.Plan{}, err
 	}
-	defer connection.Close()
-	return planVersion(ctx, store, connection, name[1], name[2]+name[3])
-}
-
-func planVersion(ctx context.Context, store artifact.Store, c *client.Client, model, name string) (copying.Plan, error) {
-	version, err := c.Version(ctx, model, name)
-	if err != nil {
-		return copying.Plan{}, err
-	}
-	return copying.Version(ctx, store, model, version)
+	return copying.Version(ctx, store, name[1], version)
 }
 
 // showCopy runs a copy, below a bar if out is a terminal.

@@ -19,7 +19,7 @@ import (
 func newDataCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "data",
-		Short: "Look at the rows of a source, check them, write its data section, and collect snapshots",
+		Short: "Look at the rows of a source, check them, write its data section, and delete old snapshots",
 		Args:  cobra.NoArgs,
 		RunE:  func(command *cobra.Command, _ []string) error { return command.Help() },
 	}

@@ -11,10 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mainspring-ml/mainspring/client"
-	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/devstack"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
 	"github.com/mainspring-ml/mainspring/internal/snapshots"
+	"github.com/mainspring-ml/mainspring/internal/stores"
 	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -71,7 +71,7 @@ func (f *collectFlags) collect(ctx context.Context) (report snapshots.Report, er
 	if err != nil {
 		return report, err
 	}
-	store, err := artifact.NewS3(artifact.ConfigFromEnv(storeEnv(stack)))
+	store, err := stores.Open(storeEnv(stack))
 	if err != nil {
 		return report, err
 	}
@@ -119,7 +119,7 @@ func printCollection(w io.Writer, report snapshots.Report) error {
 		if d.LastUse != nil {
 			used = age(report.At.Sub(*d.LastUse)) + " ago"
 		}
-		rows[i] = fmt.Sprintf("%.12s\t%s\t%s\t%s\t%s\t%s", d.Snapshot, age(report.At.Sub(d.Since)), terminal.Size(d.Bytes), used,
+		rows[i] = fmt.Sprintf("%.12s\t%s\t%s\t%s\t%s\t%s", d.Snapshot, age(report.At.Sub(d.Made)), terminal.Size(d.Bytes), used,
 			d.Action, terminal.Plain(reasonFor(d)))
 	}
 	fmt.Fprintf(w, "Snapshots: %d\n", len(report.Snapshots))

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mainspring-ml/mainspring/client"
-	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/stores"
 	"github.com/mainspring-ml/mainspring/internal/terminal"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -48,7 +48,7 @@ func findLineage(ctx context.Context, stateDir, target string) (graph models.Lin
 		return graph, err
 	}
 	var sources client.LineageSources
-	if sources.Store, err = artifact.NewS3(artifact.ConfigFromEnv(storeEnv(stack))); err != nil {
+	if sources.Store, err = stores.Open(storeEnv(stack)); err != nil {
 		return graph, err
 	}
 	if tracking, err := openTracking(stack); err == nil {

@@ -61,14 +61,14 @@ func TestDiskThatFillsUp(t *testing.T) {
 	s := artifacttest.NewServer(t)
 	s.Replace("a", pattern(several))
 	var ranges atomic.Int64
-	s.Fault = func(_ http.ResponseWriter, r *http.Request) bool {
+	s.Break(func(_ http.ResponseWriter, r *http.Request) bool {
 		if isRange(r) && ranges.Add(1) == 2 {
 			if err := os.WriteFile(filepath.Join(dir, "filler"), make([]byte, 60*mib), 0o600); err != nil && !strings.Contains(err.Error(), "no space") {
 				t.Error(err)
 			}
 		}
 		return false
-	}
+	})
 	_, err := artifact.GetFile(t.Context(), s.Open(t), "a", filepath.Join(dir, "file"), "")
 	wantDiskFull(t, err, dir)
 	if err := os.Remove(filepath.Join(dir, "filler")); err != nil {

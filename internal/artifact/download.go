@@ -33,28 +33,60 @@ type download struct {
 	key  string
 	file string
 	want string // digest; empty: any
+	size int64  // as far as it is known; 0: not
 }
 
 // fetch makes the file's directory and the file. It appears when its bytes are
 // complete and verified.
 func (d download) fetch(ctx context.Context) (models.Ref, error) {
-	body, info, err := d.s.Get(ctx, d.key)
-	if err != nil {
-		return models.Ref{}, err
+	for attempt := 1; ; attempt++ {
+		body, info, err := d.open(ctx)
+		if err != nil {
+			return models.Ref{}, err
+		}
+		if d.want == "" {
+			d.want = info.SHA256
+		}
+		if err := os.MkdirAll(filepath.Dir(d.file), 0o755); err != nil {
+			err = errors.Join(err, body.Close()) // nothing of it is used
+			return models.Ref{}, writeError(d.file, err, info.Size)
+		}
+		if info.Size > wholeBytes {
+			_ = body.Close() // ranges are read instead
+			return d.inRanges(ctx, info)
+		}
+		digest, err := d.whole(body, info)
+		if errors.Is(err, ErrUnavailable) && again(ctx, attempt) {
+			continue // the connection broke
+		}
+		return models.Ref{URI: URI(d.s, d.key), SHA256: digest, Size: info.Size}, err
 	}
-	if d.want == "" {
-		d.want = info.SHA256
+}
+
+// open asks for the whole object, unless it is known to come in ranges.
+func (d download) open(ctx context.Context) (io.ReadCloser, Info, error) {
+	if d.size <= wholeBytes {
+		return d.s.Get(ctx, d.key)
 	}
-	if err := os.MkdirAll(filepath.Dir(d.file), 0o755); err != nil {
-		_ = body.Close() // nothing of it is used
-		return models.Ref{}, writeError(d.file, err, info.Size)
+	info, err := d.s.Stat(ctx, d.key)
+	if err == nil && info.Size <= wholeBytes { // not what it was said to be
+		return d.s.Get(ctx, d.key)
 	}
-	if info.Size > wholeBytes {
-		_ = body.Close() // ranges are read instead
-		return d.inRanges(ctx, info)
+	return io.NopCloser(nil), info, err
+}
+
+// again waits before another attempt, if there is one.
+func again(ctx context.Context, attempt int) bool {
+	const pause = 100 * time.Millisecond
+	if ctx.Err() != nil || attempt >= attempts {
+		return false
 	}
-	digest, err := d.whole(body, info)
-	return models.Ref{URI: URI(d.s, d.key), SHA256: digest, Size: info.Size}, err
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(pause << attempt):
+		return true
+	}
 }
 
 // whole copies a small object.
@@ -182,14 +214,8 @@ func (d download) blocks(ctx context.Context, p *partFile, r blockRange, etag st
 		if r.from > from {
 			attempt = 1
 		}
-		if ctx.Err() != nil || !errors.Is(err, ErrUnavailable) || attempt >= attempts {
+		if !errors.Is(err, ErrUnavailable) || !again(ctx, attempt) {
 			return err
-		}
-		const pause = 100 * time.Millisecond
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause << attempt):
 		}
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 )
 
 // PutFile stores a local file. It is read once; one that changes while it is
-// read is ErrChanged and not stored. Up to partBytes, the object has its digest
+// read is ErrChanged and not stored. Up to sentWhole, the object has its digest
 // as metadata; a larger one only if the key ends with it.
 func PutFile(ctx context.Context, s Store, key, file string) (models.Ref, error) {
 	return putLocal(ctx, s, key, file, PutOptions{})
@@ -64,7 +64,7 @@ func GetRef(ctx context.Context, s Store, ref models.Ref, file string) error {
 	if err != nil {
 		return err
 	}
-	_, err = GetFile(ctx, of, key, file, ref.SHA256)
+	_, err = download{s: of, key: key, file: file, want: ref.SHA256, size: ref.Size}.fetch(ctx)
 	return err
 }
 

@@ -77,8 +77,8 @@ func killed(t *testing.T, s *artifacttest.Server, what, file, digest string, doo
 }
 
 const (
-	killSize  = 200*mib + 777
-	killLimit = 8 // times
+	killSize  = 120*mib + 777
+	killLimit = 6 // times
 )
 
 // TestKilledUploads: a process that uploads is killed at random moments and
@@ -95,7 +95,7 @@ func TestKilledUploads(t *testing.T) {
 	left.Store(killLimit)
 	draw := func() { next.Store(parts.Load() + 1 + random.Int64N(9)) }
 	draw()
-	s.Fault = func(_ http.ResponseWriter, r *http.Request) bool {
+	s.Break(func(_ http.ResponseWriter, r *http.Request) bool {
 		if isPart(r) && parts.Add(1) == next.Load() && left.Add(-1) >= 0 {
 			select {
 			case doomed <- struct{}{}:
@@ -103,7 +103,7 @@ func TestKilledUploads(t *testing.T) {
 			}
 		}
 		return false
-	}
+	})
 	kills := killed(t, s, "up", file, "", doomed, func() {
 		if _, there := s.Object("models/m"); there {
 			t.Error("an object that is not complete was shown")
@@ -123,13 +123,13 @@ func TestKilledDownloads(t *testing.T) {
 	content := pattern(killSize)
 	s := artifacttest.NewServer(t)
 	s.Replace("models/m", content)
-	s.Pace = 100 * time.Microsecond
+	s.SlowDown(100 * time.Microsecond)
 	file := filepath.Join(t.TempDir(), "file")
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 2))
 	t.Logf("seed %d", seed)
 	doomed := make(chan struct{})
-	next := 20*mib + random.Int64N(40*mib)
+	next := 8*mib + random.Int64N(20*mib)
 	over := make(chan struct{})
 	go func() {
 		for range killLimit {
@@ -145,7 +145,7 @@ func TestKilledDownloads(t *testing.T) {
 			case <-over:
 				return
 			}
-			next += 20*mib + random.Int64N(40*mib)
+			next += 8*mib + random.Int64N(20*mib)
 		}
 	}()
 	kills := killed(t, s, "down", file, artifact.Digest(content), doomed, func() {

@@ -119,9 +119,13 @@ func (s *S3) Put(ctx context.Context, key string, r io.Reader, size int64, o Put
 	var done minio.UploadInfo
 	var err error
 	if o.SHA256 != "" {
-		// As the payload's hash in the signature, the digest is checked by the server.
+		// The server checks the CRC-64, or the digest in the signature.
+		signed := o.SHA256
+		if o.crc != "" {
+			options.UserMetadata[checksumHeader], signed = o.crc, ""
+		}
 		options.DisableContentSha256 = true
-		done, err = client.PutObject(ctx, s.bucket, key, r, size, "", o.SHA256, options)
+		done, err = client.PutObject(ctx, s.bucket, key, r, size, "", signed, options)
 	} else {
 		done, err = client.Client.PutObject(ctx, s.bucket, key, r, size, options)
 	}
@@ -131,7 +135,7 @@ func (s *S3) Put(ctx context.Context, key string, r io.Reader, size int64, o Put
 		}
 		return Info{}, s.fail(ctx, "put", key, err)
 	}
-	return Info{Key: key, Size: size, ETag: strings.Trim(done.ETag, `"`), Modified: done.LastModified, SHA256: o.SHA256}, nil
+	return Info{Key: key, Size: size, ETag: strings.Trim(done.ETag, `"`), Modified: done.LastModified, SHA256: o.SHA256, crc: done.ChecksumCRC64NVME}, nil
 }
 
 // precheckAbove is a size that surely fits into a connection's buffers.

@@ -30,7 +30,7 @@ func (s *S3) Upload(ctx context.Context, key string, r io.ReaderAt, size int64, 
 	if err := checkPut(s, key, size, o); err != nil {
 		return Info{}, err
 	}
-	if size <= partBytes {
+	if size <= sentWhole {
 		return s.uploadWhole(ctx, key, r, size, o)
 	}
 	if o.conditional() {
@@ -50,8 +50,8 @@ func (s *S3) Upload(ctx context.Context, key string, r io.ReaderAt, size int64, 
 	}
 }
 
-// uploadWhole sends a file in one request. Its digest is the payload's too, so
-// the bytes are hashed once and the server checks them.
+// uploadWhole sends a file in one request, out of the memory that it was hashed
+// in.
 func (s *S3) uploadWhole(ctx context.Context, key string, r io.ReaderAt, size int64, o PutOptions) (Info, error) {
 	b, give, err := s.shared.memory.borrow(ctx, size)
 	if err != nil {
@@ -61,14 +61,24 @@ func (s *S3) uploadWhole(ctx context.Context, key string, r io.ReaderAt, size in
 	if err := readPart(r, b, 0, URI(s, key)); err != nil {
 		return Info{}, err
 	}
-	digest := o.SHA256
-	if o.crc == "" || o.crc != checksum(crc64nvme.Checksum(b)) {
+	digest, crc := o.SHA256, checksum(crc64nvme.Checksum(b))
+	if o.crc != crc {
 		digest = Digest(b)
 	}
 	if err := settled(r, digest, URI(s, key), &o); err != nil {
 		return Info{}, err
 	}
-	return s.Put(ctx, key, bytes.NewReader(b), size, o)
+	// A put that was not checked is repeated, which a conditional one can't be.
+	if o.crc = ""; size > signedBytes && !o.conditional() && !s.shared.signed.Load() {
+		o.crc = crc
+	}
+	done, err := s.Put(ctx, key, bytes.NewReader(b), size, o)
+	if err == nil && o.crc != "" && done.crc != o.crc {
+		s.shared.signed.Store(true)
+		o.crc = ""
+		done, err = s.Put(ctx, key, bytes.NewReader(b), size, o)
+	}
+	return done, err
 }
 
 // errTaken: the server no longer knows the upload, or has other parts of it.
@@ -112,7 +122,7 @@ func (u *upload) run(ctx context.Context) (Info, error) {
 		done, err = u.complete(ctx)
 	}
 	if err != nil {
-		if !worthResuming(ctx, err) {
+		if !worthResuming(ctx, err) || errors.Is(err, errTaken) {
 			u.abort(ctx, u.id)
 		}
 		return Info{}, err
@@ -170,59 +180,10 @@ func (u *upload) begin(ctx context.Context) error {
 	return u.s.fail(ctx, "start upload of", u.key, err)
 }
 
-// find looks for interrupted uploads of the key. Those without CRC-64s of their
-// parts are left alone: they are other programs', and their objects may have
-// metadata of theirs.
-func (u *upload) find(ctx context.Context) error {
-	const many = 1000
-	listed, err := u.s.client.ListMultipartUploads(ctx, u.s.bucket, u.key, "", "", "", many)
-	if err != nil {
-		return u.s.fail(ctx, "look for interrupted uploads of", u.key, err)
-	}
-	for i := len(listed.Uploads) - 1; i >= 0; i-- { // the newest last
-		found := listed.Uploads[i]
-		if found.Key != u.key {
-			continue
-		}
-		parts, ours, err := u.partsOf(ctx, found.UploadID)
-		switch {
-		case err != nil:
-			return err
-		case !ours:
-		case u.id == "" && u.o.ContentType == "":
-			u.id, u.there = found.UploadID, parts
-		default:
-			u.stale = append(u.stale, found.UploadID)
-		}
-	}
-	return nil
-}
-
-// partsOf lists what the server has of an upload; one that has ended in the
-// meantime is nobody's.
-func (u *upload) partsOf(ctx context.Context, id string) (parts map[int]minio.ObjectPart, ours bool, err error) {
-	parts = map[int]minio.ObjectPart{}
-	for marker := 0; ; {
-		page, err := u.s.client.ListObjectParts(ctx, u.s.bucket, u.key, id, marker, maxParts)
-		if minio.ToErrorResponse(err).Code == minio.NoSuchUpload {
-			return nil, false, nil
-		}
-		if err != nil {
-			return nil, false, u.s.fail(ctx, "list parts of", u.key, err)
-		}
-		for _, p := range page.ObjectParts {
-			parts[p.PartNumber] = p
-		}
-		if !page.IsTruncated || page.NextPartNumberMarker <= marker {
-			return parts, page.ChecksumAlgorithm == checksumAlgorithm, nil
-		}
-		marker = page.NextPartNumberMarker
-	}
-}
-
 // send reads the parts in order and sends those that the server lacks.
 func (u *upload) send(ctx context.Context) error {
 	group, inGroup := errgroup.WithContext(ctx)
+	group.SetLimit(partTransfers)
 	var failed error
 	for i := range u.parts {
 		offset := int64(i) * partSize(u.size)

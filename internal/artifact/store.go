@@ -19,8 +19,8 @@ type Info struct {
 	// SHA256 is set by Put, Get and Stat if the object was stored with it, and by
 	// Upload.
 	SHA256 string
-	// crc is the CRC-64/NVME that the store keeps of the whole object, in base64;
-	// empty: none. Only Stat sets it.
+	// crc is the CRC-64/NVME that the store has computed of the whole object, in
+	// base64; empty: none. Put and Stat set it.
 	crc string
 }
 

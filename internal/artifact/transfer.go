@@ -17,15 +17,22 @@ import (
 )
 
 const (
-	// partBytes is the size of an upload's parts, and up to which a file goes in
-	// one request.
+	// sentWhole is up to which size a file goes in one request.
+	sentWhole = 32 << 20
+	// signedBytes is up to which size a request is signed with its SHA-256; the
+	// server has to compute that, too. A larger one is checked by its CRC-64.
+	signedBytes = 1 << 20
+	// partBytes is the size of an upload's parts.
 	partBytes = 8 << 20
+	// partTransfers is how many parts of a file are sent at a time: more would be
+	// sent again after a crash.
+	partTransfers = 6
 	// maxParts is how many parts S3 allows an object; larger files have larger
 	// parts.
 	maxParts = 10_000
 	// transferMemory bounds the bytes that a store's uploads hold at a time,
 	// beside one part of more than that.
-	transferMemory = 64 << 20
+	transferMemory = 128 << 20
 	// fileTransfers is how many files of a tree travel at a time.
 	fileTransfers = 16
 )

@@ -57,7 +57,7 @@ func getTreeFile(ctx context.Context, s Store, key, dir string, f TreeFile) erro
 			return nil
 		}
 	}
-	_, err := GetFile(ctx, s, key, file, f.SHA256)
+	_, err := download{s: s, key: key, file: file, want: f.SHA256, size: f.Size}.fetch(ctx)
 	return err
 }
 

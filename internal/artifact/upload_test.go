@@ -68,7 +68,7 @@ func TestUploadGoesOnWhereItWasInterrupted(t *testing.T) {
 	s := artifacttest.NewServer(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	s.Fault = func(w http.ResponseWriter, r *http.Request) bool {
+	s.Break(func(w http.ResponseWriter, r *http.Request) bool {
 		if !isPart(r) || len(r.URL.Query().Get("partNumber")) == 1 && r.URL.Query().Get("partNumber") <= "5" {
 			return false
 		}
@@ -77,7 +77,7 @@ func TestUploadGoesOnWhereItWasInterrupted(t *testing.T) {
 		}
 		cancel()
 		return cut(w)
-	}
+	})
 	_, err := artifact.PutFile(ctx, s.Open(t), "models/m", file)
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v; want cancelled", err)
@@ -85,7 +85,7 @@ func TestUploadGoesOnWhereItWasInterrupted(t *testing.T) {
 	if _, there := s.Object("models/m"); there || s.Uploads() != 1 {
 		t.Fatalf("after an interruption: object there %v, %d uploads; want none, 1", there, s.Uploads())
 	}
-	s.Fault = nil
+	s.Break(nil)
 	before := s.Received.Load()
 	ref, err := artifact.PutFile(t.Context(), s.Open(t), "models/m", file)
 	if err != nil || ref.SHA256 != artifact.Digest(content) || ref.Size != several {
@@ -102,16 +102,16 @@ func TestUploadOfOtherContentSendsItAll(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var parts atomic.Int64
-	s.Fault = func(_ http.ResponseWriter, r *http.Request) bool {
+	s.Break(func(_ http.ResponseWriter, r *http.Request) bool {
 		if isPart(r) && parts.Add(1) == 4 {
 			cancel()
 		}
 		return false
-	}
+	})
 	if _, err := artifact.PutFile(ctx, s.Open(t), "a", writeFile(t, pattern(several))); err == nil {
 		t.Fatal("the first upload was not interrupted")
 	}
-	s.Fault = nil
+	s.Break(nil)
 	content := bytes.Repeat([]byte("other"), several/5)
 	if _, err := artifact.PutFile(t.Context(), s.Open(t), "a", writeFile(t, content)); err != nil {
 		t.Fatal(err)
@@ -123,13 +123,13 @@ func TestUploadSurvivesALostConnection(t *testing.T) {
 	content := pattern(several)
 	s := artifacttest.NewServer(t)
 	var cuts atomic.Int64
-	s.Fault = func(w http.ResponseWriter, r *http.Request) bool {
+	s.Break(func(w http.ResponseWriter, r *http.Request) bool {
 		if isPart(r) && r.URL.Query().Get("partNumber") == "3" && cuts.Add(1) == 1 {
 			_, _ = io.CopyN(io.Discard, r.Body, mib) // the test fails anyway
 			return cut(w)
 		}
 		return false
-	}
+	})
 	if _, err := artifact.PutFile(t.Context(), s.Open(t), "a", writeFile(t, content)); err != nil {
 		t.Fatal(err)
 	}
@@ -139,49 +139,68 @@ func TestUploadSurvivesALostConnection(t *testing.T) {
 	}
 }
 
+// TestUploadThatAnotherWriterEnds: the server then no longer knows the upload, or
+// has other parts of it.
 func TestUploadThatAnotherWriterEnds(t *testing.T) {
-	content := pattern(several)
-	s := artifacttest.NewServer(t)
-	var ended atomic.Bool
-	s.Fault = func(w http.ResponseWriter, r *http.Request) bool {
-		if isPart(r) && r.URL.Query().Get("partNumber") == "6" && ended.CompareAndSwap(false, true) {
-			return artifacttest.Refuse(w, http.StatusNotFound, "NoSuchUpload")
-		}
-		return false
-	}
-	if _, err := artifact.PutFile(t.Context(), s.Open(t), "a", writeFile(t, content)); err != nil {
-		t.Fatal(err)
-	}
-	if got, _ := s.Object("a"); !bytes.Equal(got, content) {
-		t.Error("the object is not the file")
+	for code, during := range map[string]func(*http.Request) bool{
+		"NoSuchUpload": func(r *http.Request) bool { return isPart(r) && r.URL.Query().Get("partNumber") == "6" },
+		"InvalidPart":  func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("uploadId") },
+	} {
+		t.Run(code, func(t *testing.T) {
+			content := pattern(several)
+			s := artifacttest.NewServer(t)
+			var ended atomic.Bool
+			s.Break(func(w http.ResponseWriter, r *http.Request) bool {
+				return during(r) && ended.CompareAndSwap(false, true) && artifacttest.Refuse(w, http.StatusNotFound, code)
+			})
+			if _, err := artifact.PutFile(t.Context(), s.Open(t), "a", writeFile(t, content)); err != nil {
+				t.Fatal(err)
+			}
+			wantObject(t, s, "a", content)
+		})
 	}
 }
 
-func TestUploadToAServerWithoutCRC64(t *testing.T) {
+func TestUploadWithoutTheRightToListUploads(t *testing.T) {
 	content := pattern(several)
 	s := artifacttest.NewServer(t)
-	s.Plain = true
-	unsigned := map[string]bool{}
-	parts := make(chan string, 100)
-	s.Fault = func(_ http.ResponseWriter, r *http.Request) bool {
-		if isPart(r) {
-			parts <- r.URL.Query().Get("partNumber") + " " + r.Header.Get("X-Amz-Content-Sha256")
-		}
-		return false
-	}
+	s.Break(func(w http.ResponseWriter, r *http.Request) bool {
+		return r.Method == http.MethodGet && r.URL.Query().Has("uploads") && artifacttest.Refuse(w, http.StatusForbidden, "AccessDenied")
+	})
 	if _, err := artifact.PutFile(t.Context(), s.Open(t), "a", writeFile(t, content)); err != nil {
 		t.Fatal(err)
 	}
 	wantObject(t, s, "a", content)
-	close(parts)
-	for part := range parts {
-		number, sum, _ := strings.Cut(part, " ")
-		unsigned[number] = sum == "UNSIGNED-PAYLOAD" // the last time
-	}
-	for number, bad := range unsigned {
-		if bad {
-			t.Errorf("part %s was never checked by the server", number)
-		}
+}
+
+func TestUploadToAServerWithoutCRC64(t *testing.T) {
+	for name, size := range map[string]int{"one request": 5 * mib, "parts": several} {
+		t.Run(name, func(t *testing.T) {
+			content := pattern(size)
+			s := artifacttest.NewServer(t)
+			s.Plain = true
+			sums := make(chan [2]string, 100)
+			s.Break(func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Method == http.MethodPut {
+					sums <- [2]string{r.URL.Query().Get("partNumber"), r.Header.Get("X-Amz-Content-Sha256")}
+				}
+				return false
+			})
+			if _, err := artifact.PutFile(t.Context(), s.Open(t), "a", writeFile(t, content)); err != nil {
+				t.Fatal(err)
+			}
+			wantObject(t, s, "a", content)
+			close(sums)
+			unsigned := map[string]bool{}
+			for sum := range sums {
+				unsigned[sum[0]] = sum[1] == "UNSIGNED-PAYLOAD" // the last time
+			}
+			for part, bad := range unsigned {
+				if bad {
+					t.Errorf("part %q was never checked by the server", part)
+				}
+			}
+		})
 	}
 }
 
@@ -201,15 +220,15 @@ func (f *flipping) Read(b []byte) (int, error) {
 }
 
 func TestUploadDamagedOnItsWay(t *testing.T) {
-	for name, size := range map[string]int{"one request": 100_000, "parts": several} {
+	for name, size := range map[string]int{"one small request": 100_000, "one request": 5 * mib, "parts": several} {
 		t.Run(name, func(t *testing.T) {
 			s := artifacttest.NewServer(t)
-			s.Fault = func(_ http.ResponseWriter, r *http.Request) bool {
+			s.Break(func(_ http.ResponseWriter, r *http.Request) bool {
 				if r.Method == http.MethodPut {
 					r.Body = &flipping{ReadCloser: r.Body}
 				}
 				return false
-			}
+			})
 			_, err := artifact.PutFile(t.Context(), s.Open(t), "models/m", writeFile(t, pattern(size)))
 			wantError(t, err, artifact.ErrCorrupt, "s3://bucket/models/m")
 			if _, there := s.Object("models/m"); there {
@@ -245,7 +264,7 @@ func TestTransferErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := artifacttest.NewServer(t)
-			s.Fault = func(w http.ResponseWriter, _ *http.Request) bool { return artifacttest.Refuse(w, tt.status, tt.code) }
+			s.Break(func(w http.ResponseWriter, _ *http.Request) bool { return artifacttest.Refuse(w, tt.status, tt.code) })
 			for _, size := range []int{100, several} {
 				_, err := artifact.PutFile(t.Context(), s.Open(t), "models/m", writeFile(t, pattern(size)))
 				wantError(t, err, tt.class, "s3://bucket/models/m", tt.hint)
@@ -277,7 +296,7 @@ func TestFileThatChangesIsNotStored(t *testing.T) {
 			s := artifacttest.NewServer(t)
 			file := writeFile(t, pattern(several))
 			var changed atomic.Bool
-			s.Fault = func(_ http.ResponseWriter, r *http.Request) bool {
+			s.Break(func(_ http.ResponseWriter, r *http.Request) bool {
 				if isPart(r) && changed.CompareAndSwap(false, true) {
 					f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0)
 					if err == nil {
@@ -288,7 +307,7 @@ func TestFileThatChangesIsNotStored(t *testing.T) {
 					}
 				}
 				return false
-			}
+			})
 			err := put(t.Context(), s.Open(t), file)
 			wantError(t, err, artifact.ErrChanged, file, "upload it when its writer has finished")
 			for _, key := range []string{"models/m", "models/m/file", "models/m.json"} {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/snapshots"
 )
 
 // Copier carries plans out.
@@ -34,6 +35,11 @@ type Progress struct {
 
 // Done is the number of bytes that are at the destination.
 func (p *Progress) Done() int64 { return p.Bytes.Load() + p.SkippedBytes.Load() }
+
+func (p *Progress) skipped(size int64) {
+	p.SkippedObjects.Add(1)
+	p.SkippedBytes.Add(size)
+}
 
 func (p *Progress) arrived(size int64, err error) {
 	if err == nil {
@@ -75,17 +81,55 @@ func (c Copier) Run(ctx context.Context, plan Plan, progress *Progress) error {
 }
 
 func (c Copier) carryOut(ctx context.Context, plan Plan, progress *Progress) error {
+	if err := c.items(ctx, plan, progress); err != nil {
+		return err
+	}
+	at, ok := c.To.(*bucketPrefix)
+	if !plan.IsSnapshot || !ok || at.prefix != "" {
+		return c.seals(ctx, plan.Seals, progress)
+	}
+	// At a bucket's root snapshots are collected, perhaps at this moment.
+	err := at.publish(ctx, c, plan.Seals, progress)
+	if errors.Is(err, snapshots.ErrFilesMissing) {
+		if err := c.items(ctx, plan, progress); err != nil {
+			return err
+		}
+		err = at.publish(ctx, c, plan.Seals, progress)
+	}
+	return err
+}
+
+// publish seals a snapshot so that no collection deletes what it names.
+func (d *bucketPrefix) publish(ctx context.Context, c Copier, seals []Seal, progress *Progress) error {
+	manifest := seals[len(seals)-1]
+	published, err := snapshots.Catalog{Store: d.store}.Publish(ctx, snapshots.Publication{
+		Manifest: manifest.Content,
+		Beside:   func(ctx context.Context) error { return c.seals(ctx, seals[:len(seals)-1], progress) },
+	})
+	if size := int64(len(manifest.Content)); err == nil && published.Reused {
+		progress.skipped(size)
+	} else {
+		progress.arrived(size, err)
+	}
+	return err
+}
+
+func (c Copier) seals(ctx context.Context, seals []Seal, progress *Progress) error {
+	for _, s := range seals {
+		if err := c.seal(ctx, s, progress); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c Copier) items(ctx context.Context, plan Plan, progress *Progress) error {
 	isLate := func(i Item) bool { return i.Late }
 	first := slices.DeleteFunc(slices.Clone(plan.Items), isLate)
 	late := slices.DeleteFunc(slices.Clone(plan.Items), func(i Item) bool { return !i.Late })
 	for _, items := range [][]Item{first, late} {
 		err := c.each(ctx, items, func(ctx context.Context, i int) error { return c.item(ctx, items[i], progress) })
 		if err != nil {
-			return err
-		}
-	}
-	for _, s := range plan.Seals {
-		if err := c.seal(ctx, s, progress); err != nil {
 			return err
 		}
 	}
@@ -140,8 +184,7 @@ func (c Copier) item(ctx context.Context, item Item, progress *Progress) error {
 	case err != nil:
 		return err
 	case there:
-		progress.SkippedObjects.Add(1)
-		progress.SkippedBytes.Add(item.Size)
+		progress.skipped(item.Size)
 		return nil
 	case item.Size <= inMemory:
 		err = c.small(ctx, item)
@@ -221,8 +264,7 @@ func (c Copier) seal(ctx context.Context, s Seal, progress *Progress) error {
 	case err != nil:
 		return err
 	case there:
-		progress.SkippedObjects.Add(1)
-		progress.SkippedBytes.Add(size)
+		progress.skipped(size)
 		return nil
 	}
 	err = c.To.PutBytes(ctx, s.Key, s.Content, digest)

@@ -316,3 +316,48 @@ func TestAnObjectThatChangesIsNotCopied(t *testing.T) {
 		t.Error("something was copied")
 	}
 }
+
+// collecting is a store in which a collection takes a file away, once, when the
+// copy claims the snapshot.
+type collecting struct {
+	artifact.Store
+	taken bool
+}
+
+func (c *collecting) InBucket(string) artifact.Store { return c }
+
+func (c *collecting) Put(ctx context.Context, key string, r io.Reader, size int64, options artifact.PutOptions) (artifact.Info, error) {
+	if strings.HasSuffix(key, "/state.json") && !c.taken {
+		c.taken = true
+		there, err := c.List(ctx, "objects/")
+		if err != nil || len(there) == 0 {
+			return artifact.Info{}, errors.Join(errors.New("there is nothing to take away"), err)
+		}
+		if err := c.Delete(ctx, there[0].Key); err != nil {
+			return artifact.Info{}, err
+		}
+	}
+	return c.Store.Put(ctx, key, r, size, options)
+}
+
+func TestACollectionTakesNothingFromACopy(t *testing.T) {
+	home, far := artifact.NewMemory("home"), artifact.NewMemory("far")
+	uri := snapshot(t, home, "", 10, 20, 30)
+	plan := must[copying.Plan](t)(copying.At(t.Context(), home, uri))
+	to := must[copying.Destination](t)(copying.Open(&collecting{Store: far}, "s3://far/"))
+	for _, sent := range []int64{7, 0} { // one of the six twice
+		p, err := run(t, copying.Copier{Source: home, To: to}, plan)
+		if err != nil || p.Objects.Load() != sent {
+			t.Fatalf("%d objects were sent, %v; want %d", p.Objects.Load(), err, sent)
+		}
+	}
+	there := objects(t, far)
+	for _, item := range plan.Items {
+		if there[item.Key] != item.SHA256 {
+			t.Errorf("%s is missing", item.Key)
+		}
+	}
+	if _, ok := there[plan.Seals[len(plan.Seals)-1].Key]; !ok {
+		t.Error("the manifest is missing")
+	}
+}

@@ -40,6 +40,8 @@ type Plan struct {
 	What  string // such as "snapshot 5f1c…", for people
 	Items []Item // sorted by key, each once
 	Seals []Seal // in the order in which they are written
+	// IsSnapshot says that the last seal is a snapshot's manifest.
+	IsSnapshot bool
 }
 
 // Bytes is the size of all items.
@@ -82,7 +84,7 @@ func Snapshot(ctx context.Context, store artifact.Store, manifestURI string) (Pl
 	if err != nil {
 		return Plan{}, fmt.Errorf("%s: %w", manifestURI, err)
 	}
-	plan := Plan{What: "snapshot " + digest}
+	plan := Plan{What: "snapshot " + digest, IsSnapshot: true}
 	object := func(ref models.Ref) {
 		key := dataset.ObjectKey(ref.SHA256)
 		plan.Items = append(plan.Items, Item{From: join(root, key), Key: key, Size: ref.Size, SHA256: ref.SHA256})

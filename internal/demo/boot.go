@@ -175,7 +175,7 @@ func Main(ctx context.Context, options Options) error {
 // elsewhere has no traffic to offer.
 func localData(specPath string, s models.LifecycleSpec) (string, error) {
 	if strings.Contains(s.Data.Source, "://") {
-		return "", fmt.Errorf("%s: data.source is %s; the demo replays local Parquet files, so name a local directory", specPath, s.Data.Source)
+		return "", fmt.Errorf("%s: data.source is %s; the demo replays local files, so name a local directory", specPath, s.Data.Source)
 	}
 	if s.Deploy == nil || s.Monitor == nil || s.Data.AsOf.IsZero() {
 		return "", fmt.Errorf("%s: the demo needs deploy, monitor and data.as_of", specPath)

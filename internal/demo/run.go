@@ -22,7 +22,7 @@ type Config struct {
 	UI          map[string]string // pages to show, by name
 	Spec        models.LifecycleSpec
 	LifecycleID string // the lifecycle that was started from Spec
-	DataDir     string // Parquet partitions to replay, from Spec.Data.AsOf on
+	DataDir     string // partitions to replay, from Spec.Data.AsOf on
 	Requests    int    // about how many to send
 	Setup       time.Duration
 	View        View

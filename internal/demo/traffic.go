@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/parquet-go/parquet-go"
-
+	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/partition"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -41,23 +41,23 @@ type day struct {
 	labels   []request
 }
 
-// loadTraffic reads the rows of a directory of Parquet partitions from a
-// moment on and keeps about target of them, chosen by the hash of their key, so
-// that every run asks the same.
+// loadTraffic reads the rows of a directory of partitions from a moment on and
+// keeps about target of them, chosen by the hash of their key, so that every run
+// asks the same.
 func loadTraffic(ctx context.Context, dir string, data models.DataSpec, from time.Time, target int) (*traffic, error) {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.parquet"))
-	if err != nil || len(paths) == 0 {
-		return nil, fmt.Errorf("no Parquet files in %s to replay", dir)
+	root := artifact.FileURI(dir)
+	files, err := artifact.ListURI(ctx, nil, root) // local files need no store
+	if err != nil {
+		return nil, fmt.Errorf("nothing to replay: %w", err)
 	}
-	slices.Sort(paths)
 	var all []request
-	for _, path := range paths {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+	for _, file := range files {
+		if !dataset.IsPartition(data.Format, strings.TrimPrefix(file.URI, root)) {
+			continue
 		}
-		rows, err := readRequests(path, data, from)
+		rows, err := readRequests(ctx, models.Partition{URI: file.URI, ETag: file.ETag, Size: file.Size}, data, from)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, fmt.Errorf("%s: %w", file.URI, err)
 		}
 		all = append(all, rows...)
 	}
@@ -103,86 +103,52 @@ func byDay(requests []request) *traffic {
 	return t
 }
 
-func readRequests(path string, data models.DataSpec, from time.Time) ([]request, error) {
-	file, err := os.Open(path)
+func readRequests(ctx context.Context, part models.Partition, data models.DataSpec, from time.Time) (found []request, err error) {
+	file, err := partition.Open(ctx, nil, data, part)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	parsed, err := parquet.OpenFile(file, info.Size())
-	if err != nil {
-		return nil, err
-	}
-	reader := parquet.NewGenericReader[map[string]any](parsed, parsed.Schema())
-	defer reader.Close()
-	var found []request
-	rows := make([]map[string]any, 1024)
-	for {
-		for i := range rows {
-			rows[i] = map[string]any{}
-		}
-		n, err := reader.Read(rows)
-		for _, row := range rows[:n] {
-			r, ok := toRequest(row, data)
-			if ok && !r.at.Before(from) {
+	defer func() { err = errors.Join(err, file.Close()) }()
+	names := append([]string{data.Key, data.Time, cmp.Or(data.LabelTime, data.Time), data.Label}, data.Features...)
+	err = file.Chunks(ctx, nil, names, func(chunk dataset.Chunk) error {
+		for row := range chunk.Table.Rows() {
+			if r, ok := toRequest(chunk.Table.Series, row, data); ok && !r.at.Before(from) {
 				found = append(found, r)
 			}
 		}
-		if errors.Is(err, io.EOF) {
-			return found, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
+		return nil
+	})
+	return found, err
 }
 
-func toRequest(row map[string]any, data models.DataSpec) (request, bool) {
-	at, okAt := timeOf(row[data.Time])
-	known, okKnown := timeOf(row[cmp.Or(data.LabelTime, data.Time)])
-	id, okID := row[data.Key].(string)
-	label, okLabel := numberOf(row[data.Label])
-	if !okAt || !okKnown || !okID || !okLabel {
+// toRequest takes a row of key, time, label's time, label and features.
+func toRequest(series []dataset.Series, row int, data models.DataSpec) (request, bool) {
+	id, at, known := &series[0], &series[1], &series[2]
+	label, ok := series[3].Number(row)
+	if !ok || id.IsNull(row) || at.IsNull(row) || known.IsNull(row) || at.Type != dataset.TypeTimestamp || known.Type != dataset.TypeTimestamp {
 		return request{}, false
 	}
 	features := make(map[string]any, len(data.Features))
-	for _, name := range data.Features {
-		features[name] = row[name]
+	for i, name := range data.Features {
+		features[name] = valueOf(&series[4+i], row)
 	}
-	return request{id: id, at: at, features: features, label: label, labelTime: known}, true
+	return request{
+		id: id.Text(row), at: time.UnixMicro(at.Ints[row]).UTC(), features: features, label: label, labelTime: time.UnixMicro(known.Ints[row]).UTC(),
+	}, true
 }
 
-func timeOf(v any) (time.Time, bool) {
-	switch v := v.(type) {
-	case time.Time:
-		return v.UTC(), true
-	case int64:
-		return time.UnixMicro(v).UTC(), true
+// valueOf is a feature as a request holds it.
+func valueOf(s *dataset.Series, row int) any {
+	switch {
+	case s.Absent(row):
+		return nil
+	case s.Type == dataset.TypeString:
+		return s.Strings[row]
+	case s.Type == dataset.TypeBool:
+		return s.Ints[row] != 0
+	case s.Type == dataset.TypeFloat64:
+		return s.Floats[row]
 	default:
-		return time.Time{}, false
-	}
-}
-
-func numberOf(v any) (float64, bool) {
-	switch v := v.(type) {
-	case int32:
-		return float64(v), true
-	case int64:
-		return float64(v), true
-	case float32:
-		return float64(v), true
-	case float64:
-		return v, true
-	case bool:
-		if v {
-			return 1, true
-		}
-		return 0, true
-	default:
-		return 0, false
+		return s.Ints[row]
 	}
 }

@@ -115,6 +115,31 @@ func TestAnUnansweredQuestionDeletesNothing(t *testing.T) {
 	}
 }
 
+// A file that was written lately may be about to be published by a preparation
+// that has not said so yet.
+func TestYoungFilesWait(t *testing.T) {
+	store := artifact.NewMemory("data")
+	s := makeSnapshot("young")
+	must(prepare(t.Context(), catalogAt(store, 0), s, use("lifecycle/old", time.Hour)))
+	found, err := (Catalog{Store: store}).state(t.Context(), s.sha)
+	must(err)
+	_, err = catalogAt(store, -2*later).move(t.Context(), s.sha, found, Condemned, found.Files)
+	must(err)
+	report := collectAt(t, store, time.Minute, Needs{})
+	if d := report.Snapshots[0]; d.Action != ActionDelete || !strings.Contains(d.Reason, "1 of its files were written lately") {
+		t.Errorf("%s: %s", d.Action, d.Reason)
+	}
+	if _, err := store.Stat(t.Context(), artifact.ObjectKey(artifact.Digest([]byte("young")))); err != nil {
+		t.Errorf("the file went: %v", err)
+	}
+	if report := collectAt(t, store, later, Needs{}); report.Snapshots[0].Action != ActionFinish {
+		t.Errorf("the next collection does %q", report.Snapshots[0].Action)
+	}
+	if rest := keysOf(t, store); !reflect.DeepEqual(rest, []string{IntentKey}) {
+		t.Errorf("%q is left", rest)
+	}
+}
+
 func TestAPlanChangesNothing(t *testing.T) {
 	store := artifact.NewMemory("data")
 	s := makeSnapshot("a")

@@ -21,6 +21,7 @@ type Item struct {
 	Uses     []models.SnapshotUse // oldest first
 	Files    []string             // digests of the objects that it needs, sorted
 	Bytes    int64                // of these
+	Made     time.Time            // when the manifest was written, or whatever there is
 	Since    time.Time            // when its newest object was written, uses aside
 	state    stored
 	own      int64 // bytes of its other objects
@@ -88,6 +89,9 @@ func (c Catalog) item(ctx context.Context, name string, there []artifact.Info) (
 		item.own += info.Size
 		if !strings.HasPrefix(info.Key, UsesPrefix(name)) && info.Modified.After(item.Since) {
 			item.Since = info.Modified
+		}
+		if item.Made.IsZero() || info.Key == ManifestKey(name) {
+			item.Made = info.Modified
 		}
 	}
 	manifest, err := c.manifest(ctx, name)

@@ -55,7 +55,8 @@ type Decision struct {
 	Action   Action     `json:"action"`
 	Reason   string     `json:"reason"`
 	Keepers  []Keeper   `json:"keepers,omitempty"`
-	Since    time.Time  `json:"since"`
+	Made     time.Time  `json:"made"`
+	Since    time.Time  `json:"since"` // its last change or use was recorded
 	LastUse  *time.Time `json:"last_use,omitempty"`
 	LastUser string     `json:"last_user,omitempty"` // workflow ID
 	Files    int        `json:"files"`
@@ -82,7 +83,7 @@ type Rules struct {
 func Decide(items []Item, kept map[string][]Keeper, rules Rules, now time.Time) []Decision {
 	decisions := make([]Decision, len(items))
 	for i, item := range items {
-		d := Decision{Snapshot: item.Snapshot, Since: item.Since, Files: len(item.Files), Bytes: item.Bytes, item: item}
+		d := Decision{Snapshot: item.Snapshot, Made: item.Made, Since: item.Since, Files: len(item.Files), Bytes: item.Bytes, item: item}
 		if use, ok := item.LastUse(); ok {
 			d.LastUse, d.LastUser = &use.At, use.Workflow
 		}

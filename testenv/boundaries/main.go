@@ -38,6 +38,10 @@ func rules() []rule {
 		{Path: "internal/drift", Own: []string{"models", "internal/dataset", "internal/drift"}, Others: []string{"gonum.org"}, Why: "a pure core: values in, verdict or plan out"},
 		{Path: "internal/gate", Own: []string{"models", "internal/gate"}, Others: []string{"gonum.org"}, Why: "a pure core: values in, verdict or plan out"},
 		{Path: "internal/dataset", Own: []string{"models", "internal/dataset"}, Others: []string{"gonum.org"}, Why: "a pure core: values in, verdict or plan out"},
+		{Path: "internal/dataset/textio", Own: []string{"models", "internal/dataset"}, Others: []string{"github.com/klauspost/compress"}, Why: "a reader of one format: bytes in, rows out"},
+		{Path: "internal/dataset/partition", Own: []string{"models", "internal/dataset", "internal/artifact"}, Why: "it reads what stores hold, in any format"},
+		{Path: "internal/dataset/profile", Own: []string{"models", "internal/dataset"}, Why: "a pure core: chunks in, profile and evidence out"},
+		{Path: "internal/dataset/survey", Own: []string{"models", "internal/dataset"}, Why: "a pure core, side by side: what it reads is given to it"},
 		{Path: "workflows", Own: core, Others: []string{"go.temporal.io/sdk", "go.temporal.io/api"}, Why: "workflows decide with cores and act through activities"},
 		{Path: "examples/start-from-go", Own: []string{"models"}, Others: []string{"go.temporal.io/sdk", "go.temporal.io/api"}, Why: "a caller needs the SDK and the contract, nothing else"},
 	}

@@ -95,7 +95,7 @@ func TestLineage(t *testing.T) {
 	expect("flight-delay@previous", nil, "model version flight-delay/1", "stage: previous", "log_loss: 0.43", "snapshot "+snapshot[:12],
 		"s3://raw/flights/", "2 files, 42.0 MiB", "preparing program", "warning: null_rise of distance", "served on: endpoint flights",
 		"the loss has risen", "model version flight-delay/2")
-	expect("flight-delay/2", nil, "serves on: endpoint flights", "started: trigger alarm alarm-1", "model version flight-delay/1")
+	expect("flight-delay/2", nil, "serves on: endpoint flights", "trigger alarm alarm-1 → started", "model version flight-delay/1")
 	expect(snapshot[:8], nil, "model version flight-delay/1", first, refused, refusedRun, "fail: log loss 0.61 is above 0.55")
 	expect(snapshot, []string{"MLFLOW_TRACKING_URI=http://127.0.0.1:1"}, "model version flight-delay/1", "MLflow does not answer", refused, "the gate refused the candidate")
 	for target, want := range map[string]string{

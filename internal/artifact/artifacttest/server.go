@@ -2,19 +2,12 @@ package artifacttest
 
 import (
 	"bytes"
-	"cmp"
-	"crypto/md5" // what S3 servers make ETags of
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
-	"encoding/xml"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,17 +24,15 @@ import (
 // artifact asks for.
 type Server struct {
 	URL string
-	// Fault sees every request first; true: it has answered.
-	Fault func(w http.ResponseWriter, r *http.Request) bool
 	// Received and Sent count the bytes of parts and of objects that travelled,
 	// whether or not they arrived whole.
 	Received, Sent atomic.Int64
-	// Pace is waited for every 32 KiB of an object.
-	Pace time.Duration
 	// Plain leaves CRC-64s out, as older servers do.
 	Plain bool
 
+	pace    atomic.Int64
 	mu      sync.Mutex
+	fault   Fault
 	objects map[string]stored
 	uploads map[string]*pending
 	begun   int
@@ -58,6 +49,19 @@ type pending struct {
 	key, sha256 string
 	parts       map[int]stored
 }
+
+// Fault sees every request first; true: it has answered.
+type Fault func(w http.ResponseWriter, r *http.Request) bool
+
+// Break sets the fault; nil: none.
+func (s *Server) Break(f Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = f
+}
+
+// SlowDown lets every 32 KiB of an object take so long.
+func (s *Server) SlowDown(pace time.Duration) { s.pace.Store(int64(pace)) }
 
 // NewServer starts a server that ends with the test.
 func NewServer(t testing.TB) *Server {
@@ -108,9 +112,9 @@ func (s *Server) Object(key string) ([]byte, bool) {
 }
 
 func keep(b []byte) stored {
-	sum := md5.Sum(b)
-	crc := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, crc64nvme.Checksum(b)))
-	return stored{bytes: b, etag: hex.EncodeToString(sum[:]), crc: crc}
+	sum := crc64nvme.Checksum(b)
+	crc := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, sum))
+	return stored{bytes: b, etag: fmt.Sprintf("%x-%x", len(b), sum), crc: crc}
 }
 
 // Refuse answers with an error of S3.
@@ -123,12 +127,15 @@ func Refuse(w http.ResponseWriter, status int, code string) bool {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.Fault == nil || !s.Fault(w, r) {
+	s.mu.Lock()
+	fault := s.fault
+	s.mu.Unlock()
+	if fault == nil || !fault(w, r) {
 		s.ServeRest(w, r)
 	}
 }
 
-// ServeRest answers without asking Fault.
+// ServeRest answers without asking the fault.
 func (s *Server) ServeRest(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if r.URL.Query().Has("partNumber") {
@@ -164,6 +171,9 @@ func (s *Server) ServeRest(w http.ResponseWriter, r *http.Request) {
 		s.list(w, query.Get("prefix"))
 	case r.Method == http.MethodPut:
 		o := keep(body)
+		if !s.checked(w, r, o) {
+			return
+		}
 		o.sha256 = r.Header.Get("X-Amz-Meta-Sha256")
 		s.objects[key] = o
 		w.Header().Set("ETag", `"`+o.etag+`"`)
@@ -180,7 +190,7 @@ type paced struct {
 }
 
 func (p paced) Write(b []byte) (int, error) {
-	time.Sleep(p.s.Pace)
+	time.Sleep(time.Duration(p.s.pace.Load()))
 	n, err := p.ResponseWriter.Write(b)
 	p.s.Sent.Add(int64(n))
 	return n, err
@@ -202,103 +212,4 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request, key string) {
 		w.Header().Set("X-Amz-Checksum-Crc64nvme", o.crc)
 	}
 	http.ServeContent(paced{w, s}, r, "", time.Unix(1, 0), bytes.NewReader(o.bytes)) // ranges and conditions
-}
-
-func (s *Server) begin(w http.ResponseWriter, r *http.Request, key string) {
-	s.begun++
-	id := fmt.Sprintf("upload-%06d", s.begun)
-	s.uploads[id] = &pending{key: key, sha256: r.Header.Get("X-Amz-Meta-Sha256"), parts: map[int]stored{}}
-	_, _ = fmt.Fprintf(w, "<InitiateMultipartUploadResult><UploadId>%s</UploadId></InitiateMultipartUploadResult>", id) // the client may be gone
-}
-
-func (s *Server) listUploads(w http.ResponseWriter, prefix string) {
-	var b strings.Builder
-	for _, id := range slices.Sorted(maps.Keys(s.uploads)) {
-		if key := s.uploads[id].key; strings.HasPrefix(key, prefix) {
-			fmt.Fprintf(&b, "<Upload><Key>%s</Key><UploadId>%s</UploadId></Upload>", key, id)
-		}
-	}
-	_, _ = fmt.Fprintf(w, "<ListMultipartUploadsResult>%s</ListMultipartUploadsResult>", &b) // the client may be gone
-}
-
-func (s *Server) list(w http.ResponseWriter, prefix string) {
-	var b strings.Builder
-	for _, key := range slices.Sorted(maps.Keys(s.objects)) {
-		if strings.HasPrefix(key, prefix) {
-			fmt.Fprintf(&b, "<Contents><Key>%s</Key><Size>%d</Size></Contents>", key, len(s.objects[key].bytes))
-		}
-	}
-	_, _ = fmt.Fprintf(w, "<ListBucketResult>%s</ListBucketResult>", &b) // the client may be gone
-}
-
-func (s *Server) onUpload(w http.ResponseWriter, r *http.Request, id string, body []byte) {
-	u, ok := s.uploads[id]
-	switch {
-	case !ok:
-		Refuse(w, http.StatusNotFound, "NoSuchUpload")
-	case r.Method == http.MethodDelete:
-		delete(s.uploads, id)
-		w.WriteHeader(http.StatusNoContent)
-	case r.Method == http.MethodGet:
-		s.listParts(w, u)
-	case r.Method == http.MethodPut:
-		s.part(w, r, u, body)
-	default:
-		s.complete(w, r, id, body)
-	}
-}
-
-func (s *Server) part(w http.ResponseWriter, r *http.Request, u *pending, body []byte) {
-	number, _ := strconv.Atoi(r.URL.Query().Get("partNumber")) // nonsense is part 0
-	p := keep(body)
-	if !s.Plain {
-		if sum := r.Header.Get("X-Amz-Checksum-Crc64nvme"); sum != "" && sum != p.crc {
-			Refuse(w, http.StatusBadRequest, "BadDigest")
-			return
-		}
-		w.Header().Set("X-Amz-Checksum-Crc64nvme", p.crc)
-	}
-	u.parts[number] = p
-	w.Header().Set("ETag", `"`+p.etag+`"`)
-}
-
-func (s *Server) listParts(w http.ResponseWriter, u *pending) {
-	var b strings.Builder
-	if !s.Plain {
-		b.WriteString("<ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm>")
-	}
-	for _, number := range slices.Sorted(maps.Keys(u.parts)) {
-		p := u.parts[number]
-		fmt.Fprintf(&b, "<Part><PartNumber>%d</PartNumber><ETag>%s</ETag><Size>%d</Size><ChecksumCRC64NVME>%s</ChecksumCRC64NVME></Part>",
-			number, p.etag, len(p.bytes), p.crc)
-	}
-	_, _ = fmt.Fprintf(w, "<ListPartsResult>%s</ListPartsResult>", &b) // the client may be gone
-}
-
-func (s *Server) complete(w http.ResponseWriter, r *http.Request, id string, body []byte) {
-	u := s.uploads[id]
-	var order struct {
-		Part []struct {
-			PartNumber int
-			ETag       string
-		}
-	}
-	err := xml.Unmarshal(body, &order)
-	var whole []byte
-	for _, p := range order.Part {
-		have, ok := u.parts[p.PartNumber]
-		if !ok || have.etag != strings.Trim(p.ETag, `"`) {
-			err = cmp.Or(err, fmt.Errorf("part %d is another", p.PartNumber))
-		}
-		whole = append(whole, have.bytes...)
-	}
-	o := keep(whole)
-	if sum := r.Header.Get("X-Amz-Checksum-Crc64nvme"); err != nil || (sum != "" && sum != o.crc) {
-		Refuse(w, http.StatusBadRequest, "InvalidPart")
-		return
-	}
-	o.sha256, o.etag = u.sha256, fmt.Sprintf("%s-%d", o.etag, len(order.Part))
-	s.objects[u.key] = o
-	delete(s.uploads, id)
-	_, _ = fmt.Fprintf(w, "<CompleteMultipartUploadResult><Bucket>bucket</Bucket><Key>%s</Key><ETag>%s</ETag></CompleteMultipartUploadResult>", u.key, o.etag) // the client may be gone
 }

@@ -19,7 +19,7 @@ func random(size int) []byte {
 }
 
 // large is several parts and ranges, the last of them short.
-const large = 19<<20 + 12345
+const large = 41<<20 + 12345
 
 func testWrongDigest(t *testing.T, s suite) {
 	wrong := artifact.PutOptions{SHA256: artifact.Digest([]byte("something else"))}
@@ -34,7 +34,7 @@ func testWrongDigest(t *testing.T, s suite) {
 }
 
 func testUpload(t *testing.T, s suite) {
-	for _, size := range []int{0, 1, 8 << 20, 8<<20 + 1, large} {
+	for _, size := range []int{0, 1, 8 << 20, 32 << 20, 32<<20 + 1, large} {
 		content := random(size)
 		digest := artifact.Digest(content)
 		for _, o := range []artifact.PutOptions{{}, {SHA256: digest}} {

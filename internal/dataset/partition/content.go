@@ -38,7 +38,7 @@ func (c *content) open(ctx context.Context) (io.ReadCloser, error) {
 	}
 	if c.etag != "" && source.ETag != c.etag {
 		_ = stream.Close() // nothing of it is used
-		return nil, changedSince(c.uri, c.etag)
+		return nil, changedSince(c.uri)
 	}
 	c.etag, c.size = source.ETag, source.Size
 	if file, local := stream.(*os.File); local {
@@ -52,7 +52,7 @@ func (c *content) open(ctx context.Context) (io.ReadCloser, error) {
 		return stream, nil
 	}
 	whole := make([]byte, c.size)
-	if _, err := io.ReadFull(stream, whole); err != nil && !errors.Is(err, io.EOF) {
+	if _, err := io.ReadFull(stream, whole); err != nil {
 		return nil, errors.Join(err, stream.Close())
 	}
 	c.whole = whole

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"path"
 	"strings"
 
@@ -115,9 +114,9 @@ func changed(uri string) error {
 	}
 }
 
-func changedSince(uri, etag string) error {
+func changedSince(uri string) error {
 	return &models.Error{
-		Kind: models.KindInvalidSpec, Subject: uri, Message: fmt.Sprintf("the file was changed after the source was listed (it was %s)", etag),
+		Kind: models.KindInvalidSpec, Subject: uri, Message: "the file was changed after the source was listed",
 		Hint: "start again when nobody writes to the source",
 	}
 }

@@ -40,23 +40,16 @@ type sideColumn struct {
 	targets []float64
 }
 
-// scratch are rows of one side without those that have no value.
-type scratch struct {
-	ints   []int64
-	floats []float64
-	labels []uint8
-}
-
 func newSideColumn(c models.Column, sensitive bool, width int, summed bool) sideColumn {
 	s := sideColumn{width: width, summed: summed, lengths: Lengths{Min: math.MaxInt64}}
 	if sensitive {
 		return s
 	}
 	if c.Type == dataset.TypeString {
-		s.values = newValues(width, summed)
+		s.values = newValues(c.Type, width, summed)
 		return s
 	}
-	s.values, s.numbers = newValues(0, false), newNumbers(c.Type, width, summed)
+	s.values, s.numbers = newValues(c.Type, 0, false), newNumbers(c.Type, width, summed)
 	return s
 }
 
@@ -169,6 +162,9 @@ func (s *sideColumn) settle(d *dataset.Series) {
 			s.addNumber(d, code, rows, byLabel, target)
 		}
 	}
+	if s.values != nil {
+		s.values.own()
+	}
 }
 
 func (s *sideColumn) absent(null bool, rows int64) {
@@ -223,71 +219,6 @@ func (l *Lengths) add(n, rows int64) {
 	l.Count += rows
 	l.Total += n * rows
 	l.Min, l.Max = min(l.Min, n), max(l.Max, n)
-}
-
-func (s *sideColumn) addStrings(series *dataset.Series, rows selection, labels *labels) {
-	for i := range rows.each() {
-		if series.IsNull(i) {
-			s.nulls++
-			continue
-		}
-		text := series.Strings[i]
-		s.lengths.add(int64(len(text)), 1)
-		if s.values == nil {
-			continue
-		}
-		k := s.values.add(hashText(text, 0), 0, text, 1)
-		if s.values.width > 0 {
-			s.values.labels[k*s.values.width+int(labels.classes[i])]++
-		}
-		if s.values.targets != nil {
-			s.values.targets[k] += labels.numbers[i]
-		}
-	}
-}
-
-// addNumbers divides the work into loops over slices without nulls.
-func (s *sideColumn) addNumbers(series *dataset.Series, rows selection, labels *labels, b *scratch) {
-	b.ints, b.floats, b.labels = b.ints[:0], b.floats[:0], b.labels[:0]
-	for i := range rows.each() {
-		if series.Absent(i) {
-			s.absent(series.IsNull(i), 1)
-			continue
-		}
-		x, _ := series.Number(i)
-		b.floats = append(b.floats, x+0)
-		if series.Type != dataset.TypeFloat64 {
-			b.ints = append(b.ints, series.Ints[i])
-		}
-		if s.width > 0 {
-			b.labels = append(b.labels, labels.classes[i])
-		}
-		if s.summed {
-			s.numbers.placeTarget(x+0, labels.numbers[i])
-		}
-	}
-	if s.values == nil {
-		return
-	}
-	classes := b.labels
-	if s.width == 0 {
-		classes = nil
-	}
-	if series.Type == dataset.TypeFloat64 || series.Type == dataset.TypeTimestamp {
-		s.numbers.addAll(b.floats, classes)
-	} else {
-		s.numbers.addInts(b.ints, b.floats, classes)
-	}
-	if series.Type == dataset.TypeFloat64 {
-		for _, x := range b.floats {
-			bits := math.Float64bits(x)
-			s.values.add(hashNumber(bits, 0), bits, "", 1)
-		}
-		return
-	}
-	for _, v := range b.ints {
-		s.values.add(hashNumber(uint64(v), 0), uint64(v), "", 1)
-	}
 }
 
 // written is the column of a profile.

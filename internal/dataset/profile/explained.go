@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -18,7 +17,7 @@ func (p *Pass) evidence() Evidence {
 		for _, r := range c.rules {
 			out.Findings = append(out.Findings, r.finding)
 		}
-		if p.labels != nil && c.Role == dataset.RoleFeature && !c.sensitive {
+		if p.associates(c.Column) {
 			out.Associations = append(out.Associations, c.association(p.labels.squares))
 		}
 	}

@@ -259,6 +259,5 @@ func readNumbers(kind string, from *Numbers) (*numbers, error) {
 	return n, nil
 }
 
-// floatOf and bitsOf give equal numbers equal bits: there is one zero.
-func floatOf(bits uint64) float64 { return math.Float64frombits(bits) }
-func bitsOf(x float64) uint64     { return math.Float64bits(x + 0) }
+// bitsOf gives equal numbers equal bits: there is one zero.
+func bitsOf(x float64) uint64 { return math.Float64bits(x + 0) }

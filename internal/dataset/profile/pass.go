@@ -95,12 +95,17 @@ func (p *Pass) newColumn(c models.Column) column {
 		out.unique = &block{}
 	}
 	width, summed := 0, false
-	if p.labels != nil && c.Role == dataset.RoleFeature && !sensitive {
+	if p.associates(c) {
 		width, summed = p.labels.width, p.labels.width == 0
 	}
 	out.sides[0] = newSideColumn(c, sensitive, width, summed)
 	out.sides[1] = newSideColumn(c, sensitive, 0, false)
 	return out
+}
+
+// associates reports whether a column is held against the label.
+func (p *Pass) associates(c models.Column) bool {
+	return p.labels != nil && c.Role == dataset.RoleFeature && c.Type != dataset.TypeTimestamp && !p.plan.Spec.IsSensitive(c.Name)
 }
 
 // Add looks at the chunk's rows: sides has one entry a row, nil is Train for all.

@@ -167,7 +167,9 @@ func TestFindings(t *testing.T) {
 		{Name: "seen", Type: "timestamp", Role: "label_time"},
 	}}
 	sides := []profile.Side{profile.Train, profile.Train, profile.Train, profile.Test, profile.Test, profile.Outside, profile.Unusable, profile.Train}
-	row := func(n int64, value string) models.OffendingRow { return models.OffendingRow{File: "f", Row: n, Value: value} }
+	row := func(n int64, value string) models.OffendingRow {
+		return models.OffendingRow{File: "f", Row: n, Value: value}
+	}
 	at := func(micros string) string { return "1970-01-01T00:00:00." + micros + "Z" }
 	want := []profile.Finding{
 		{Rule: "allowed", Column: "carrier", Seen: 5, Count: 1, Rows: []models.OffendingRow{row(2, "XX")}},

@@ -1,6 +1,8 @@
 package profile
 
 import (
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +16,8 @@ type rule struct {
 	finding Finding
 	masked  bool // the column is sensitive
 	judge   func(s *dataset.Series, i int) verdict
+	// quick reports whether it is plain that all rows keep the rule; nil: never.
+	quick func(s *dataset.Series) bool
 	// codes are the verdicts on a dictionary's values; broken: one of them breaks it.
 	codes  []verdict
 	broken bool
@@ -75,6 +79,10 @@ func (r *rule) scan(at place, series *dataset.Series, coding *dataset.Coding, ro
 		}
 		return
 	}
+	if r.quick != nil && r.quick(series) {
+		r.finding.Seen += int64(rows.len())
+		return
+	}
 	for i := range rows.each() {
 		switch r.judge(series, i) {
 		case unasked:
@@ -131,16 +139,16 @@ func shortened(text string) string {
 // rulesOf are what a column's values are held against.
 func (p Plan) rulesOf(c models.Column) []*rule {
 	var rules []*rule
-	add := func(name string, judge func(*dataset.Series, int) verdict) {
-		rules = append(rules, &rule{
-			finding: Finding{Rule: name, Column: c.Name}, masked: p.Spec.IsSensitive(c.Name), judge: judge,
-		})
+	add := func(name string, judge func(*dataset.Series, int) verdict) *rule {
+		r := &rule{finding: Finding{Rule: name, Column: c.Name}, masked: p.Spec.IsSensitive(c.Name), judge: judge}
+		rules = append(rules, r)
+		return r
 	}
 	if _, declared := p.Spec.Columns[c.Name]; declared || kept(c) {
-		add(RuleNulls, func(s *dataset.Series, i int) verdict { return judged(s.Absent(i)) })
+		add(RuleNulls, func(s *dataset.Series, i int) verdict { return judged(s.Absent(i)) }).quick = complete
 	}
 	if limits, ok := p.Spec.Checks.Range[c.Name]; ok && c.Type != dataset.TypeString {
-		add(RuleRange, within(limits))
+		add(RuleRange, within(limits)).quick = func(s *dataset.Series) bool { return allWithin(limits, s) }
 	}
 	if allowed, ok := p.Spec.Checks.Allowed[c.Name]; ok {
 		add(RuleAllowed, among(c.Type, allowed))
@@ -169,6 +177,37 @@ func within(limits models.Range) func(*dataset.Series, int) verdict {
 		}
 		return judged(limits.Min != nil && x < *limits.Min || limits.Max != nil && x > *limits.Max)
 	}
+}
+
+// complete reports whether all rows have a value.
+func complete(s *dataset.Series) bool {
+	return s.Nulls == nil && (s.Type != dataset.TypeFloat64 || !slices.ContainsFunc(s.Floats, math.IsNaN))
+}
+
+// allWithin reports whether all rows have a number within the limits.
+func allWithin(limits models.Range, s *dataset.Series) bool {
+	if s.Nulls != nil || s.Len() == 0 {
+		return false
+	}
+	low, high := math.Inf(-1), math.Inf(1)
+	if limits.Min != nil {
+		low = *limits.Min
+	}
+	if limits.Max != nil {
+		high = *limits.Max
+	}
+	if s.Type == dataset.TypeFloat64 {
+		for _, x := range s.Floats {
+			if !(x >= low && x <= high) {
+				return false
+			}
+		}
+		return true
+	}
+	ends := dataset.Series{Type: s.Type, Ints: []int64{slices.Min(s.Ints), slices.Max(s.Ints)}}
+	least, _ := ends.Number(0)
+	most, _ := ends.Number(1)
+	return least >= low && most <= high
 }
 
 // among wants one of the texts, or one of the values that they write.
@@ -218,8 +257,8 @@ func parsed(kind, text string) (uint64, bool) {
 		}
 		return 0, false
 	default:
-		e, err := readEntry(kind, Count{Value: text})
-		return e.bits, err == nil
+		bits, err := numberOf(kind, text)
+		return bits, err == nil
 	}
 }
 

@@ -3,6 +3,7 @@ package profile
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,29 +16,36 @@ import (
 // them. Then it becomes a summary of frequent ones: when a value finds no room,
 // as many rows are taken from each count as half of the values have at most, and
 // those left without any are forgotten (Misra and Gries 1982, in the way of
-// Anderson et al. 2017). No count lacks more than has been taken in all.
+// Anderson et al. 2017). No count lacks more than has been taken in all, and since
+// half of MaxValues counts give as much each time, that is at most two rows in
+// MaxValues.
 type values struct {
 	width   int // labels that are counted by value; 0: none
 	entries []entry
+	texts   []string  // of each entry; nil: they are numbers
 	labels  []int64   // of each entry, width of them
 	targets []float64 // of each entry, the sum of its labels as numbers; nil: not asked
 	slots   []uint16  // by hash: an entry's place plus one; 0: free
 	lacks   int64
+	// owned is how many of the texts, the first ones, are no part of a chunk's.
+	owned int
 	// sketch has all hashes once some entry was forgotten; nil: none was.
 	sketch *sketch
 }
 
+// entry has no pointer, which would cost the collector's attention.
 type entry struct {
 	hash uint64
 	rows int64
 	bits uint64 // of a number
-	text string // of a string
 }
 
-const slotMask = 4*MaxValues - 1
-
-func newValues(width int, targets bool) *values {
+// newValues counts values of a type.
+func newValues(kind string, width int, targets bool) *values {
 	v := &values{width: width, slots: make([]uint16, 256)}
+	if kind == dataset.TypeString {
+		v.texts = []string{}
+	}
 	if targets {
 		v.targets = []float64{}
 	}
@@ -51,32 +59,44 @@ func (v *values) find(hash, bits uint64, text string) int {
 	for i := hash & mask; ; i = (i + 1) & mask {
 		k := int(v.slots[i]) - 1
 		if k < 0 {
-			return v.insert(i, entry{hash: hash, bits: bits, text: text})
+			return v.insert(i, hash, bits, text)
 		}
-		if e := &v.entries[k]; e.hash == hash && e.text == text {
+		if v.entries[k].hash == hash && (v.texts == nil || v.texts[k] == text) {
 			return k
 		}
 	}
 }
 
-func (v *values) insert(slot uint64, e entry) int {
+func (v *values) insert(slot, hash, bits uint64, text string) int {
 	switch n := len(v.entries); {
 	case n == MaxValues:
 		v.purge()
-		return v.find(e.hash, e.bits, e.text)
+		return v.find(hash, bits, text)
 	case 2*n >= len(v.slots):
 		v.slots = make([]uint16, 4*len(v.slots))
 		v.place()
-		return v.find(e.hash, e.bits, e.text)
+		return v.find(hash, bits, text)
 	}
-	e.text = strings.Clone(e.text) // that of a chunk may belong to a whole page
-	v.entries = append(v.entries, e)
+	v.entries = append(v.entries, entry{hash: hash, bits: bits})
 	v.slots[slot] = uint16(len(v.entries))
-	v.labels = append(v.labels, make([]int64, v.width)...)
+	if v.texts != nil {
+		v.texts = append(v.texts, text)
+	}
+	for range v.width {
+		v.labels = append(v.labels, 0)
+	}
 	if v.targets != nil {
 		v.targets = append(v.targets, 0)
 	}
 	return len(v.entries) - 1
+}
+
+// own copies the texts that are parts of a chunk's, which may belong to a whole
+// page. Most are forgotten before it comes to that, where there are many.
+func (v *values) own() {
+	for ; v.owned < len(v.texts); v.owned++ {
+		v.texts[v.owned] = strings.Clone(v.texts[v.owned])
+	}
 }
 
 // place fills the slots anew.
@@ -99,12 +119,39 @@ func (v *values) purge() {
 	v.place()
 }
 
+// estimate begins with what is not exact: it knows no labels.
+func (v *values) estimate() {
+	if v.sketch != nil {
+		return
+	}
+	v.sketch = &sketch{}
+	for i := range v.entries {
+		v.sketch.add(v.entries[i].hash)
+	}
+	v.labels, v.width, v.targets = nil, 0, nil
+}
+
 // take takes rows from each count.
 func (v *values) take(rows int64) {
 	v.lacks += rows
-	v.entries = slices.DeleteFunc(v.entries, func(e entry) bool { return e.rows <= rows })
-	for i := range v.entries {
-		v.entries[i].rows -= rows
+	kept, owned := 0, 0
+	for i, e := range v.entries {
+		if e.rows <= rows {
+			continue
+		}
+		e.rows -= rows
+		v.entries[kept] = e
+		if v.texts != nil {
+			v.texts[kept] = v.texts[i]
+		}
+		if kept++; i < v.owned {
+			owned = kept
+		}
+	}
+	v.entries, v.owned = v.entries[:kept], owned
+	if v.texts != nil {
+		clear(v.texts[kept:])
+		v.texts = v.texts[:kept]
 	}
 }
 
@@ -145,10 +192,9 @@ func (v *values) merge(other *values) {
 	if other.sketch != nil {
 		v.estimate()
 	}
-	for i := range other.entries {
-		e := &other.entries[i]
-		k := v.add(e.hash, e.bits, e.text, e.rows)
-		if v.sketch != nil || other.sketch != nil {
+	for i, e := range other.entries {
+		k := v.add(e.hash, e.bits, other.text(i), e.rows)
+		if v.sketch != nil {
 			continue
 		}
 		for l := range v.width {
@@ -164,26 +210,30 @@ func (v *values) merge(other *values) {
 	}
 }
 
-// estimate begins with what is not exact: it knows no labels.
-func (v *values) estimate() {
-	if v.sketch != nil {
-		return
+// text is an entry's; empty for numbers.
+func (v *values) text(k int) string {
+	if v.texts == nil {
+		return ""
 	}
-	v.sketch = &sketch{}
-	for i := range v.entries {
-		v.sketch.add(v.entries[i].hash)
-	}
-	v.labels, v.width, v.targets = nil, 0, nil
+	return v.texts[k]
 }
 
 // counted are the values as they are written, those of a column's type.
 func (v *values) counted(kind string) *Values {
-	entries := slices.SortedFunc(slices.Values(v.entries), func(a, b entry) int {
-		return cmp.Or(cmp.Compare(b.rows, a.rows), cmp.Compare(a.text, b.text), cmp.Compare(a.bits, b.bits))
+	order := make([]int, len(v.entries))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		x, y := &v.entries[a], &v.entries[b]
+		return cmp.Or(cmp.Compare(y.rows, x.rows), cmp.Compare(v.text(a), v.text(b)), cmp.Compare(x.bits, y.bits))
 	})
-	out := &Values{Distinct: int64(len(entries)), Top: make([]Count, len(entries)), Lacks: v.lacks}
-	for i, e := range entries {
-		out.Top[i] = Count{Value: e.written(kind), Rows: e.rows}
+	out := &Values{Distinct: int64(len(order)), Top: make([]Count, len(order)), Lacks: v.lacks}
+	for i, k := range order {
+		out.Top[i] = Count{Value: v.text(k), Rows: v.entries[k].rows}
+		if v.texts == nil {
+			out.Top[i].Value = written(kind, v.entries[k].bits)
+		}
 	}
 	if v.sketch != nil {
 		out.Distinct, out.Error, out.Sketch = v.sketch.estimate(), SketchError, v.sketch[:]
@@ -191,55 +241,52 @@ func (v *values) counted(kind string) *Values {
 	return out
 }
 
-func (e *entry) written(kind string) string {
+// written is a number of a column's type.
+func written(kind string, bits uint64) string {
 	s := dataset.Series{Type: kind}
-	switch kind {
-	case dataset.TypeString:
-		return e.text
-	case dataset.TypeFloat64:
-		s.Floats = []float64{floatOf(e.bits)}
-	default:
-		s.Ints = []int64{int64(e.bits)}
+	if kind == dataset.TypeFloat64 {
+		s.Floats = []float64{math.Float64frombits(bits)}
+	} else {
+		s.Ints = []int64{int64(bits)}
 	}
 	return s.Text(0)
 }
 
-// readEntry is the inverse of written.
-func readEntry(kind string, c Count) (e entry, err error) {
-	e.rows = c.Rows
+// numberOf is the inverse of written.
+func numberOf(kind, text string) (bits uint64, err error) {
 	switch kind {
-	case dataset.TypeString:
-		e.text, e.hash = c.Value, hashText(c.Value, 0)
-		return e, nil
 	case dataset.TypeFloat64:
 		var f float64
-		f, err = strconv.ParseFloat(c.Value, 64)
-		e.bits = bitsOf(f)
+		f, err = strconv.ParseFloat(text, 64)
+		bits = bitsOf(f)
 	case dataset.TypeTimestamp:
 		var at time.Time
-		at, err = time.Parse(time.RFC3339Nano, c.Value)
-		e.bits = uint64(at.UnixMicro())
+		at, err = time.Parse(time.RFC3339Nano, text)
+		bits = uint64(at.UnixMicro())
 	default:
 		var i int64
-		i, err = strconv.ParseInt(c.Value, 10, 64)
-		e.bits = uint64(i)
+		i, err = strconv.ParseInt(text, 10, 64)
+		bits = uint64(i)
 	}
 	if err != nil {
-		return e, fmt.Errorf("value %q of a column of type %s: %w", c.Value, kind, err)
+		return 0, fmt.Errorf("value %q of a column of type %s: %w", text, kind, err)
 	}
-	e.hash = hashNumber(e.bits, 0)
-	return e, nil
+	return bits, nil
 }
 
 // readValues is the inverse of counted.
 func readValues(kind string, from *Values) (*values, error) {
-	v := newValues(0, false)
+	v := newValues(kind, 0, false)
 	for _, c := range from.Top {
-		e, err := readEntry(kind, c)
+		if kind == dataset.TypeString {
+			v.add(hashText(c.Value, 0), 0, c.Value, c.Rows)
+			continue
+		}
+		bits, err := numberOf(kind, c.Value)
 		if err != nil {
 			return nil, err
 		}
-		v.add(e.hash, e.bits, e.text, e.rows)
+		v.add(hashNumber(bits, 0), bits, "", c.Rows)
 	}
 	v.lacks = from.Lacks
 	if len(from.Sketch) > 0 {

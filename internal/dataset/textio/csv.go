@@ -22,7 +22,7 @@ type csvReader struct {
 func newCSV(source io.Reader, comma string) (*csvReader, error) {
 	r := &csvReader{lines: newLines(source), comma: []byte(comma)}
 	first, err := r.read()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil, &Broken{Reason: "the file is empty", Hint: writeAgain}
 	}
 	if err != nil {

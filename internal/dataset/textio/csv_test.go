@@ -17,7 +17,7 @@ func readOurs(data []byte, comma string, buffer int) (all [][]string, err error)
 	r.buffer = make([]byte, buffer)
 	for {
 		found, err := r.read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all, nil
 		}
 		if err != nil {
@@ -147,7 +147,7 @@ func TestBrokenCSVHoldsNoValue(t *testing.T) {
 		for err == nil {
 			_, err = r.next()
 		}
-		if err == io.EOF || strings.Contains(err.Error(), "cret") || !utf8.ValidString(err.Error()) {
+		if errors.Is(err, io.EOF) || strings.Contains(err.Error(), "cret") || !utf8.ValidString(err.Error()) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

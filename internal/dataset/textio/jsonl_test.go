@@ -17,7 +17,7 @@ func readObjects(data []byte) (all []map[string]string, err error) {
 	r.buffer = make([]byte, 5)
 	for {
 		found, err := r.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all, nil
 		}
 		if err != nil {
