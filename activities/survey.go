@@ -38,17 +38,48 @@ func (p *Prepare) SurveyData(ctx context.Context, spec models.DataSpec) (Survey,
 	for _, part := range partitions {
 		s.Files, s.Bytes = s.Files+1, s.Bytes+part.Size
 	}
-	order, err := s.columns(ctx, p, partitions)
+	columns, err := s.columns(ctx, p, partitions)
 	if err != nil {
 		return s, err
 	}
-	results, err := eachPartition(ctx, partitions, func(ctx context.Context, part models.Partition) (profile.Result, error) {
-		return p.survey(ctx, s.Data, part, order)
-	})
+	results, err := p.readAll(ctx, s.Data, partitions, columns)
 	if err != nil {
 		return s, err
+	}
+	if s.takeForText(columns, results) { // a column was no number after all
+		if results, err = p.readAll(ctx, s.Data, partitions, columns); err != nil {
+			return s, err
+		}
 	}
 	return s, s.join(results)
+}
+
+func (p *Prepare) readAll(ctx context.Context, spec models.DataSpec, partitions []models.Partition, columns []models.Column) ([]surveyed, error) {
+	return eachPartition(ctx, partitions, func(ctx context.Context, part models.Partition) (surveyed, error) {
+		return p.survey(ctx, spec, part, columns)
+	})
+}
+
+// surveyed is what was found in one partition.
+type surveyed struct {
+	profile.Result
+	bad []dataset.BadValues
+}
+
+// takeForText makes strings of columns that files disagree about and that have
+// values of no other type; it reports whether there are any.
+func (s *Survey) takeForText(columns []models.Column, results []surveyed) (changed bool) {
+	for _, r := range results {
+		for _, bad := range r.bad {
+			seen := s.Schema.Columns[slices.IndexFunc(s.Schema.Columns, func(c checks.SeenColumn) bool { return c.Name == bad.Column })]
+			if at := slices.IndexFunc(columns, func(c models.Column) bool { return c.Name == bad.Column }); at >= 0 && len(seen.Types) > 1 {
+				of := s.Data.Columns[bad.Column]
+				of.Type, columns[at].Type, changed = dataset.TypeString, dataset.TypeString, true
+				s.Data.Columns[bad.Column] = of
+			}
+		}
+	}
+	return changed
 }
 
 // columns finds out which columns there are and with which types they are read:
@@ -108,6 +139,9 @@ func oneType(seen checks.SeenColumn, text bool) string {
 			return ""
 		}
 	}
+	if text && len(kinds) > 1 { // a file without any value has strings
+		kinds = slices.DeleteFunc(kinds, func(k string) bool { return k == dataset.TypeString })
+	}
 	switch {
 	case len(kinds) == 1:
 		return kinds[0]
@@ -130,10 +164,10 @@ func roleOf(spec models.DataSpec, name string) string {
 }
 
 // survey reads a partition. Columns that it does not have are left out.
-func (p *Prepare) survey(ctx context.Context, spec models.DataSpec, part models.Partition, all []models.Column) (profile.Result, error) {
+func (p *Prepare) survey(ctx context.Context, spec models.DataSpec, part models.Partition, all []models.Column) (surveyed, error) {
 	file, err := partition.Open(ctx, p.Store, spec, part)
 	if err != nil {
-		return profile.Result{}, unavailable(part.URI, "the file can't be opened", err)
+		return surveyed{}, unavailable(part.URI, "the file can't be opened", err)
 	}
 	var names []string
 	var columns []models.Column
@@ -150,13 +184,13 @@ func (p *Prepare) survey(ctx context.Context, spec models.DataSpec, part models.
 		err = closed
 	}
 	if err != nil {
-		return profile.Result{}, unavailable(part.URI, "the file can't be read", err)
+		return surveyed{}, unavailable(part.URI, "the file can't be read", err)
 	}
-	return pass.Finish(), nil
+	return surveyed{pass.Finish(), file.BadValues()}, nil
 }
 
 // join merges in the order of partitions.
-func (s *Survey) join(results []profile.Result) error {
+func (s *Survey) join(results []surveyed) error {
 	runs := map[string][]profile.Run{}
 	var all profile.Profile
 	for i, r := range results {

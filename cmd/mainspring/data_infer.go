@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +66,7 @@ func (f *inferFlags) infer(ctx context.Context, source string, now time.Time) (i
 	if seen, err = f.readNumbersAsTimes(ctx, reader, seen); err != nil {
 		return infer.Guess{}, err
 	}
-	draft, err := infer.Draft(infer.Source{Data: seen.Data, Profile: seen.Profile, Files: seen.Files, Now: now}, f.settled)
+	draft, err := infer.Draft(infer.Source{Data: seen.Data, Profile: seen.Profile, Files: seen.Files, Unfit: unfit(seen), Now: now}, f.settled)
 	if err != nil {
 		return infer.Guess{}, err
 	}
@@ -80,6 +81,19 @@ func (f *inferFlags) infer(ctx context.Context, source string, now time.Time) (i
 	guess := draft.Hold(held.Found, repeats)
 	guess.Data.Source = asWritten(source, spec.Source)
 	return guess, nil
+}
+
+// unfit are the columns that not all files have, or that can't be read.
+func unfit(seen activities.Survey) (names []string) {
+	for _, c := range seen.Left {
+		names = append(names, c.Name)
+	}
+	for _, c := range seen.Schema.Columns {
+		if c.InFiles() < seen.Files && !slices.Contains(names, c.Name) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 // readNumbersAsTimes reads a text file's column of numbers as times when a person

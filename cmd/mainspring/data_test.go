@@ -189,6 +189,31 @@ func TestProfileOfAFile(t *testing.T) {
 	}
 }
 
+// Files of text disagree: one has no value, one has a word, one has a column more.
+func TestFilesThatDisagree(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{
+		"a.csv": "id,at,fare,note,paid\na,2013-01-01T00:00:00Z,1.5,7,0\nb,2013-01-02T00:00:00Z,2,8,1\n",
+		"b.csv": "id,at,fare,note,paid,more\nc,2013-01-20T00:00:00Z,,seven,1,x\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := mainspring(t, "data", "infer", ".")
+	for _, want := range []string{"fare: {type: float64}", "note: {type: string}", "left out: more\n"} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("the section lacks %q:\n%s%s", want, got.stdout, got.stderr)
+		}
+	}
+	if err := os.WriteFile("lifecycle.yaml", []byte("model: {name: fares}\ntrain: {command: [python, train.py]}\n"+got.stdout), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if checked := mainspring(t, "data", "check"); checked.code != 0 || !strings.Contains(checked.stdout, "new_column  more ") {
+		t.Errorf("code %d, %s\n%s", checked.code, checked.stderr, checked.stdout)
+	}
+}
+
 func TestInferSettled(t *testing.T) {
 	inTrips(t)
 	got := mainspring(t, "data", "infer", "data")

@@ -27,14 +27,14 @@ func (j judge) schema() []models.CheckResult {
 		}
 		declared := j.Spec.Columns[c.Name].Type
 		switch {
-		case seen.files() < j.Schema.Files:
-			failed = append(failed, j.badSchema(c.Name, j.Schema.Files-seen.files(), 0,
-				"column %q is missing in %d of %d files", c.Name, j.Schema.Files-seen.files(), j.Schema.Files))
+		case seen.InFiles() < j.Schema.Files:
+			failed = append(failed, j.badSchema(c.Name, j.Schema.Files-seen.InFiles(), 0,
+				"column %q is missing in %d of %d files", c.Name, j.Schema.Files-seen.InFiles(), j.Schema.Files))
 		case len(seen.Types) > 1:
 			failed = append(failed, j.badSchema(c.Name, len(seen.Types), 1,
 				"column %q has different types in different partitions: %s", c.Name, seen.types()))
 		case declared != "" && seen.Types[0].Type != declared:
-			failed = append(failed, j.badSchema(c.Name, seen.files(), 0,
+			failed = append(failed, j.badSchema(c.Name, seen.InFiles(), 0,
 				"column %q is %s, and data.columns declares it as %s", c.Name, seen.Types[0].Type, declared))
 		}
 	}
@@ -67,21 +67,15 @@ func (j judge) newColumns() []models.CheckResult {
 	for _, c := range dataset.Declared(j.Spec) {
 		known[c.Name] = true
 	}
-	for name, c := range j.Spec.Columns {
-		known[name] = true
-		if c.KnownAt != "" {
-			known[c.KnownAt] = true
-		}
-	}
 	var found []models.CheckResult
 	for _, c := range j.Schema.Columns {
 		if known[c.Name] {
 			continue
 		}
 		found = append(found, j.result(checkNewColumn, c.Name, false, models.CheckResult{
-			Figure: float64(c.files()),
+			Figure: float64(c.InFiles()),
 			Message: fmt.Sprintf("column %q (%s) is new: %d of %d files have it, and data.columns does not know it",
-				c.Name, c.types(), c.files(), j.Schema.Files)}))
+				c.Name, c.types(), c.InFiles(), j.Schema.Files)}))
 	}
 	if len(found) > 0 {
 		return found
@@ -97,7 +91,8 @@ func (s Schema) column(name string) (SeenColumn, bool) {
 	return s.Columns[i], true
 }
 
-func (c SeenColumn) files() (n int) {
+// InFiles is how many files have the column.
+func (c SeenColumn) InFiles() (n int) {
 	for _, t := range c.Types {
 		n += t.Files
 	}

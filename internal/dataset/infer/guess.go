@@ -17,6 +17,9 @@ type Source struct {
 	Data    models.DataSpec
 	Profile profile.SideProfile // of all rows, the columns in the files' order
 	Files   int
+	// Unfit are columns that no section can name: not all files have them, or their
+	// type is of no use.
+	Unfit []string
 	// Now decides whether the source is one that goes on.
 	Now time.Time
 }
@@ -36,7 +39,11 @@ type Guess struct {
 // Draft guesses roles from the columns one by one. It fails with KindInvalidSpec
 // when there is nothing to choose from, or what is settled is not there.
 func Draft(source Source, settled Settled) (Guess, error) {
+	source.Profile.Columns = keep(source.Profile.Columns, func(c profile.Column) bool { return !slices.Contains(source.Unfit, c.Name) })
 	g := Guess{Data: source.Data, source: source, why: map[string]string{}}
+	if len(source.Unfit) > 0 {
+		g.why["columns"] = "not in all files, or of no use, and left out: " + strings.Join(source.Unfit, ", ")
+	}
 	if source.Profile.Rows == 0 {
 		return g, g.fail("data.source", "the source has no rows", "name files with rows")
 	}
