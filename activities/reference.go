@@ -132,9 +132,6 @@ func (d *Drift) referenceRows(ctx context.Context, watch models.WatchRequest) (s
 	return rows, plan, nil
 }
 
-// maxProfile bounds a snapshot's profile.
-const maxProfile = 64 << 20
-
 // profile is what the reference's rows look like: those of both sides, if the
 // model has answered training rows out of fold. Nil: nobody knows any more.
 func (d *Drift) profile(ctx context.Context, watch models.WatchRequest) (*profile.SideProfile, error) {
