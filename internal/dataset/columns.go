@@ -110,6 +110,11 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 			problems = append(problems, unusable(spec, *c, field, types))
 			continue
 		}
+		if of := knownAtOf(spec, c.Name); of != "" && field.Type != TypeTimestamp {
+			problems = append(problems, fmt.Sprintf("column %q has type %s, but must be %s: data.columns.%s.known_at names it",
+				c.Name, described(field), TypeTimestamp, of))
+			continue
+		}
 		if field.Mixed != "" {
 			problems = append(problems, fmt.Sprintf("column %q (%s) was taken for a string, but %s: set data.columns.%s.type, or data.csv.nulls",
 				c.Name, c.Role, field.Mixed, c.Name))
@@ -155,6 +160,17 @@ func usable(spec models.DataSpec, role string) []string {
 	default:
 		return []string{TypeString, TypeInt64, TypeFloat64, TypeBool}
 	}
+}
+
+// knownAtOf is the first feature of which the column says when it became known,
+// whatever else the column is; empty: there is none.
+func knownAtOf(spec models.DataSpec, column string) string {
+	for _, name := range sortedKeys(spec.Columns) {
+		if spec.Columns[name].KnownAt == column {
+			return name
+		}
+	}
+	return ""
 }
 
 func findField(fields []Field, name string) (Field, bool) {
