@@ -34,6 +34,9 @@ type Field struct {
 	// Mixed says what speaks against the type of a text file's column that nobody
 	// declared: nearly all of its values have another one. Empty: nothing does.
 	Mixed string
+	// Empty says that nobody declared the type of a text file's column and that no
+	// row has a value: Type is string, for want of a better one.
+	Empty bool
 }
 
 // Source is the columns of one partition.
@@ -94,6 +97,7 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 	columns := Declared(spec)
 	var problems []string
 	roles := make(map[string]string, len(columns))
+	empty := map[string]bool{}
 	for i := range columns {
 		c := &columns[i]
 		if other, ok := roles[c.Name]; ok {
@@ -104,6 +108,10 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 		field, ok := findField(source.Fields, c.Name)
 		if !ok {
 			problems = append(problems, missing(*c, source))
+			continue
+		}
+		if field.Empty { // values of any type may be in other files
+			c.Type, empty[c.Name] = field.Type, true
 			continue
 		}
 		if types := usable(spec, c.Role); !slices.Contains(types, field.Type) {
@@ -121,7 +129,7 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 		}
 		c.Type = field.Type
 	}
-	problems = append(problems, strayLimits(spec, columns)...)
+	problems = append(problems, strayLimits(spec, columns, empty)...)
 	if len(problems) == 0 {
 		return columns, nil
 	}
@@ -201,8 +209,8 @@ func missing(c models.Column, source Source) string {
 }
 
 // strayLimits finds checks on columns that nobody declared, and ranges on
-// columns without an order.
-func strayLimits(spec models.DataSpec, columns []models.Column) []string {
+// columns without an order. The type of an empty column is not known.
+func strayLimits(spec models.DataSpec, columns []models.Column, empty map[string]bool) []string {
 	byName := make(map[string]models.Column, len(columns))
 	names := make([]string, 0, len(columns))
 	for _, c := range columns {
@@ -215,7 +223,7 @@ func strayLimits(spec models.DataSpec, columns []models.Column) []string {
 		switch {
 		case !ok:
 			problems = append(problems, stray("range", name, names))
-		case c.Type == TypeString:
+		case c.Type == TypeString && !empty[name]:
 			problems = append(problems, fmt.Sprintf("checks.range: column %q is a string and has no range", name))
 		}
 	}
