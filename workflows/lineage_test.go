@@ -53,7 +53,7 @@ func TestAFailedPreparationTellsWhy(t *testing.T) {
 func TestACancelledTrainingTellsThatItWasAborted(t *testing.T) {
 	h := newHouse(t)
 	h.stuck = true
-	h.RegisterDelayedCallback(h.CancelWorkflow, time.Minute)
+	h.RegisterDelayedCallback(h.CancelWorkflow, time.Second)
 	h.ExecuteWorkflow(models.TrainWorkflow, trainInput())
 	require.Error(t, h.GetWorkflowError())
 	require.Equal(t, []models.LineageEventType{models.LineageStart, models.LineageAbort}, h.tellings()["flight-delay/train"])
