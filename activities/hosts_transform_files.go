@@ -15,6 +15,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/snapshots"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -112,12 +113,32 @@ func storeFiles(ctx context.Context, store artifact.Store, dir string, names []s
 	group.SetLimit(filesAtOnce)
 	for i, name := range names {
 		group.Go(func() error {
-			ref, err := artifact.PutObjectFile(ctx, store, filepath.Join(dir, filepath.FromSlash(name)))
+			ref, err := storeFile(ctx, store, filepath.Join(dir, filepath.FromSlash(name)))
 			stored[i] = models.Partition{URI: ref.URI, Size: ref.Size, Name: name}
 			return unavailable(name, "what the preparing program has left can't be stored", err)
 		})
 	}
 	return stored, group.Wait()
+}
+
+// storeFile stores a file under its digest. If a collection could take what is
+// there already, it is written again: nobody names it yet.
+func storeFile(ctx context.Context, store artifact.Store, path string) (models.Ref, error) {
+	ref, err := artifact.PutObjectFile(ctx, store, path)
+	if err != nil {
+		return ref, err
+	}
+	key := artifact.ObjectKey(ref.SHA256)
+	if there, err := store.Stat(ctx, key); err == nil && (snapshots.Catalog{}).Fresh(there) {
+		return ref, nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return ref, err
+	}
+	defer func() { _ = file.Close() }() // only read from
+	_, err = store.Upload(ctx, key, file, ref.Size, artifact.PutOptions{SHA256: ref.SHA256})
+	return ref, err
 }
 
 // changedSource is the error for a file that is not what was listed.
