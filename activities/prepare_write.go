@@ -19,7 +19,7 @@ import (
 // there, then the profile, the report, the use, the manifest that names the
 // files, and at last the answer that FindSnapshot finds.
 func (p *Prepare) WriteSnapshot(ctx context.Context, request models.WriteSnapshotRequest) (models.Snapshot, error) {
-	defer beating(ctx)()
+	defer pulse(ctx, busy("writing the snapshot"))()
 	work, err := p.open(ctx, request.Preparation)
 	if err != nil {
 		return models.Snapshot{}, err
