@@ -15,6 +15,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/partition"
 	"github.com/mainspring-ml/mainspring/internal/snapshots"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -71,7 +72,7 @@ func fetchPartition(ctx context.Context, store artifact.Store, part models.Parti
 		_, now = again.Close(), after
 	}
 	if part.ETag != "" && (source.ETag != part.ETag || now.ETag != part.ETag) {
-		return changedSource(part.URI)
+		return partition.ChangedSince(part.URI)
 	}
 	if size != source.Size {
 		return unavailable(part.URI, "the file was not read whole", fmt.Errorf("%d bytes came; want %d", size, source.Size))
@@ -139,12 +140,4 @@ func storeFile(ctx context.Context, store artifact.Store, path string) (models.R
 	defer func() { _ = file.Close() }() // only read from
 	_, err = store.Upload(ctx, key, file, ref.Size, artifact.PutOptions{SHA256: ref.SHA256})
 	return ref, err
-}
-
-// changedSource is the error for a file that is not what was listed.
-func changedSource(uri string) error {
-	return &models.Error{
-		Kind: models.KindInvalidSpec, Subject: uri, Message: "the file was changed after the source was listed",
-		Hint: "start again when nobody writes to the source",
-	}
 }
