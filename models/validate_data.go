@@ -64,6 +64,7 @@ func (d DataSpec) checkColumns(at section) {
 		switch c.Sensitive {
 		case SensitiveDrop:
 			item.check(role == "", "sensitive", "drop only what nothing else needs", "%q is the %s; it can't be dropped", name, role)
+		case SensitiveKeep: // stored like any other
 		case SensitivePseudonymise:
 			item.check(role == "" || role == "key", "sensitive", "leave it out of features, or keep it",
 				"%q is the %s; whoever asks the model would send the value itself, not its pseudonym", name, role)

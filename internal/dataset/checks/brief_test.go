@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -91,8 +92,8 @@ func TestAnEmptyWindowIsExplained(t *testing.T) {
 		if err == nil || len(results) < len(models.DataCheckNames()) {
 			t.Fatalf("%d results, error %v", len(results), err)
 		}
-		if kind := err.(*models.Error).Kind; kind != models.KindNoRows {
-			t.Errorf("kind %s", kind)
+		if e := (*models.Error)(nil); !errors.As(err, &e) || e.Kind != models.KindNoRows {
+			t.Errorf("error %v", err)
 		}
 		return err.Error()
 	}

@@ -108,7 +108,7 @@ func (f *File) inspect(ctx context.Context, r records) error {
 			switch {
 			case c.kind == nested:
 				g.nested = cmp.Or(g.nested, row.line)
-			case !g.known && c.kind != absent && len(c.text) > 0 && !(len(f.nulls) > 0 && f.nulls[string(c.text)]):
+			case !g.known && c.kind != absent && len(c.text) > 0 && !f.nulls[string(c.text)]:
 				g.see(c, asJSON, row.line)
 			}
 		}
