@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 
@@ -43,10 +44,7 @@ func (p *Prepare) CheckData(ctx context.Context, spec models.DataSpec) (models.C
 	report.Train, report.Test = dataset.Spans(w.Data)
 	report.Train.Rows, report.Test.Rows, report.Unknown = all.profile.Train.Rows, all.profile.Test.Rows, all.Unknown
 	report.Checks, err = checks.Check(evidence)
-	if err == nil {
-		err = all.differs
-	}
-	return report, err
+	return report, cmp.Or(all.differs, err) // what follows from other types misleads
 }
 
 // withoutPseudonyms keeps values hidden and needs no key: findings are about what

@@ -91,6 +91,8 @@ func TestAFileWithoutAnyValueOfAFeature(t *testing.T) {
 	spec.Checks.Range = map[string]models.Range{"weight": {}}
 	_, err := prepare(t.Context(), p, spec)
 	wantFailure(t, err, models.KindDataCheckFailed, "float64 in ", "no value in 1 (such as 03.csv)", "declare the type")
+	_, err = p.CheckData(t.Context(), spec)
+	wantFailure(t, err, models.KindDataCheckFailed, "no value in 1 (such as 03.csv)", "declare the type")
 
 	spec.Columns = map[string]models.ColumnSpec{"weight": {Type: "float64"}}
 	snapshot, err := prepare(t.Context(), p, spec)
