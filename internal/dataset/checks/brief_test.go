@@ -112,6 +112,12 @@ func TestAnEmptyWindowIsExplained(t *testing.T) {
 			`; column "at" of the source covers 2013-01-01 to 2013-01-12T01:00:00Z` +
 			" (shorten data.window and data.holdout and set data.as_of to 2013-01-13 or earlier)"},
 		"no rows at all": {func(e *Evidence) { e.Times = Times{} }, window + "; the source has no rows at all (check data.source: its files must have rows)"},
+		"no times": {func(e *Evidence) { e.Times = Times{Rows: 500}; e.find("nulls", "at", 500, 500) }, window +
+			`; 500 rows have no value in column "at"; no row of the source has a time (check data.time ("at") and what its files have there)`},
+		"a hash with one value": {func(e *Evidence) {
+			e.Spec.Split, e.Spec.Holdout, e.Profile.Train.Rows = models.SplitSpec{By: models.SplitByHash, Column: "carrier"}, 0, 7
+		}, "s3://b/data/: the window leaves 7 training rows in [2013-01-21, 2013-01-31) and 0 held-out rows in [2013-01-21, 2013-01-31)" +
+			` (column "carrier" puts all rows on one side: split by one with more values, or change data.split.fraction or salt)`},
 		"secret times": {func(e *Evidence) {
 			e.Spec.Columns = map[string]models.ColumnSpec{"at": {Sensitive: models.SensitiveKeep}}
 		},

@@ -95,24 +95,41 @@ func noRows(e Evidence) error {
 		}
 	}
 	failure := &models.Error{Kind: models.KindNoRows, Subject: spec.Source}
-	if e.Times.Min.IsZero() || e.Times.Max.IsZero() {
-		failure.Message = message + "; the source has no rows at all"
+	switch low, high := e.Times.Min, e.Times.Max; {
+	case spec.Split.By == models.SplitByHash && e.Profile.Train.Rows+e.Profile.Test.Rows > 0:
+		failure.Hint = fmt.Sprintf("column %q puts all rows on one side: split by one with more values, or change data.split.fraction or salt", spec.WithDefaults().Split.Column)
+	case !low.IsZero() && spec.IsSensitive(spec.Time):
+		failure.Hint = "change data.as_of, " + spans(spec)
+	case !low.IsZero():
+		message += fmt.Sprintf("; column %q of the source covers %s to %s", spec.Time, stamp(low), stamp(high))
+		failure.Hint = moveWindow(spec, low, high)
+	case e.Times.Rows > 0:
+		message += "; no row of the source has a time"
+		failure.Hint = fmt.Sprintf("check data.time (%q) and what its files have there", spec.Time)
+	default:
+		message += "; the source has no rows at all"
 		failure.Hint = "check data.source: its files must have rows"
-		return failure
 	}
-	if spec.IsSensitive(spec.Time) {
-		failure.Message, failure.Hint = message, "change data.as_of, data.window and data.holdout"
-		return failure
-	}
-	low, high := e.Times.Min, e.Times.Max
-	failure.Message = message + fmt.Sprintf("; column %q of the source covers %s to %s", spec.Time, stamp(low), stamp(high))
-	earliest, latest := low.Add(spec.Window.Std()), high.Truncate(24*time.Hour).Add(24*time.Hour)
-	if latest.Year() > 9999 {
-		failure.Hint = fmt.Sprintf("such times come from another unit than was meant: see data.columns.%s.time_format", spec.Time)
-	} else if earliest.After(latest) {
-		failure.Hint = fmt.Sprintf("shorten data.window and data.holdout and set data.as_of to %s or earlier", stamp(latest))
-	} else {
-		failure.Hint = fmt.Sprintf("set data.as_of between %s and %s, or change data.window and data.holdout", stamp(earliest), stamp(latest))
-	}
+	failure.Message = message
 	return failure
+}
+
+// spans are the settings that say how long the window's parts are.
+func spans(spec models.DataSpec) string {
+	if spec.Split.By == models.SplitByHash {
+		return "data.window"
+	}
+	return "data.window and data.holdout"
+}
+
+// moveWindow says how a window would meet rows from low to high.
+func moveWindow(spec models.DataSpec, low, high time.Time) string {
+	earliest, latest := low.Add(spec.Window.Std()), high.Truncate(24*time.Hour).Add(24*time.Hour)
+	switch {
+	case latest.Year() > 9999:
+		return fmt.Sprintf("such times come from another unit than was meant: see data.columns.%s.time_format", spec.Time)
+	case earliest.After(latest):
+		return fmt.Sprintf("shorten %s and set data.as_of to %s or earlier", spans(spec), stamp(latest))
+	}
+	return fmt.Sprintf("set data.as_of between %s and %s, or change %s", stamp(earliest), stamp(latest), spans(spec))
 }
