@@ -2,12 +2,14 @@ package models
 
 import (
 	"cmp"
+	"slices"
 	"time"
 )
 
 // WithDefaults returns d with its defaults filled in. Those that come from
 // other sections only a whole spec knows: the server's code and environment,
-// and what the judge of quality takes from the gate and the monitor.
+// what the judge of quality takes from the gate and the
+// monitor, and what the log must not have.
 func (d DeploySpec) WithDefaults() DeploySpec {
 	d.Replicas = cmp.Or(d.Replicas, 1)
 	d.Resources = d.Resources.WithDefaults()
@@ -33,6 +35,11 @@ func (d DeploySpec) withDefaultsFor(s LifecycleSpec) DeploySpec {
 			quality.Maturity = cmp.Or(quality.Maturity, s.Monitor.Maturity)
 		}
 		d.Canary.Quality = &quality
+	}
+	for _, feature := range s.Data.Features {
+		if s.Data.IsSensitive(feature) && !slices.Contains(d.Traffic.Log.Sensitive, feature) {
+			d.Traffic.Log.Sensitive = append(slices.Clone(d.Traffic.Log.Sensitive), feature)
+		}
 	}
 	return d.WithDefaults()
 }

@@ -63,7 +63,7 @@ type EjectSpec struct {
 // LogSpec says what the inference log keeps.
 type LogSpec struct {
 	Sample    float64  `json:"sample,omitempty" jsonschema_description:"Share of the requests that are logged, in percent, chosen by request ID. Default: 100."`
-	Sensitive []string `json:"sensitive,omitempty" jsonschema_description:"Inputs and outputs whose values are never written."`
+	Sensitive []string `json:"sensitive,omitempty" jsonschema_description:"Inputs and outputs whose values are never written. Features that data.columns calls sensitive are among them."`
 }
 
 // CanarySpec states the steps and the error budgets of the judge.

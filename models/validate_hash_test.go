@@ -1,6 +1,7 @@
 package models
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -19,6 +20,17 @@ func TestAHashSplitIsRetrainedOnItsWindow(t *testing.T) {
 	spec.Monitor.Retrain.Holdout = 7 * Day
 	if err := spec.WithDefaults().Validate(); err == nil || !strings.Contains(err.Error(), "monitor.retrain.holdout: is given, but data.split.by is hash (drop it)") {
 		t.Errorf("a holdout of retrainings: %v", err)
+	}
+}
+
+func TestSensitiveFeaturesAreNotLogged(t *testing.T) {
+	spec := validSpec()
+	spec.Data.Columns = map[string]ColumnSpec{"carrier": {Sensitive: SensitiveKeep}, "hour": {}, "remark": {Sensitive: SensitiveDrop}}
+	said := []string{"seat"}
+	spec.Deploy = &DeploySpec{Endpoint: "delay", Traffic: TrafficSpec{Log: LogSpec{Sensitive: said}}}
+	full := spec.WithDefaults().WithDefaults()
+	if got := full.Deploy.Traffic.Log.Sensitive; !slices.Equal(got, []string{"seat", "carrier"}) || len(said) != 1 {
+		t.Errorf("values of %q are not logged", got)
 	}
 }
 
