@@ -12,6 +12,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/activities"
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/stores"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -84,7 +85,7 @@ func openReader(source, stateDir string) (*activities.Prepare, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := artifact.NewS3(artifact.ConfigFromEnv(storeEnv(stack)))
+	store, err := stores.Open(storeEnv(stack))
 	if err != nil {
 		return nil, err
 	}
