@@ -79,9 +79,24 @@ func (t *Tracking) pageTags(request models.CreateRunRequest) map[string]string {
 		commitTag: tags["mainspring.code_commit"], workflowURLTag: page,
 		noteTag: fmt.Sprintf("Trained on **%d rows** from %s to %s; judged on **%d rows** to %s that it has not seen.",
 			snapshot.Train.Rows, snapshot.Train.From.Format(time.DateOnly), snapshot.Train.To.Format(time.DateOnly),
-			snapshot.Test.Rows, snapshot.Test.To.Format(time.DateOnly)) + story,
+			snapshot.Test.Rows, snapshot.Test.To.Format(time.DateOnly)) + aboutSnapshot(snapshot) + story,
 	}))
 	return tags
+}
+
+// aboutSnapshot says what a reader of the run should know of its data.
+func aboutSnapshot(snapshot models.Snapshot) (text string) {
+	if origin := snapshot.Origin(); origin != "" {
+		text = " The snapshot is " + origin + "."
+	}
+	if warnings := snapshot.Warnings(); len(warnings) > 0 {
+		text += " Data checks warned:\n"
+		for _, w := range warnings {
+			text += fmt.Sprintf("\n- `%s`: %s", w.Check, w.Message)
+		}
+		text += "\n\n"
+	}
+	return text
 }
 
 // AnnotateRun adds figures and tags.
