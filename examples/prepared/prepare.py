@@ -1,6 +1,6 @@
 """Makes rows to learn from out of exported rides: how far apart the ends are, when in
-the week it was, and how long it took. It runs once for each file, needs nothing but
-Python, and is not run again for a file that has not changed.
+the week it was, and how long it took. It needs nothing but Python, and runs once for
+each file; per: source in lifecycle.yaml would give it all files at once.
 """
 
 import csv
