@@ -44,6 +44,10 @@ func (p *preparation) show(ctx workflow.Context, now string) {
 		out.linef("")
 		out.linef("Preparation `%.12s` of %d partitions in %d tasks.", p.status.ID, p.status.Partitions, p.status.Tasks)
 	}
+	if known := p.found.Reused; known > 0 && p.status.Snapshot != nil {
+		out.linef("")
+		out.linef("%d of %d partitions were known from before, and not read.", known, p.status.Partitions)
+	}
 	if p.found.Unknown > 0 {
 		out.linef("")
 		out.linef("%d rows left out: their label was not known yet.", p.found.Unknown)
