@@ -55,6 +55,30 @@ func TestADayWithoutLabelsIsNoFault(t *testing.T) {
 	}
 }
 
+func TestTimesThatNoCalendarHas(t *testing.T) {
+	store := artifact.NewMemory("mainspring")
+	for _, file := range []string{"a", "b"} {
+		var b strings.Builder
+		b.WriteString("id,at,late,weight,carrier,note\n")
+		for i := range 8 {
+			fmt.Fprintf(&b, "%s%d,%d,%d,%d.5,AA,%d\n", file, i, march(1).Add(time.Duration(i)*time.Hour).Unix(), i%2, i, march(1).UnixMilli())
+		}
+		putObject(t, store, "s3://source/shipments/"+file+".csv", []byte(b.String()))
+	}
+	p, spec := &activities.Prepare{Store: store}, shipmentSpec()
+	spec.LabelTime, spec.AsOf, spec.Window, spec.Holdout = "", march(2), models.Day, models.Duration(18*time.Hour)
+	spec.Columns = map[string]models.ColumnSpec{"at": {Type: "timestamp", TimeFormat: models.TimeUnix}, "note": {Type: "timestamp", TimeFormat: models.TimeUnix}}
+	snapshot, err := prepare(t.Context(), p, spec)
+	if err != nil || snapshot.Train.Rows != 12 || snapshot.Test.Rows != 4 {
+		t.Errorf("a column with times of the year 43000: %+v, %v", snapshot, err)
+	}
+	spec.Columns = map[string]models.ColumnSpec{"at": {Type: "timestamp", TimeFormat: models.TimeUnix}}
+	spec.Time = "note"
+	spec.Columns["note"] = spec.Columns["at"]
+	_, err = prepare(t.Context(), p, spec)
+	wantFailure(t, err, models.KindNoRows, `column "note" of the source covers 9999-12-31`, "data.columns.note.time_format")
+}
+
 func TestAFileWithoutAnyValueOfAFeature(t *testing.T) {
 	p, spec := texts(t, 6, func(day, i int) string {
 		weight := fmt.Sprintf("%d.5", i)

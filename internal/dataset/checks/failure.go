@@ -107,7 +107,9 @@ func noRows(e Evidence) error {
 	low, high := e.Times.Min, e.Times.Max
 	failure.Message = message + fmt.Sprintf("; column %q of the source covers %s to %s", spec.Time, stamp(low), stamp(high))
 	earliest, latest := low.Add(spec.Window.Std()), high.Truncate(24*time.Hour).Add(24*time.Hour)
-	if earliest.After(latest) {
+	if latest.Year() > 9999 {
+		failure.Hint = fmt.Sprintf("such times come from another unit than was meant: see data.columns.%s.time_format", spec.Time)
+	} else if earliest.After(latest) {
 		failure.Hint = fmt.Sprintf("shorten data.window and data.holdout and set data.as_of to %s or earlier", stamp(latest))
 	} else {
 		failure.Hint = fmt.Sprintf("set data.as_of between %s and %s, or change data.window and data.holdout", stamp(earliest), stamp(latest))

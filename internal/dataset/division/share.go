@@ -52,8 +52,28 @@ type Times struct {
 	Newest time.Time `json:"newest,omitzero"` // before AsOf, whether the label is known or not
 }
 
+// end is the last time that is told from later ones: no calendar and no JSON has
+// what lies beyond. It is what thousandths of seconds are that were taken for
+// seconds.
+var end = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
+
+// bounded keeps a time that is known within what can be written.
+func bounded(at time.Time) time.Time {
+	begin := time.Date(1, time.January, 2, 0, 0, 0, 0, time.UTC) // the zero time says that there is none
+	switch {
+	case at.IsZero():
+		return at
+	case at.Before(begin):
+		return begin
+	case at.After(end):
+		return end
+	}
+	return at
+}
+
 // With joins the times of two groups of rows.
 func (t Times) With(o Times) Times {
+	o = Times{bounded(o.Min), bounded(o.Max), bounded(o.Newest)}
 	if t.Min.IsZero() || !o.Min.IsZero() && o.Min.Before(t.Min) {
 		t.Min = o.Min
 	}

@@ -53,7 +53,8 @@ type Association struct {
 	// Strings says that the cells are of strings, which crowd, not of numbers.
 	Strings bool `json:"strings,omitempty"`
 	// Crowded says that the feature has more than MaxValues strings, which nothing
-	// can be learnt from one by one; Cells are empty then.
+	// can be learnt from one by one, or that the squares of labels are too large for
+	// a float64; Cells are empty then.
 	Crowded bool `json:"crowded,omitempty"`
 	// Cells are the feature's buckets, or its strings by their hash, rising.
 	Cells []Cell `json:"cells,omitempty"`

@@ -18,7 +18,7 @@ func (p *Pass) evidence() Evidence {
 			out.Findings = append(out.Findings, r.finding)
 		}
 		if p.associates(c.Column) {
-			out.Associations = append(out.Associations, c.association(p.labels.squares))
+			out.Associations = append(out.Associations, c.association(p.labels.squares).summable())
 		}
 	}
 	for _, o := range p.orders {
@@ -61,7 +61,7 @@ func mergeAssociations(a, b Association) Association {
 		Column: a.Column, Strings: a.Strings || b.Strings, Crowded: a.Crowded || b.Crowded, Squares: a.Squares + b.Squares,
 	}
 	if out.Crowded {
-		return out
+		return out.summable()
 	}
 	for len(a.Cells) > 0 || len(b.Cells) > 0 {
 		switch {
@@ -80,7 +80,16 @@ func mergeAssociations(a, b Association) Association {
 	if out.Strings && len(out.Cells) > MaxValues {
 		out.Crowded, out.Cells = true, nil
 	}
-	return out
+	return out.summable()
+}
+
+// summable gives up where labels are too large to be summed.
+func (a Association) summable() Association {
+	finite := func(x float64) bool { return !math.IsInf(x, 0) && !math.IsNaN(x) }
+	if finite(a.Squares) && !slices.ContainsFunc(a.Cells, func(c Cell) bool { return !finite(c.Sum * c.Sum) }) {
+		return a
+	}
+	return Association{Column: a.Column, Strings: a.Strings, Crowded: true}
 }
 
 // Explained is the share of the label's entropy (of its variance, for task

@@ -241,13 +241,17 @@ func (v *values) counted(kind string) *Values {
 	return out
 }
 
-// written is a number of a column's type.
+// written is a number of a column's type. A time that no calendar has, such as
+// one of thousandths that were taken for seconds, is written in microseconds.
 func written(kind string, bits uint64) string {
 	s := dataset.Series{Type: kind}
 	if kind == dataset.TypeFloat64 {
 		s.Floats = []float64{math.Float64frombits(bits)}
 	} else {
 		s.Ints = []int64{int64(bits)}
+	}
+	if year := time.UnixMicro(int64(bits)).UTC().Year(); kind == dataset.TypeTimestamp && (year < 0 || year > 9999) {
+		return strconv.FormatInt(int64(bits), 10)
 	}
 	return s.Text(0)
 }
@@ -261,8 +265,12 @@ func numberOf(kind, text string) (bits uint64, err error) {
 		bits = bitsOf(f)
 	case dataset.TypeTimestamp:
 		var at time.Time
-		at, err = time.Parse(time.RFC3339Nano, text)
-		bits = uint64(at.UnixMicro())
+		if at, err = time.Parse(time.RFC3339Nano, text); err == nil {
+			return uint64(at.UnixMicro()), nil
+		}
+		var micros int64
+		micros, err = strconv.ParseInt(text, 10, 64)
+		bits = uint64(micros)
 	default:
 		var i int64
 		i, err = strconv.ParseInt(text, 10, 64)
