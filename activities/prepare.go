@@ -42,11 +42,14 @@ func (p *Prepare) ListPartitions(ctx context.Context, request models.ListPartiti
 // partitionsOf lists a source that must hold something.
 func partitionsOf(ctx context.Context, store artifact.Store, spec models.DataSpec) ([]models.Partition, error) {
 	found, err := partitionsAt(ctx, store, spec)
+	if err == nil && found.absent != nil { // the cause says what to do
+		return nil, &models.Error{Kind: models.KindInvalidSpec, Subject: "data.source", Message: "there is nothing to read", Cause: found.absent}
+	}
 	if err == nil && len(found.partitions) == 0 {
 		err = &models.Error{
 			Kind: models.KindInvalidSpec, Subject: "data.source",
-			Message: fmt.Sprintf("%s holds no partitions, which end with %s (%d other files)", spec.Source, dataset.PartitionEndings, found.others), Cause: found.absent,
-			Hint: "name the directory or prefix that the partitions lie in, or upload them",
+			Message: fmt.Sprintf("%s holds no partitions, which end with %s (%d other files)", spec.Source, dataset.PartitionEndings, found.others),
+			Hint:    "name the directory or prefix that the partitions lie in, or upload them",
 		}
 	}
 	return found.partitions, err

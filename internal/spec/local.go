@@ -34,6 +34,9 @@ func (l localPaths) data() string {
 // takes its default after all this, from what is resolved.
 func directories(spec *models.LifecycleSpec) []namedSource {
 	sources := []namedSource{{"train.code", &spec.Train.Code}}
+	if spec.Data.Prepare != nil {
+		sources = append(sources, namedSource{"data.prepare.code", &spec.Data.Prepare.Code})
+	}
 	if spec.Deploy != nil {
 		sources = append(sources, namedSource{"deploy.server.code", &spec.Deploy.Server.Code})
 	}
@@ -42,6 +45,9 @@ func directories(spec *models.LifecycleSpec) []namedSource {
 
 func files(spec *models.LifecycleSpec) []namedSource {
 	sources := []namedSource{{"train.environment.requirements", &spec.Train.Environment.Requirements}}
+	if spec.Data.Prepare != nil {
+		sources = append(sources, namedSource{"data.prepare.environment.requirements", &spec.Data.Prepare.Environment.Requirements})
+	}
 	if spec.Deploy != nil {
 		sources = append(sources, namedSource{"deploy.server.environment.requirements", &spec.Deploy.Server.Environment.Requirements})
 	}

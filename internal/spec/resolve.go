@@ -50,6 +50,10 @@ func Resolve(ctx context.Context, document *Document, uploader Uploader) (models
 		deploy := *spec.Deploy
 		spec.Deploy = &deploy
 	}
+	if spec.Data.Prepare != nil {
+		prepare := *spec.Data.Prepare
+		spec.Data.Prepare = &prepare
+	}
 	var err error
 	if spec.Data.Source, err = r.data(ctx, local); err != nil {
 		return models.LifecycleSpec{}, fmt.Errorf("resolve data.source: %w", err)
