@@ -111,12 +111,17 @@ func (p *Prepare) PreparePartitions(ctx context.Context, request models.PrepareP
 	if err != nil {
 		return models.PartitionsPrepared{}, err
 	}
-	done := make([]models.PartitionsPrepared, request.Task.To-request.Task.From)
+	return p.prepare(ctx, work, request.Task)
+}
+
+// prepare prepares a task's partitions; those that are prepared are found.
+func (p *Prepare) prepare(ctx context.Context, work *preparing, task models.PartitionTask) (models.PartitionsPrepared, error) {
+	done := make([]models.PartitionsPrepared, task.To-task.From)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(partitionsInFlight)
 	memory := p.inFlight()
 	for i := range done {
-		n := request.Task.From + i
+		n := task.From + i
 		size := min(work.partitions[n].Size, bytesInFlight)
 		group.Go(func() (err error) {
 			if err := memory.Acquire(groupCtx, size); err != nil {
