@@ -97,7 +97,7 @@ func (w *preparing) joinLooks(looks []look) (all joined, runs map[string][]profi
 			runs[run.Column] = append(runs[run.Column], run)
 		}
 		switch {
-		case l.Profile == nil, all.differs != nil:
+		case !l.contributes(), all.differs != nil:
 		case of == nil:
 			of = l.Profile
 		default:

@@ -14,6 +14,7 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
 	"github.com/mainspring-ml/mainspring/internal/dataset/partition"
 	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
+	"github.com/mainspring-ml/mainspring/internal/snapshots"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -108,13 +109,14 @@ func openVerified(ctx context.Context, store artifact.Store, ref models.Ref) (*p
 	return file, nil
 }
 
-// writeTable stores a table under its digest.
+// writeTable stores a table under its digest. If a collection could take what is
+// there already, it is written again: nobody names it yet.
 func writeTable(ctx context.Context, store artifact.Store, table dataset.Table, nullable map[string]bool) (models.Ref, error) {
 	var b bytes.Buffer
 	if err := parquetio.Write(&b, table, nullable); err != nil {
 		return models.Ref{}, unavailable("Parquet", "the table can't be encoded", err)
 	}
-	ref, err := artifact.PutObjectBytes(ctx, store, b.Bytes())
+	ref, err := snapshots.Catalog{Store: store}.PutObject(ctx, b.Bytes())
 	return ref, unavailable(ref.URI, "the object can't be written", err)
 }
 

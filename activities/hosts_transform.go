@@ -165,8 +165,20 @@ func (w *hostTransform) watch() {
 	}
 }
 
-// prepare fetches what the program needs and says how to run it.
+// prepare fetches what the program needs and says how to run it. When it can't,
+// nothing of what was fetched stays: no job was started that would be cleared away
+// some day.
 func (w *hostTransform) prepare(ctx context.Context) (runner.Job, error) {
+	job, err := w.fetch(ctx)
+	if err != nil {
+		if left := runner.Remove(w.dir); left != nil {
+			err = errors.Join(err, left)
+		}
+	}
+	return job, err
+}
+
+func (w *hostTransform) fetch(ctx context.Context) (runner.Job, error) {
 	w.enter("fetching " + w.saw())
 	for _, name := range []string{inputDir, outputDir, progressName} { // of a start that was interrupted
 		if err := runner.Remove(w.path(name)); err != nil {

@@ -15,6 +15,8 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/partition"
+	"github.com/mainspring-ml/mainspring/internal/snapshots"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -70,7 +72,7 @@ func fetchPartition(ctx context.Context, store artifact.Store, part models.Parti
 		_, now = again.Close(), after
 	}
 	if part.ETag != "" && (source.ETag != part.ETag || now.ETag != part.ETag) {
-		return changedSource(part.URI)
+		return partition.ChangedSince(part.URI)
 	}
 	if size != source.Size {
 		return unavailable(part.URI, "the file was not read whole", fmt.Errorf("%d bytes came; want %d", size, source.Size))
@@ -112,7 +114,7 @@ func storeFiles(ctx context.Context, store artifact.Store, dir string, names []s
 	group.SetLimit(filesAtOnce)
 	for i, name := range names {
 		group.Go(func() error {
-			ref, err := artifact.PutObjectFile(ctx, store, filepath.Join(dir, filepath.FromSlash(name)))
+			ref, err := storeFile(ctx, store, filepath.Join(dir, filepath.FromSlash(name)))
 			stored[i] = models.Partition{URI: ref.URI, Size: ref.Size, Name: name}
 			return unavailable(name, "what the preparing program has left can't be stored", err)
 		})
@@ -120,10 +122,22 @@ func storeFiles(ctx context.Context, store artifact.Store, dir string, names []s
 	return stored, group.Wait()
 }
 
-// changedSource is the error for a file that is not what was listed.
-func changedSource(uri string) error {
-	return &models.Error{
-		Kind: models.KindInvalidSpec, Subject: uri, Message: "the file was changed after the source was listed",
-		Hint: "start again when nobody writes to the source",
+// storeFile stores a file under its digest. If a collection could take what is
+// there already, it is written again: nobody names it yet.
+func storeFile(ctx context.Context, store artifact.Store, path string) (models.Ref, error) {
+	ref, err := artifact.PutObjectFile(ctx, store, path)
+	if err != nil {
+		return ref, err
 	}
+	key := artifact.ObjectKey(ref.SHA256)
+	if there, err := store.Stat(ctx, key); err == nil && (snapshots.Catalog{}).Fresh(there) {
+		return ref, nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return ref, err
+	}
+	defer func() { _ = file.Close() }() // only read from
+	_, err = store.Upload(ctx, key, file, ref.Size, artifact.PutOptions{SHA256: ref.SHA256})
+	return ref, err
 }

@@ -259,6 +259,9 @@ func TestSourceThatChangedIsNotPrepared(t *testing.T) {
 	if b.started() != 0 {
 		t.Error("the program ran")
 	}
+	if left, err := os.ReadDir(filepath.Dir(b.Runner.Dir("x"))); err != nil || len(left) != 0 {
+		t.Errorf("copies of the source are left: %v, %v", left, err)
+	}
 }
 
 func TestNextAgentAttachesToARunningPreparation(t *testing.T) {

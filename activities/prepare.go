@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -32,6 +31,7 @@ var _ models.DataPreparation = (*Prepare)(nil)
 // ListPartitions implements models.DataPreparation. Names that begin with '_'
 // or '.' are what other engines leave while they write.
 func (p *Prepare) ListPartitions(ctx context.Context, request models.ListPartitionsRequest) (models.PartitionList, error) {
+	defer pulse(ctx, busy("listing the source"))() // a million files take minutes
 	partitions, err := partitionsOf(ctx, p.Store, request.Data)
 	if err != nil {
 		return models.PartitionList{}, err
@@ -106,7 +106,7 @@ func (p *Prepare) inFlight() *semaphore.Weighted {
 // PreparePartitions implements models.DataPreparation. A partition's summary is
 // written after all that it names.
 func (p *Prepare) PreparePartitions(ctx context.Context, request models.PreparePartitionsRequest) (models.PartitionsPrepared, error) {
-	defer beating(ctx)()
+	defer pulse(ctx, busy("reading partitions"))() // the first row of a large text is known late
 	work, err := p.open(ctx, request.Preparation)
 	if err != nil {
 		return models.PartitionsPrepared{}, err
@@ -146,26 +146,4 @@ func firstOf(err error) error {
 		return all.Unwrap()[0]
 	}
 	return err
-}
-
-// beatEvery is well within what an activity on data may be silent for.
-const beatEvery = 15 * time.Second
-
-// beating sends heartbeats until its result is called: a large text file is read
-// for longer than an activity may be silent, before its first row is known.
-func beating(ctx context.Context) (stop func()) {
-	ctx, stop = context.WithCancel(ctx)
-	go func() {
-		tick := time.NewTicker(beatEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				recordProgress(ctx, nil)
-			}
-		}
-	}()
-	return stop
 }

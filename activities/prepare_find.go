@@ -17,6 +17,7 @@ func answerKey(preparation string) string { return snapshots.AnswerKey(preparati
 // FindSnapshot implements models.DataPreparation. What is found is in use from
 // then on: no collection deletes it.
 func (p *Prepare) FindSnapshot(ctx context.Context, request models.FindSnapshotRequest) (models.FindSnapshotResult, error) {
+	defer pulse(ctx, busy("looking for the snapshot"))()
 	var none models.FindSnapshotResult
 	key := answerKey(request.Preparation.ID)
 	found, err := readJSON[models.Snapshot](ctx, p.Store, key)

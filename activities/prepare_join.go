@@ -49,7 +49,7 @@ func (w *preparing) join(ctx context.Context) (joined, error) {
 		}
 		all.add(w.Data, summary)
 		switch {
-		case summary.Profile == nil, all.differs != nil:
+		case !summary.contributes(), all.differs != nil:
 		case of == nil:
 			of = summary.Profile
 		default:
@@ -70,6 +70,9 @@ func (all *joined) add(spec models.DataSpec, summary partSummary) {
 	all.Source += summary.Source
 	all.Times = all.Times.With(summary.Times)
 	all.Schema = checks.MergeSchemas(all.Schema, summary.Schema)
+	if !summary.contributes() {
+		summary.Columns, summary.Evidence.Associations = nil, nil
+	}
 	all.Evidence = profile.MergeEvidence(all.Evidence, summary.Evidence)
 	all.Served = mergeServed(spec.Features, all.Served, summary.Served)
 	switch {
@@ -77,17 +80,25 @@ func (all *joined) add(spec models.DataSpec, summary partSummary) {
 	case all.Columns == nil:
 		all.Columns = summary.Columns
 	case !slices.Equal(all.Columns, summary.Columns):
-		all.differs = differing(spec, all.Columns, summary.Columns)
+		all.differs = differing(spec, all.Schema, all.Columns, summary.Columns)
 	}
+}
+
+// contributes reports whether the partition has a row on either side. The types of
+// one that has none bind nobody: a text file whose labels are not known yet has no
+// times of theirs.
+func (s partSummary) contributes() bool {
+	return s.Profile != nil && s.Profile.Train.Rows+s.Profile.Test.Rows > 0
 }
 
 // differing names the columns that have another type than in the partitions
 // before: no file of a snapshot may have another schema than the others.
-func differing(spec models.DataSpec, before, now []models.Column) error {
+func differing(spec models.DataSpec, schema checks.Schema, before, now []models.Column) error {
 	var words []string
-	for i := range min(len(before), len(now)) {
-		if before[i] != now[i] {
-			words = append(words, fmt.Sprintf("column %q has different types in different partitions: %s and %s", now[i].Name, before[i].Type, now[i].Type))
+	for _, seen := range schema.Columns {
+		at := slices.IndexFunc(now, func(c models.Column) bool { return c.Name == seen.Name })
+		if at >= 0 && at < len(before) && before[at] != now[at] {
+			words = append(words, fmt.Sprintf("column %q has different types in different partitions: %s", seen.Name, seen.Words()))
 		}
 	}
 	return &models.Error{

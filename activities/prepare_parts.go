@@ -11,6 +11,7 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/dataset/checks"
 	"github.com/mainspring-ml/mainspring/internal/dataset/division"
 	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
+	"github.com/mainspring-ml/mainspring/internal/snapshots"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -90,7 +91,7 @@ type runRef struct {
 	Object models.Ref `json:"object"`
 }
 
-const maxSummary = 64 << 20
+const maxSummary = snapshots.MaxSummary
 
 // summaryKey is where what was found in one partition is kept.
 func summaryKey(preparation string, partition int) string {

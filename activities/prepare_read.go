@@ -4,12 +4,12 @@ import (
 	"context"
 	"time"
 
-	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/checks"
 	"github.com/mainspring-ml/mainspring/internal/dataset/division"
 	"github.com/mainspring-ml/mainspring/internal/dataset/partition"
 	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
+	"github.com/mainspring-ml/mainspring/internal/snapshots"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -109,7 +109,7 @@ func (w *preparing) writeRuns(ctx context.Context, runs []profile.Run) (refs []r
 		if len(run.Hashes) == 0 {
 			continue
 		}
-		ref, err := artifact.PutObjectBytes(ctx, w.store, run.Encode())
+		ref, err := snapshots.Catalog{Store: w.store}.PutObject(ctx, run.Encode())
 		if err != nil {
 			return nil, unavailable(ref.URI, "the hashes of a partition can't be written", err)
 		}

@@ -8,11 +8,11 @@ import (
 	"github.com/mainspring-ml/mainspring/models"
 )
 
-// pseudonymKey resolves the spec's reference on this worker; nil: no column has
-// pseudonyms. Another worker may have what this one lacks, so that a key that is
+// pseudonymKey resolves the spec's reference on this worker; nil: no column
+// needs one. Another worker may have what this one lacks, so that a key that is
 // missing is tried again; one that is too short is not.
 func (p *Prepare) pseudonymKey(spec models.DataSpec) (division.PseudonymKey, error) {
-	if !division.NeedsPseudonyms(spec) {
+	if !spec.NeedsPseudonymKey() {
 		return nil, nil
 	}
 	const field = "data.pseudonym_key"

@@ -12,6 +12,7 @@ import (
 // FindTransformed implements models.DataPreparation. A task that lacks nothing
 // but its own listing is given it.
 func (p *Prepare) FindTransformed(ctx context.Context, request models.FindTransformedRequest) (models.FindTransformedResult, error) {
+	defer pulse(ctx, busy("looking for what the program has left"))()
 	var result models.FindTransformedResult
 	for _, task := range request.Tasks {
 		whole, err := transforms{p.Store}.gather(ctx, request.Raw, task)
@@ -28,6 +29,7 @@ func (p *Prepare) FindTransformed(ctx context.Context, request models.FindTransf
 // ListTransformed implements models.DataPreparation. The list's ID covers what
 // the program has left instead of the source's files.
 func (p *Prepare) ListTransformed(ctx context.Context, request models.ListTransformedRequest) (models.PartitionList, error) {
+	defer pulse(ctx, busy("looking for what the program has left"))()
 	raw := request.Raw
 	var all []models.Partition
 	for _, task := range request.Tasks {

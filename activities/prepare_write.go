@@ -19,7 +19,7 @@ import (
 // there, then the profile, the report, the use, the manifest that names the
 // files, and at last the answer that FindSnapshot finds.
 func (p *Prepare) WriteSnapshot(ctx context.Context, request models.WriteSnapshotRequest) (models.Snapshot, error) {
-	defer beating(ctx)()
+	defer pulse(ctx, busy("writing the snapshot"))()
 	work, err := p.open(ctx, request.Preparation)
 	if err != nil {
 		return models.Snapshot{}, err
@@ -82,7 +82,8 @@ func (w *preparing) write(ctx context.Context, all joined, report models.CheckRe
 	if err != nil {
 		return models.Snapshot{}, fmt.Errorf("encode the profile: %w", err)
 	}
-	rows, err := artifact.PutObjectBytes(ctx, w.store, encoded)
+	catalog := snapshots.Catalog{Store: w.store}
+	rows, err := catalog.PutObject(ctx, encoded)
 	if err != nil {
 		return models.Snapshot{}, unavailable(rows.URI, "the profile can't be written", err)
 	}
@@ -103,7 +104,7 @@ func (w *preparing) write(ctx context.Context, all joined, report models.CheckRe
 	for _, f := range manifest.Files {
 		snapshot.Bytes += f.Size
 	}
-	published, err := snapshots.Catalog{Store: w.store}.Publish(ctx, snapshots.Publication{
+	published, err := catalog.Publish(ctx, snapshots.Publication{
 		Manifest: data, Use: use,
 		Beside: func(ctx context.Context) error {
 			snapshot.Report, err = w.writeReport(ctx, digest, report)

@@ -25,10 +25,7 @@ func provenanceOf(req models.SignModelRequest, version string) signing.Provenanc
 	}
 	external := map[string]any{
 		"model": req.Model, "command": train.Command, "params": params, "spec_sha256": candidate.SpecSHA256,
-		"data": map[string]any{
-			"source": req.Spec.Data.Source, "as_of": req.Spec.Data.AsOf,
-			"window": req.Spec.Data.Window.String(), "holdout": req.Spec.Data.Holdout.String(),
-		},
+		"data": rowsOf(req.Spec.Data),
 	}
 	return signing.Provenance{
 		BuildDefinition: signing.BuildDefinition{
@@ -45,6 +42,17 @@ func provenanceOf(req models.SignModelRequest, version string) signing.Provenanc
 			Byproducts: []signing.Resource{{Name: "mlflow-run", Annotations: map[string]any{"run_id": candidate.RunID}}},
 		},
 	}
+}
+
+// rowsOf says which rows a model was trained and judged on.
+func rowsOf(data models.DataSpec) map[string]any {
+	rows := map[string]any{"source": data.Source, "as_of": data.AsOf, "window": data.Window.String()}
+	if data.Split.By == models.SplitByHash {
+		rows["split"] = data.WithDefaults().Split
+	} else {
+		rows["holdout"] = data.Holdout.String()
+	}
+	return rows
 }
 
 // dependencies are the bytes that went into the model.

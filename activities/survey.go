@@ -42,44 +42,13 @@ func (p *Prepare) SurveyData(ctx context.Context, spec models.DataSpec) (Survey,
 	if err != nil {
 		return s, err
 	}
-	results, err := p.readAll(ctx, s.Data, partitions, columns)
+	results, err := eachPartition(ctx, partitions, func(ctx context.Context, part models.Partition) (profile.Result, error) {
+		return p.survey(ctx, s.Data, part, columns)
+	})
 	if err != nil {
 		return s, err
 	}
-	if s.takeForText(columns, results) { // a column was no number after all
-		if results, err = p.readAll(ctx, s.Data, partitions, columns); err != nil {
-			return s, err
-		}
-	}
 	return s, s.join(results)
-}
-
-func (p *Prepare) readAll(ctx context.Context, spec models.DataSpec, partitions []models.Partition, columns []models.Column) ([]surveyed, error) {
-	return eachPartition(ctx, partitions, func(ctx context.Context, part models.Partition) (surveyed, error) {
-		return p.survey(ctx, spec, part, columns)
-	})
-}
-
-// surveyed is what was found in one partition.
-type surveyed struct {
-	profile.Result
-	bad []dataset.BadValues
-}
-
-// takeForText makes strings of columns that files disagree about and that have
-// values of no other type; it reports whether there are any.
-func (s *Survey) takeForText(columns []models.Column, results []surveyed) (changed bool) {
-	for _, r := range results {
-		for _, bad := range r.bad {
-			seen := s.Schema.Columns[slices.IndexFunc(s.Schema.Columns, func(c checks.SeenColumn) bool { return c.Name == bad.Column })]
-			if at := slices.IndexFunc(columns, func(c models.Column) bool { return c.Name == bad.Column }); at >= 0 && len(seen.Types) > 1 {
-				of := s.Data.Columns[bad.Column]
-				of.Type, columns[at].Type, changed = dataset.TypeString, dataset.TypeString, true
-				s.Data.Columns[bad.Column] = of
-			}
-		}
-	}
-	return changed
 }
 
 // columns finds out which columns there are and with which types they are read:
@@ -132,15 +101,16 @@ func (s *Survey) columns(ctx context.Context, p *Prepare, partitions []models.Pa
 // oneType is the type that all files' values of a column can be read as; empty:
 // there is none. Parquet files say what theirs is; text can be read in several ways.
 func oneType(seen checks.SeenColumn, text bool) string {
-	kinds := make([]string, len(seen.Types))
-	for i, t := range seen.Types {
+	known := seen.Known()
+	if len(known) == 0 {
+		return dataset.TypeString
+	}
+	kinds := make([]string, len(known))
+	for i, t := range known {
 		kinds[i] = t.Type
 		if !slices.Contains([]string{dataset.TypeString, dataset.TypeInt64, dataset.TypeFloat64, dataset.TypeBool, dataset.TypeTimestamp}, t.Type) {
 			return ""
 		}
-	}
-	if text && len(kinds) > 1 { // a file without any value has strings
-		kinds = slices.DeleteFunc(kinds, func(k string) bool { return k == dataset.TypeString })
 	}
 	switch {
 	case len(kinds) == 1:
@@ -164,10 +134,10 @@ func roleOf(spec models.DataSpec, name string) string {
 }
 
 // survey reads a partition. Columns that it does not have are left out.
-func (p *Prepare) survey(ctx context.Context, spec models.DataSpec, part models.Partition, all []models.Column) (surveyed, error) {
+func (p *Prepare) survey(ctx context.Context, spec models.DataSpec, part models.Partition, all []models.Column) (profile.Result, error) {
 	file, err := partition.Open(ctx, p.Store, spec, part)
 	if err != nil {
-		return surveyed{}, unavailable(part.URI, "the file can't be opened", err)
+		return profile.Result{}, unavailable(part.URI, "the file can't be opened", err)
 	}
 	var names []string
 	var columns []models.Column
@@ -184,13 +154,13 @@ func (p *Prepare) survey(ctx context.Context, spec models.DataSpec, part models.
 		err = closed
 	}
 	if err != nil {
-		return surveyed{}, unavailable(part.URI, "the file can't be read", err)
+		return profile.Result{}, unavailable(part.URI, "the file can't be read", err)
 	}
-	return surveyed{pass.Finish(), file.BadValues()}, nil
+	return pass.Finish(), nil
 }
 
 // join merges in the order of partitions.
-func (s *Survey) join(results []surveyed) error {
+func (s *Survey) join(results []profile.Result) error {
 	runs := map[string][]profile.Run{}
 	var all profile.Profile
 	for i, r := range results {

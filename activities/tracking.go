@@ -77,11 +77,20 @@ func (t *Tracking) pageTags(request models.CreateRunRequest) map[string]string {
 	maps.Copy(tags, nonEmpty(map[string]string{
 		userTag: "mainspring", sourceTag: lifecycle, sourceTypeTag: "JOB",
 		commitTag: tags["mainspring.code_commit"], workflowURLTag: page,
-		noteTag: fmt.Sprintf("Trained on **%d rows** from %s to %s; judged on **%d rows** to %s that it has not seen.",
-			snapshot.Train.Rows, snapshot.Train.From.Format(time.DateOnly), snapshot.Train.To.Format(time.DateOnly),
-			snapshot.Test.Rows, snapshot.Test.To.Format(time.DateOnly)) + aboutSnapshot(snapshot) + story,
+		noteTag: learnedFrom(snapshot.Train, snapshot.Test) + aboutSnapshot(snapshot) + story,
 	}))
 	return tags
+}
+
+// learnedFrom says which rows a run is about. Where a hash splits, both sides
+// cover the whole window.
+func learnedFrom(train, test models.Span) string {
+	from, to := train.From.Format(time.DateOnly), train.To.Format(time.DateOnly)
+	if train.From.Equal(test.From) && train.To.Equal(test.To) {
+		return fmt.Sprintf("Trained on **%d rows**; judged on **%d rows** that it has not seen; both from %s to %s.", train.Rows, test.Rows, from, to)
+	}
+	return fmt.Sprintf("Trained on **%d rows** from %s to %s; judged on **%d rows** to %s that it has not seen.",
+		train.Rows, from, to, test.Rows, test.To.Format(time.DateOnly))
 }
 
 // aboutSnapshot says what a reader of the run should know of its data.

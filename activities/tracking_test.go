@@ -55,6 +55,21 @@ func TestCreateRunIsOneRunHoweverOften(t *testing.T) {
 	require.Contains(t, run.Datasets[0].Source+run.Datasets[1].Source, "s3://bucket/m")
 }
 
+func TestWhatIsSaidOfRowsThatAHashSplits(t *testing.T) {
+	day := func(d int) time.Time { return time.Date(2013, 1, d, 0, 0, 0, 0, time.UTC) }
+	require.Equal(t, "Trained on **8 rows** from 2013-01-01 to 2013-01-09; judged on **2 rows** to 2013-01-11 that it has not seen.",
+		learnedFrom(models.Span{Rows: 8, From: day(1), To: day(9)}, models.Span{Rows: 2, From: day(9), To: day(11)}))
+	require.Equal(t, "Trained on **8 rows**; judged on **2 rows** that it has not seen; both from 2013-01-01 to 2013-01-11.",
+		learnedFrom(models.Span{Rows: 8, From: day(1), To: day(11)}, models.Span{Rows: 2, From: day(1), To: day(11)}))
+
+	rows := rowsOf(models.DataSpec{Key: "id", Window: 10 * models.Day, Split: models.SplitSpec{By: models.SplitByHash, Salt: "s"}})
+	require.NotContains(t, rows, "holdout")
+	require.Equal(t, models.SplitSpec{By: models.SplitByHash, Column: "id", Fraction: 0.2, Salt: "s"}, rows["split"])
+	rows = rowsOf(models.DataSpec{Window: 10 * models.Day, Holdout: models.Day})
+	require.NotContains(t, rows, "split")
+	require.Equal(t, models.Day.String(), rows["holdout"])
+}
+
 // The run's page says whether its data is new, and what was odd about it.
 func TestRunsTellOfTheirData(t *testing.T) {
 	c := fakeMLflow(t)

@@ -108,7 +108,7 @@ func needsWorld() (*fakeServer, *fakeTracking) {
 	other := models.StewardStatus{StewardState: models.StewardState{Model: "fares", Owner: "lost", Versions: []models.ModelVersion{version("1", "6", false), version("2", "0", true)}}}
 	server := newFakeServer(scene{status: map[string]any{
 		"model/flight-delay": steward, "model/fares": other,
-		"prepare/one": models.PreparationStatus{ID: sha("f")},
+		"prepare/one": models.PreparationStatus{ID: sha("f"), RawID: sha("e")},
 	}})
 	server.byType = map[string][]string{
 		models.ModelStewardWorkflow: {"model/flight-delay", "model/fares"},
@@ -158,7 +158,7 @@ func TestSnapshotNeeds(t *testing.T) {
 		}
 		t.Errorf("kept are %v", got)
 	}
-	if !found.Preparations[sha("f")] || found.Blind != "" {
+	if !found.Preparations[sha("f")] || !found.Preparations[sha("e")] || found.Blind != "" {
 		t.Errorf("preparations %v, blind %q", found.Preparations, found.Blind)
 	}
 }

@@ -149,6 +149,9 @@ func (n *needs) preparations(ctx context.Context) error {
 			continue
 		}
 		n.found.Preparations[status.ID] = true
+		if status.RawID != "" { // it reads what its program has left
+			n.found.Preparations[status.RawID] = true
+		}
 	}
 	if len(silent) > 0 {
 		n.found.Blind = "it is not known what " + strings.Join(silent, ", ") + " needs"

@@ -35,7 +35,10 @@ type Served struct {
 type PreparationStatus struct {
 	State string `json:"state"` // what is being done, for people
 	// ID names the preparation: the same source, spec and baseline have the same.
-	ID         string `json:"id,omitempty"`
+	ID string `json:"id,omitempty"`
+	// RawID names it as it was before the preparing program had run, if there is
+	// one: what the program has left is kept under it.
+	RawID      string `json:"raw_id,omitempty"`
 	Partitions int    `json:"partitions"` // of the source
 	Tasks      int    `json:"tasks"`      // that they are divided into
 	Done       int    `json:"done"`       // tasks

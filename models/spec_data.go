@@ -1,6 +1,9 @@
 package models
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // DataSpec says which rows a lifecycle uses. Rows with Time in
 // [AsOf-Window, AsOf-Holdout) train, rows in [AsOf-Holdout, AsOf) test; see
@@ -25,7 +28,7 @@ type DataSpec struct {
 	Split     SplitSpec             `json:"split,omitzero" jsonschema_description:"How rows are put on the two sides. Default: by time."`
 	Checks    DataChecks            `json:"checks,omitzero" jsonschema_description:"What must hold for the rows."`
 	// PseudonymKey is a reference, never the key itself.
-	PseudonymKey string   `json:"pseudonym_key,omitempty" jsonschema_description:"Secret of at least 16 bytes for columns with sensitive: pseudonymise, as env:NAME or file:PATH, resolved by the worker that reads the data. The same key gives the same pseudonyms."`
+	PseudonymKey string   `json:"pseudonym_key,omitempty" jsonschema_description:"Secret of at least 16 bytes for columns with sensitive: pseudonymise, and for dropped ones among checks.unique, as env:NAME or file:PATH, resolved by the worker that reads the data. The same key gives the same pseudonyms."`
 	Retention    Duration `json:"retention,omitempty" jsonschema_description:"How long a snapshot is kept after its last use; what a model version or a run refers to is kept whatever this says. Default: mainspring data gc deletes nothing of it."`
 }
 
@@ -77,6 +80,17 @@ const (
 
 // IsSensitive reports whether a column's values must not be shown.
 func (d DataSpec) IsSensitive(column string) bool { return d.Columns[column].Sensitive != "" }
+
+// NeedsPseudonymKey reports whether a column is pseudonymised, or must be unique
+// and is dropped: finding repeats keeps its hashes.
+func (d DataSpec) NeedsPseudonymKey() bool {
+	for name, c := range d.Columns {
+		if c.Sensitive == SensitivePseudonymise || c.Sensitive == SensitiveDrop && slices.Contains(d.Checks.Unique, name) {
+			return true
+		}
+	}
+	return false
+}
 
 // SplitSpec says how rows are put on the two sides, never by their order.
 type SplitSpec struct {

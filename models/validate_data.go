@@ -44,7 +44,6 @@ func (d DataSpec) checkFormat(at section) {
 
 // checkColumns judges what is said of single columns.
 func (d DataSpec) checkColumns(at section) {
-	pseudonyms := false
 	for _, name := range slices.Sorted(maps.Keys(d.Columns)) {
 		c, item := d.Columns[name], at.sub("columns."+name)
 		item.check(name != "", "", "", "is an empty name")
@@ -65,8 +64,8 @@ func (d DataSpec) checkColumns(at section) {
 		switch c.Sensitive {
 		case SensitiveDrop:
 			item.check(role == "", "sensitive", "drop only what nothing else needs", "%q is the %s; it can't be dropped", name, role)
+		case SensitiveKeep: // stored like any other
 		case SensitivePseudonymise:
-			pseudonyms = true
 			item.check(role == "" || role == "key", "sensitive", "leave it out of features, or keep it",
 				"%q is the %s; whoever asks the model would send the value itself, not its pseudonym", name, role)
 		}
@@ -75,7 +74,7 @@ func (d DataSpec) checkColumns(at section) {
 	if d.PseudonymKey != "" {
 		at.check(reference, "pseudonym_key", "write env:NAME or file:PATH", "must be a reference: the spec is kept in histories and logs")
 	} else {
-		at.check(!pseudonyms, "pseudonym_key", "write env:NAME or file:PATH", "is missing; a column has sensitive: pseudonymise")
+		at.check(!d.NeedsPseudonymKey(), "pseudonym_key", "write env:NAME or file:PATH", "is missing; a column has sensitive: pseudonymise, or is dropped and among checks.unique, which keeps its hashes")
 	}
 }
 

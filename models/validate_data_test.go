@@ -58,7 +58,11 @@ func TestValidateColumns(t *testing.T) {
 			"data.columns.hour.sensitive: \"hour\" is the feature; it can't be dropped (drop only what nothing else needs)"},
 		"another one can": {of("remark", ColumnSpec{Sensitive: SensitiveDrop}), ""},
 		"pseudonyms want a key": {of("id", ColumnSpec{Sensitive: SensitivePseudonymise}),
-			"data.pseudonym_key: is missing; a column has sensitive: pseudonymise (write env:NAME or file:PATH)"},
+			"data.pseudonym_key: is missing; a column has sensitive: pseudonymise, or is dropped and among checks.unique, which keeps its hashes (write env:NAME or file:PATH)"},
+		"so do hashes of what is dropped": {func(s *LifecycleSpec) {
+			of("remark", ColumnSpec{Sensitive: SensitiveDrop})(s)
+			s.Data.Checks.Unique = []string{"remark"}
+		}, "data.pseudonym_key: is missing; a column has sensitive: pseudonymise, or is dropped and among checks.unique, which keeps its hashes (write env:NAME or file:PATH)"},
 		"and no feature": {func(s *LifecycleSpec) {
 			of("carrier", ColumnSpec{Sensitive: SensitivePseudonymise})(s)
 			s.Data.PseudonymKey = "env:KEY"

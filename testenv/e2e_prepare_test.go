@@ -53,7 +53,7 @@ done
 type prepared struct {
 	*laptop
 	t           *testing.T
-	ctx         context.Context //nolint:containedctx // the test's
+	ctx         context.Context
 	dir, source string
 	gate        string
 }

@@ -54,6 +54,7 @@ type house struct {
 
 	told    []models.LineageEvent
 	tellErr error
+	telling func(models.LineageEvent) // on its way; nil: all arrive at once
 
 	transformedBefore int // tasks
 	transforms        []models.TransformRequest
@@ -269,6 +270,9 @@ func (h *house) registerData() {
 		return models.PartitionList{ID: "1d", Count: 2, Tasks: []models.PartitionTask{{From: 0, To: 1}, {From: 1, To: 2}}}, nil
 	})
 	register(h, "EmitLineage", func(_ context.Context, e models.LineageEvent) error {
+		if h.telling != nil {
+			h.telling(e)
+		}
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.told = append(h.told, e)

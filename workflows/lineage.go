@@ -14,15 +14,22 @@ import (
 
 // lineage tells the world, in two events, what one run of a workflow read and
 // wrote: that it began, and how it ended. The work does not wait for the first
-// one, waits for the last one no longer than lineageWithin, and fails for
-// neither.
+// one while there is any, waits for both when it has ended, for no longer than
+// lineageTurn and lineageWithin, and fails for neither.
 type lineage struct {
 	event models.LineageEvent
 	began workflow.Future
 }
 
-// lineageWithin bounds an event with all its tries.
-const lineageWithin = 20 * time.Second
+const (
+	// lineageWithin bounds an event with all its tries.
+	lineageWithin = 10 * time.Second
+	// lineageTry bounds one of them. The second one begins before a server that does
+	// not answer has used up the time.
+	lineageTry = 4 * time.Second
+	// lineageTurn is how long the end lets the beginning go first.
+	lineageTurn = time.Second
+)
 
 // lineageErrorLimit bounds why a run failed, in its event.
 const lineageErrorLimit = 4000
@@ -47,11 +54,11 @@ func (l *lineage) end(ctx workflow.Context, failed error, outputs ...models.Line
 	ctx, done := workflow.NewDisconnectedContext(ctx)
 	defer done()
 	log := workflow.GetLogger(ctx)
-	if err := l.began.Get(ctx, nil); err != nil && !temporal.IsCanceledError(err) {
-		log.Warn("the beginning is missing from the lineage", "error", err)
-	}
 	event := l.event
 	event.At, event.Outputs = workflow.Now(ctx), outputs
+	if !l.began.IsReady() {
+		_, _ = workflow.AwaitWithTimeout(ctx, lineageTurn, l.began.IsReady) // nobody cancels this context
+	}
 	switch {
 	case failed == nil:
 		event.Type = models.LineageComplete
@@ -60,8 +67,11 @@ func (l *lineage) end(ctx workflow.Context, failed error, outputs ...models.Line
 	default:
 		event.Type, event.Error = models.LineageFail, clip(reason(failed), lineageErrorLimit)
 	}
-	if err := do(telling(ctx, "Tell the lineage how it ended"), models.Lineage.EmitLineage, event); err != nil {
-		log.Warn("the end is missing from the lineage", "error", err)
+	ended := begin(telling(ctx, "Tell the lineage how it ended"), models.Lineage.EmitLineage, event)
+	for what, told := range []workflow.Future{l.began, ended} {
+		if err := told.Get(ctx, nil); err != nil {
+			log.Warn("an event is missing from the lineage", "which", []string{"the beginning", "the end"}[what], "error", err)
+		}
 	}
 }
 
@@ -71,7 +81,7 @@ func telling(ctx workflow.Context, summary string) workflow.Context {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ScheduleToCloseTimeout: lineageWithin,
-		StartToCloseTimeout:    10 * time.Second,
+		StartToCloseTimeout:    lineageTry,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumAttempts: 4},
 		Summary:                summary,
 	})

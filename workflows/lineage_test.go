@@ -53,7 +53,7 @@ func TestAFailedPreparationTellsWhy(t *testing.T) {
 func TestACancelledTrainingTellsThatItWasAborted(t *testing.T) {
 	h := newHouse(t)
 	h.stuck = true
-	h.RegisterDelayedCallback(h.CancelWorkflow, time.Minute)
+	h.RegisterDelayedCallback(h.CancelWorkflow, 300*time.Millisecond) // of real time: an activity runs
 	h.ExecuteWorkflow(models.TrainWorkflow, trainInput())
 	require.Error(t, h.GetWorkflowError())
 	require.Equal(t, []models.LineageEventType{models.LineageStart, models.LineageAbort}, h.tellings()["flight-delay/train"])
@@ -86,4 +86,23 @@ func TestLineageThatCantBeToldFailsNothing(t *testing.T) {
 	h.ExecuteWorkflow(models.PrepareDataWorkflow, models.PrepareDataInput{Model: "flight-delay", Data: lifecycleSpec().Data})
 	require.NoError(t, h.GetWorkflowError())
 	require.Equal(t, 8, len(h.told), "four tries of each event")
+}
+
+// A lineage server that hangs costs the time of one event, not of two.
+func TestTheEndIsToldBesideABeginningThatHangs(t *testing.T) {
+	h := newHouse(t)
+	ended := make(chan struct{})
+	h.telling = func(e models.LineageEvent) {
+		if e.Type != models.LineageStart {
+			close(ended)
+			return
+		}
+		select {
+		case <-ended:
+		case <-time.After(30 * time.Second):
+		}
+	}
+	h.ExecuteWorkflow(models.PrepareDataWorkflow, preparation())
+	require.NoError(t, h.GetWorkflowError())
+	require.Equal(t, []models.LineageEventType{models.LineageComplete, models.LineageStart}, h.tellings()["flight-delay/prepare"])
 }

@@ -54,7 +54,9 @@ func (p *preparation) run(ctx workflow.Context) (models.Snapshot, error) {
 	if err != nil {
 		return models.Snapshot{}, err
 	}
-	p.lists(list)
+	if p.lists(list); raw.ID != list.ID {
+		p.status.RawID = raw.ID
+	}
 	work, use := p.work(list), p.use(ctx, raw, list)
 
 	p.show(ctx, "looking whether the same was prepared before")

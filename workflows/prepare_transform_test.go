@@ -40,6 +40,8 @@ func TestPreparingProgramsRunSideBySideOnHostsOfThePool(t *testing.T) {
 	require.Empty(t, h.leases())
 	require.Len(t, h.joined, 1)
 	require.Len(t, h.joined[0].Tasks, 2)
+	now := status[models.PreparationStatus](t, h)
+	require.Equal(t, []string{"2e", "1d"}, []string{now.ID, now.RawID}, "a collection keeps what either has left")
 }
 
 func TestWhatIsPreparedAlreadyIsNotPreparedAgain(t *testing.T) {

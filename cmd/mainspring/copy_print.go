@@ -17,7 +17,7 @@ func copyLine(l layout, plan copying.Plan, progress *copying.Progress, since tim
 		share = min(float64(progress.Done())/float64(total), 1)
 	}
 	filled, rest := terminal.Bar(share, 24)
-	text := fmt.Sprintf("%3.0f %%  %s of %s  %d of %d objects", 100*share, megabytes(progress.Done()), megabytes(total),
+	text := fmt.Sprintf("%3.0f %%  %s of %s  %d of %d objects", 100*share, terminal.Size(progress.Done()), terminal.Size(total),
 		progress.Objects.Load()+progress.SkippedObjects.Load(), len(plan.Items)+len(plan.Seals))
 	if since > time.Second {
 		text += "  " + rate(progress.Bytes.Load(), since)
@@ -32,27 +32,27 @@ func dryRunText(plan copying.Plan, missing []copying.Item, to copying.Destinatio
 		bytes += item.Size
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s has %d objects, %s\n", plan.What, len(plan.Items)+len(plan.Seals), megabytes(plan.Bytes()))
-	fmt.Fprintf(&b, "%d objects, %s, would be sent to %s; %d are there already\n", len(missing), megabytes(bytes), to.URI(""), len(plan.Items)-len(missing))
+	fmt.Fprintf(&b, "%s has %d objects, %s\n", plan.What, len(plan.Items)+len(plan.Seals), terminal.Size(plan.Bytes()))
+	fmt.Fprintf(&b, "%d objects, %s, would be sent to %s; %d are there already\n", len(missing), terminal.Size(bytes), to.URI(""), len(plan.Items)-len(missing))
 	const most = 20
 	for i, item := range missing {
 		if i == most {
 			fmt.Fprintf(&b, "  … and %d more\n", len(missing)-most)
 			break
 		}
-		fmt.Fprintf(&b, "  %10s  %s\n", megabytes(item.Size), item.Key)
+		fmt.Fprintf(&b, "  %10s  %s\n", terminal.Size(item.Size), item.Key)
 	}
 	for _, s := range plan.Seals {
-		fmt.Fprintf(&b, "  %10s  %s, after all others\n", megabytes(int64(len(s.Content))), s.Key)
+		fmt.Fprintf(&b, "  %10s  %s, after all others\n", terminal.Size(int64(len(s.Content))), s.Key)
 	}
 	return b.String()
 }
 
 // copiedText is what a copy has done.
 func copiedText(plan copying.Plan, p *copying.Progress, took time.Duration, to copying.Destination) string {
-	text := fmt.Sprintf("copied %s: %d objects, %s, %s", plan.What, p.Objects.Load(), megabytes(p.Bytes.Load()), rate(p.Bytes.Load(), took))
+	text := fmt.Sprintf("copied %s: %d objects, %s, %s", plan.What, p.Objects.Load(), terminal.Size(p.Bytes.Load()), rate(p.Bytes.Load(), took))
 	if there := p.SkippedObjects.Load(); there > 0 {
-		text += fmt.Sprintf("; %d, %s, were there already", there, megabytes(p.SkippedBytes.Load()))
+		text += fmt.Sprintf("; %d, %s, were there already", there, terminal.Size(p.SkippedBytes.Load()))
 	}
 	at := to.URI("")
 	if len(plan.Seals) > 0 {
@@ -61,17 +61,6 @@ func copiedText(plan copying.Plan, p *copying.Progress, took time.Duration, to c
 	return text + "\n  " + at + "\n"
 }
 
-func megabytes(n int64) string {
-	switch {
-	case n >= 1e9:
-		return fmt.Sprintf("%.2f GB", float64(n)/1e9)
-	case n >= 1e5:
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-	default:
-		return fmt.Sprintf("%d B", n)
-	}
-}
-
 func rate(n int64, took time.Duration) string {
-	return fmt.Sprintf("%.1f MB/s", float64(n)/1e6/max(took.Seconds(), 1e-3))
+	return terminal.Size(int64(float64(n)/max(took.Seconds(), 1e-3))) + "/s"
 }

@@ -254,3 +254,14 @@ func TestInferSettled(t *testing.T) {
 		t.Errorf("numbers are not read as times: %s%s", got.stdout, got.stderr)
 	}
 }
+
+// A source lies in the store that its prefix names, wherever it is read.
+func TestASourceIsReadFromTheStoreOfItsPrefix(t *testing.T) {
+	t.Setenv("MAINSPRING_S3_ENDPOINT", "http://127.0.0.1:1")
+	for _, what := range []string{"infer", "profile"} {
+		got := mainspring(t, "data", what, "s3://lake/flights/", "--stores", "/none/stores.yaml")
+		if got.code == 0 || !strings.Contains(got.stderr, "/none/stores.yaml") {
+			t.Errorf("data %s: %+v; want the profiles to be asked for", what, got)
+		}
+	}
+}

@@ -25,10 +25,10 @@ func (s *S3) GetRange(ctx context.Context, key string, offset, length int64, eta
 	}
 	body, found, header, err := s.client.GetObject(ctx, s.bucket, key, options)
 	if err != nil {
-		switch answer := minio.ToErrorResponse(err); {
-		case answer.StatusCode == http.StatusRequestedRangeNotSatisfiable:
+		switch minio.ToErrorResponse(err).StatusCode {
+		case http.StatusRequestedRangeNotSatisfiable:
 			return nil, Info{}, outOfRange(s, key, offset)
-		case answer.StatusCode == http.StatusPreconditionFailed:
+		case http.StatusPreconditionFailed:
 			return nil, Info{}, replaced(op, s, key)
 		}
 		return nil, Info{}, s.fail(ctx, op, key, err)

@@ -92,7 +92,8 @@ func TestUploadGoesOnWhereItWasInterrupted(t *testing.T) {
 		t.Fatalf("reference %v, error %v", ref, err)
 	}
 	wantObject(t, s, "models/m", content)
-	if sent := s.Received.Load() - before; sent > several-5*8*mib || sent == 0 {
+	// A part that was under way when it was interrupted may come again.
+	if sent := s.Received.Load() - before; sent > several-4*8*mib || sent == 0 {
 		t.Errorf("%d of %d bytes were sent the second time, after 5 parts of 8 MiB the first time", sent, several)
 	}
 }

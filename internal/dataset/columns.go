@@ -34,6 +34,9 @@ type Field struct {
 	// Mixed says what speaks against the type of a text file's column that nobody
 	// declared: nearly all of its values have another one. Empty: nothing does.
 	Mixed string
+	// Empty says that nobody declared the type of a text file's column and that no
+	// row has a value: Type is string, for want of a better one.
+	Empty bool
 }
 
 // Source is the columns of one partition.
@@ -94,6 +97,7 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 	columns := Declared(spec)
 	var problems []string
 	roles := make(map[string]string, len(columns))
+	empty := map[string]bool{}
 	for i := range columns {
 		c := &columns[i]
 		if other, ok := roles[c.Name]; ok {
@@ -106,8 +110,17 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 			problems = append(problems, missing(*c, source))
 			continue
 		}
+		if field.Empty { // values of any type may be in other files
+			c.Type, empty[c.Name] = field.Type, true
+			continue
+		}
 		if types := usable(spec, c.Role); !slices.Contains(types, field.Type) {
 			problems = append(problems, unusable(spec, *c, field, types))
+			continue
+		}
+		if of := knownAtOf(spec, c.Name); of != "" && field.Type != TypeTimestamp {
+			problems = append(problems, fmt.Sprintf("column %q has type %s, but must be %s: data.columns.%s.known_at names it",
+				c.Name, described(field), TypeTimestamp, of))
 			continue
 		}
 		if field.Mixed != "" {
@@ -116,7 +129,7 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 		}
 		c.Type = field.Type
 	}
-	problems = append(problems, strayLimits(spec, columns)...)
+	problems = append(problems, strayLimits(spec, columns, empty)...)
 	if len(problems) == 0 {
 		return columns, nil
 	}
@@ -157,6 +170,17 @@ func usable(spec models.DataSpec, role string) []string {
 	}
 }
 
+// knownAtOf is the first feature of which the column says when it became known,
+// whatever else the column is; empty: there is none.
+func knownAtOf(spec models.DataSpec, column string) string {
+	for _, name := range sortedKeys(spec.Columns) {
+		if spec.Columns[name].KnownAt == column {
+			return name
+		}
+	}
+	return ""
+}
+
 func findField(fields []Field, name string) (Field, bool) {
 	i := slices.IndexFunc(fields, func(f Field) bool { return f.Name == name })
 	if i < 0 {
@@ -185,8 +209,8 @@ func missing(c models.Column, source Source) string {
 }
 
 // strayLimits finds checks on columns that nobody declared, and ranges on
-// columns without an order.
-func strayLimits(spec models.DataSpec, columns []models.Column) []string {
+// columns without an order. The type of an empty column is not known.
+func strayLimits(spec models.DataSpec, columns []models.Column, empty map[string]bool) []string {
 	byName := make(map[string]models.Column, len(columns))
 	names := make([]string, 0, len(columns))
 	for _, c := range columns {
@@ -199,7 +223,7 @@ func strayLimits(spec models.DataSpec, columns []models.Column) []string {
 		switch {
 		case !ok:
 			problems = append(problems, stray("range", name, names))
-		case c.Type == TypeString:
+		case c.Type == TypeString && !empty[name]:
 			problems = append(problems, fmt.Sprintf("checks.range: column %q is a string and has no range", name))
 		}
 	}

@@ -27,7 +27,7 @@ func fields() []dataset.Field {
 	return []dataset.Field{
 		{Name: "id", Type: "string"}, {Name: "at", Type: "timestamp"}, {Name: "late", Type: "int64"},
 		{Name: "known", Type: "timestamp"}, {Name: "distance", Type: "int64"}, {Name: "carrier", Type: "string"},
-		{Name: "price", Native: "DECIMAL(9,2)"},
+		{Name: "price", Native: "DECIMAL(9,2)"}, {Name: "seen", Type: "int64"},
 	}
 }
 
@@ -61,7 +61,7 @@ func TestResolveSaysEverythingThatIsWrong(t *testing.T) {
 			func(s *models.DataSpec) { s.Features = []string{"distanze", "zzz"} },
 			[]string{
 				"s3://b/data/x.parquet", `no column "distanze" (feature), did you mean "distance"?`,
-				`no column "zzz" (feature); the file has id, at, late, known, distance, carrier, price`,
+				`no column "zzz" (feature); the file has id, at, late, known, distance, carrier, price, seen`,
 			},
 		},
 		"wrong types": {
@@ -71,6 +71,13 @@ func TestResolveSaysEverythingThatIsWrong(t *testing.T) {
 				`column "at" (label) has type timestamp, but must be int64 or bool or float64`,
 				`column "price" (feature) has type DECIMAL(9,2)`,
 			},
+		},
+		"when a feature became known is no time": {
+			func(s *models.DataSpec) {
+				s.Columns = map[string]models.ColumnSpec{"carrier": {KnownAt: "seen"}, "distance": {KnownAt: "id"}, "seen": {}}
+			},
+			[]string{`column "seen" has type int64, but must be timestamp: data.columns.carrier.known_at names it`,
+				`column "id" has type string, but must be timestamp: data.columns.distance.known_at names it`},
 		},
 		"two roles": {
 			func(s *models.DataSpec) { s.Features = []string{"distance", "late"} },

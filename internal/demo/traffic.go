@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +46,10 @@ type day struct {
 // keeps about target of them, chosen by the hash of their key, so that every run
 // asks the same.
 func loadTraffic(ctx context.Context, dir string, data models.DataSpec, from time.Time, target int) (*traffic, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("nothing to replay: %w", err)
+	}
 	root := artifact.FileURI(dir)
 	files, err := artifact.ListURI(ctx, nil, root) // local files need no store
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -238,9 +239,24 @@ func (r Runner) shimCommand() ([]string, error) {
 	return []string{self, "shim"}, err
 }
 
-// prune removes the directories of jobs that ended long ago. What can't be
-// removed now is tried again at the next start.
+// prune removes the directories of jobs that ended long ago, and of those that
+// were not started: whoever made them was killed before. What can't be removed now
+// is tried again at the next start.
 func (r Runner) prune() {
+	dirs, err := os.ReadDir(r.jobs())
+	if err != nil {
+		return
+	}
+	for _, entry := range dirs {
+		dir := filepath.Join(r.jobs(), entry.Name())
+		info, err := entry.Info()
+		if err != nil || !info.IsDir() || time.Since(info.ModTime()) < keepEnded {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(dir, jobFile)); errors.Is(err, fs.ErrNotExist) {
+			_ = Remove(dir) // code in it is read-only
+		}
+	}
 	handles, err := r.list()
 	if err != nil {
 		return
@@ -254,7 +270,7 @@ func (r Runner) prune() {
 		if err != nil {
 			continue
 		}
-		_ = Remove(handle.dir) // code in it is read-only
+		_ = Remove(handle.dir)
 		free.release()
 	}
 }

@@ -337,3 +337,28 @@ func TestTail(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// An agent that was killed while it fetched what a job needs has left copies of
+// data that nobody else would ever remove.
+func TestDirectoriesOfJobsThatWereNeverStartedGo(t *testing.T) {
+	b := newBench(t)
+	long, lately := b.Dir("long-ago"), b.Dir("lately")
+	for _, dir := range []string{long, lately} {
+		if err := os.MkdirAll(filepath.Join(dir, "input"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	then := time.Now().Add(-2 * keepEnded)
+	if err := os.Chtimes(long, then, then); err != nil {
+		t.Fatal(err)
+	}
+	b.wait(b.start(testJob("next", 1, "rank")))
+	if _, err := os.Stat(long); !os.IsNotExist(err) {
+		t.Errorf("%s is left: %v", long, err)
+	}
+	for _, dir := range []string{lately, b.Dir("next")} {
+		if _, err := os.Stat(dir); err != nil {
+			t.Error(err)
+		}
+	}
+}

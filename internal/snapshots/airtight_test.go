@@ -105,7 +105,7 @@ func kept(store artifact.Store, s made, u models.SnapshotUse) error {
 	ctx := context.Background()
 	c := Catalog{Store: store, Parallel: 1}
 	if manifest, err := c.manifest(ctx, s.sha); manifest == nil {
-		return fmt.Errorf("the snapshot of %s has no manifest: %v", u.Workflow, err)
+		return fmt.Errorf("the snapshot of %s has no manifest: %w", u.Workflow, err)
 	}
 	if err := whole(store, s); err != nil {
 		return err
@@ -114,7 +114,7 @@ func kept(store artifact.Store, s made, u models.SnapshotUse) error {
 		return fmt.Errorf("the use by %s is gone: %w", u.Workflow, err)
 	}
 	if found, err := c.state(ctx, s.sha); err != nil || found.Phase == Deleting {
-		return fmt.Errorf("the snapshot of %s is %s: %v", u.Workflow, found.Phase, err)
+		return fmt.Errorf("the snapshot of %s is %s: %w", u.Workflow, found.Phase, err)
 	}
 	return nil
 }

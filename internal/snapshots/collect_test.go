@@ -215,3 +215,19 @@ func TestLeftovers(t *testing.T) {
 		t.Errorf("the next collection finds %+v", again.Preparations)
 	}
 }
+
+// Logs of preparing programs lie beside what preparations have found, and are
+// larger than anything that a collection reads.
+func TestLogsOfPreparingProgramsAreNotRead(t *testing.T) {
+	store := artifact.NewMemory("data")
+	key := PreparationPrefix(strings.Repeat("d", 64)) + "logs/3.log"
+	_, err := artifact.PutBytes(t.Context(), store, key, make([]byte, MaxSummary+1), artifact.PutOptions{})
+	must(err)
+	report := collectAt(t, store, later, Needs{})
+	if len(report.Preparations) != 1 || report.Frees != MaxSummary+1 {
+		t.Errorf("leftovers %+v", report.Preparations)
+	}
+	if rest := keysOf(t, store); !reflect.DeepEqual(rest, []string{IntentKey}) {
+		t.Errorf("%q is left", rest)
+	}
+}

@@ -33,10 +33,9 @@ func (a call) conflicts(b call) bool {
 
 // process is one of the programs whose calls are interleaved.
 type process struct {
-	next  chan call // it wants to make a call, or closed: it has ended
-	goOn  chan struct{}
-	want  *call // nil: ended
-	steps int
+	next chan call // it wants to make a call, or closed: it has ended
+	goOn chan struct{}
+	want *call // nil: ended
 }
 
 func (p *process) await() {

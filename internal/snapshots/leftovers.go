@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 )
+
+// MaxSummary bounds what a preparation writes about one partition, or lists.
+const MaxSummary = 64 << 20
 
 // leftovers are what all preparations have left, by ID. An answer stays as long
 // as its snapshot: it is how the next preparation finds it.
@@ -83,10 +87,10 @@ func (g *Collector) readNamed(ctx context.Context, all []Leftover) error {
 		group.Go(func() error {
 			files := map[string]bool{}
 			for _, key := range all[i].keys {
-				if strings.HasSuffix(key, "/"+answer) {
-					continue // its files are the snapshot's
+				if strings.HasSuffix(key, "/"+answer) || path.Ext(key) != ".json" {
+					continue // its files are the snapshot's, or it is a program's log
 				}
-				raw, _, err := artifact.GetBytes(inGroup, g.Catalog.Store, key, maxObject)
+				raw, _, err := artifact.GetBytes(inGroup, g.Catalog.Store, key, MaxSummary)
 				if errors.Is(err, artifact.ErrNotFound) {
 					continue
 				}

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -91,8 +92,8 @@ func TestAnEmptyWindowIsExplained(t *testing.T) {
 		if err == nil || len(results) < len(models.DataCheckNames()) {
 			t.Fatalf("%d results, error %v", len(results), err)
 		}
-		if kind := err.(*models.Error).Kind; kind != models.KindNoRows {
-			t.Errorf("kind %s", kind)
+		if e := (*models.Error)(nil); !errors.As(err, &e) || e.Kind != models.KindNoRows {
+			t.Errorf("error %v", err)
 		}
 		return err.Error()
 	}
@@ -104,6 +105,8 @@ func TestAnEmptyWindowIsExplained(t *testing.T) {
 		"another time": {func(*Evidence) {}, window + `; column "at" of the source covers 2013-01-01 to 2013-01-12T01:00:00Z` +
 			" (set data.as_of between 2013-01-11 and 2013-01-13, or change data.window and data.holdout)"},
 		"no labels yet": {func(e *Evidence) { e.Unknown = 8 }, window + "; 8 rows inside it have a label that was not known yet at 2013-01-31" +
+			`; column "at" of the source covers 2013-01-01 to 2013-01-12T01:00:00Z (set data.as_of between 2013-01-11 and 2013-01-13, or change data.window and data.holdout)`},
+		"no labels at all": {func(e *Evidence) { e.find("nulls", "late", 500, 480) }, window + `; 480 rows have no value in column "late"` +
 			`; column "at" of the source covers 2013-01-01 to 2013-01-12T01:00:00Z (set data.as_of between 2013-01-11 and 2013-01-13, or change data.window and data.holdout)`},
 		"a source that is too short": {func(e *Evidence) { e.Spec.Window = 60 * models.Day }, strings.Replace(window, "2013-01-21", "2012-12-02", 1) +
 			`; column "at" of the source covers 2013-01-01 to 2013-01-12T01:00:00Z` +

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -87,6 +88,11 @@ func noRows(e Evidence) error {
 		e.Profile.Train.Rows, stamp(train.From), stamp(train.To), e.Profile.Test.Rows, stamp(test.From), stamp(test.To))
 	if e.Unknown > 0 {
 		message += fmt.Sprintf("; %d rows inside it have a label that was not known yet at %s", e.Unknown, stamp(test.To))
+	}
+	for _, name := range []string{spec.Time, spec.Label} {
+		if none := e.Rows.Find(profile.RuleNulls, name); none != nil && none.Count > 0 {
+			message += fmt.Sprintf("; %d rows have no value in column %q", none.Count, name)
+		}
 	}
 	failure := &models.Error{Kind: models.KindNoRows, Subject: spec.Source}
 	if e.Times.Min.IsZero() || e.Times.Max.IsZero() {

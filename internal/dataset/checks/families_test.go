@@ -39,11 +39,11 @@ func TestSchemasMergeInAnyOrder(t *testing.T) {
 	c := SchemaOf("c.csv", []dataset.Field{{Name: "y", Type: "string"}, {Name: "x", Type: "int64"}}, nil)
 	whole := MergeSchemas(MergeSchemas(a, b), c)
 	for _, other := range []Schema{MergeSchemas(c, MergeSchemas(b, a)), MergeSchemas(b, MergeSchemas(a, c))} {
-		if len(other.Columns) != 3 || other.Files != 3 || other.Columns[1].types() != whole.Columns[1].types() {
+		if len(other.Columns) != 3 || other.Files != 3 || other.Columns[1].Words() != whole.Columns[1].Words() {
 			t.Errorf("schema %+v\nin another order %+v", whole, other)
 		}
 	}
-	if got, want := whole.Columns[1].types(), "int64 in 2 (such as a.csv) and string in 1 (such as b.csv)"; got != want {
+	if got, want := whole.Columns[1].Words(), "int64 in 2 (such as a.csv) and string in 1 (such as b.csv)"; got != want {
 		t.Errorf("types %q, want %q", got, want)
 	}
 	if a.Files != 1 || a.Columns[1].Types[0].Files != 1 {

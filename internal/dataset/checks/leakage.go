@@ -20,7 +20,7 @@ func (j judge) leakage() []models.CheckResult {
 	guessed, most, suspect := 0, 0.0, ""
 	for _, a := range j.Rows.Associations {
 		explained, ok := a.Explained(j.Spec.Task)
-		if !ok || j.Spec.Columns[a.Column].KnownAt != "" {
+		if !ok || j.isDeclared(a.Column) {
 			continue
 		}
 		guessed++
@@ -47,7 +47,17 @@ func (j judge) leakage() []models.CheckResult {
 	return results
 }
 
+// isDeclared reports whether known_at settles what would be guessed: not if it has
+// a time in no row.
+func (j judge) isDeclared(column string) bool {
+	late := j.Rows.Find(profile.RuleLate, column)
+	return j.Spec.Columns[column].KnownAt != "" && (late == nil || late.Seen > 0)
+}
+
 func (j judge) knownLate(late profile.Finding) models.CheckResult {
+	if late.Seen == 0 {
+		return j.skipped(checkLeakage, late.Column, fmt.Sprintf("no row has a value of column %q and a time in %q", late.Column, j.Spec.Columns[late.Column].KnownAt))
+	}
 	message := fmt.Sprintf("column %q: %d of %d values became known only after their event (%s)",
 		late.Column, late.Count, late.Seen, j.Spec.Columns[late.Column].KnownAt)
 	if answers := j.Rows.Find(profile.RuleTooLate, late.Column); answers != nil && answers.Count > 0 {

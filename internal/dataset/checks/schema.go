@@ -25,17 +25,17 @@ func (j judge) schema() []models.CheckResult {
 		if !ok {
 			continue // an error before anything was read, or nothing is known of files
 		}
-		declared := j.Spec.Columns[c.Name].Type
+		declared, known := j.Spec.Columns[c.Name].Type, seen.Known()
 		switch {
 		case seen.InFiles() < j.Schema.Files:
 			failed = append(failed, j.badSchema(c.Name, j.Schema.Files-seen.InFiles(), 0,
 				"column %q is missing in %d of %d files", c.Name, j.Schema.Files-seen.InFiles(), j.Schema.Files))
-		case len(seen.Types) > 1:
-			failed = append(failed, j.badSchema(c.Name, len(seen.Types), 1,
-				"column %q has different types in different partitions: %s", c.Name, seen.types()))
-		case declared != "" && seen.Types[0].Type != declared:
+		case len(known) > 1:
+			failed = append(failed, j.badSchema(c.Name, len(known), 1,
+				"column %q has different types in different partitions: %s", c.Name, SeenColumn{c.Name, known}.Words()))
+		case declared != "" && len(known) == 1 && known[0].Type != declared:
 			failed = append(failed, j.badSchema(c.Name, seen.InFiles(), 0,
-				"column %q is %s, and data.columns declares it as %s", c.Name, seen.Types[0].Type, declared))
+				"column %q is %s, and data.columns declares it as %s", c.Name, known[0].Type, declared))
 		}
 	}
 	for _, bad := range j.Schema.Bad {
@@ -75,7 +75,7 @@ func (j judge) newColumns() []models.CheckResult {
 		found = append(found, j.result(checkNewColumn, c.Name, false, models.CheckResult{
 			Figure: float64(c.InFiles()),
 			Message: fmt.Sprintf("column %q (%s) is new: %d of %d files have it, and data.columns does not know it",
-				c.Name, c.types(), c.InFiles(), j.Schema.Files)}))
+				c.Name, c.Words(), c.InFiles(), j.Schema.Files)}))
 	}
 	if len(found) > 0 {
 		return found
@@ -99,8 +99,8 @@ func (c SeenColumn) InFiles() (n int) {
 	return n
 }
 
-// types writes "float64 (1 file, such as a.parquet) and int64 (11 files, …)".
-func (c SeenColumn) types() string {
+// Words writes "float64 (1 file, such as a.parquet) and int64 (11 files, …)".
+func (c SeenColumn) Words() string {
 	if len(c.Types) == 1 {
 		return c.Types[0].Type
 	}

@@ -32,12 +32,24 @@ type SeenType struct {
 	File  string `json:"file"` // one of them: the first by name
 }
 
+// NoValue is the type of a text file's column without any value: it fits all types.
+const NoValue = "no value"
+
+// Known are the types that files' values have.
+func (c SeenColumn) Known() []SeenType {
+	return slices.DeleteFunc(slices.Clone(c.Types), func(t SeenType) bool { return t.Type == NoValue })
+}
+
 // SchemaOf is the schema of one file. A type found in a text file is that of
 // its values.
 func SchemaOf(file string, fields []dataset.Field, bad []dataset.BadValues) Schema {
 	s := Schema{Files: 1}
 	for _, f := range fields {
-		s.Columns = append(s.Columns, SeenColumn{f.Name, []SeenType{{cmp.Or(f.Type, f.Native), 1, file}}})
+		kind := cmp.Or(f.Type, f.Native)
+		if f.Empty {
+			kind = NoValue
+		}
+		s.Columns = append(s.Columns, SeenColumn{f.Name, []SeenType{{kind, 1, file}}})
 	}
 	for _, b := range bad {
 		b.Rows = slices.Clone(b.Rows)

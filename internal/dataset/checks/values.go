@@ -124,14 +124,40 @@ func (j judge) unseen() []models.CheckResult {
 	}
 	limit := *j.Spec.Checks.MaxUnseen
 	var results []models.CheckResult
-	for _, f := range j.findings(profile.RuleUnseen) {
+	found, unknown := j.findings(profile.RuleUnseen), j.notCompared()
+	if len(found) == 0 && unknown == "" {
+		unknown = "no column has categories"
+	}
+	for _, f := range found {
 		figure := share(f.Count, f.Seen)
 		results = append(results, j.result(checkUnseen, f.Column, figure <= limit, models.CheckResult{
 			Figure: figure, Limit: limit, Rows: f.Rows,
 			Message: fmt.Sprintf("column %q: %d of %d values (a share of %.4g) are categories that version %s was not trained on, at most %.4g allowed",
 				f.Column, f.Count, f.Seen, figure, j.Version, limit)}))
 	}
-	return j.folded(checkUnseen, results, "no column has categories that version "+j.Version+" was not trained on")
+	if len(found) > 0 {
+		results = j.folded(checkUnseen, results, "no column has categories that version "+j.Version+" was not trained on")
+	}
+	if unknown != "" {
+		results = append(results, j.skipped(checkUnseen, "", unknown))
+	}
+	return results
+}
+
+// notCompared names the columns with categories of which the baseline has no
+// list of all; empty: there are none.
+func (j judge) notCompared() string {
+	var names []string
+	for _, c := range j.Profile.Train.Columns {
+		category := c.Type == dataset.TypeString || c.Type == dataset.TypeBool
+		if category && (c.Role == dataset.RoleFeature || c.Role == dataset.RoleExtra) && j.Rows.Find(profile.RuleUnseen, c.Name) == nil {
+			names = append(names, strconv.Quote(c.Name))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "version " + j.Version + "'s profile does not list all values of " + strings.Join(names, ", ")
 }
 
 func (j judge) noBaseline() string {

@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,6 +53,11 @@ func TestUnseen(t *testing.T) {
 	}
 	judgeAll(t, checkUnseen, []judged{
 		{"no champion", func(*Evidence) {}, "skipped : there is no baseline"},
+		{"no list of what there was", func(e *Evidence) { e.Baseline, e.Version = &e.Profile, "7" },
+			`skipped : version 7's profile does not list all values of "carrier"`},
+		{"no categories", func(e *Evidence) {
+			e.Baseline, e.Profile.Train.Columns = &e.Profile, slices.DeleteFunc(e.Profile.Train.Columns, func(c profile.Column) bool { return c.Name == "carrier" })
+		}, "skipped : no column has categories"},
 		{"none", func(e *Evidence) { base(e, 0) }, "ok  0 of 0: no column has categories that version 7 was not trained on"},
 		{"at the limit", func(e *Evidence) { base(e, 2); e.Rows.Find("unseen", "carrier").Rows = nil },
 			`ok carrier 0.01 of 0.01: column "carrier": 2 of 200 values (a share of 0.01) are categories that version 7 was not trained on, at most 0.01 allowed`},
@@ -182,6 +188,11 @@ func TestGuessedLeakage(t *testing.T) {
 			guess(e, 0.5)
 			e.Spec.Columns = map[string]models.ColumnSpec{"distance": {KnownAt: "at"}}
 		}, `ok  0 of 0.5: none of 1 features looks like the answer; column "carrier" alone explains 0 % of the label's entropy, at most 50 % allowed`},
+		{"what is declared and in no row is guessed", func(e *Evidence) {
+			guess(e, 0.5)
+			e.Spec.Columns = map[string]models.ColumnSpec{"distance": {KnownAt: "at"}}
+			e.find("leakage", "distance", 0, 0)
+		}, `skipped distance: no row has a value of column "distance" and a time in "at"` + "\n" + "warn distance " + complaint},
 	})
 }
 

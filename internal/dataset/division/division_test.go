@@ -344,4 +344,15 @@ func TestAKeyIsShownNowhere(t *testing.T) {
 	if _, err := division.New(division.Plan{Spec: s}); !errors.As(err, &e) || e.Kind != models.KindInvalidSpec {
 		t.Errorf("without a key: %v", err)
 	}
+	s.Columns = map[string]models.ColumnSpec{"customer": {Sensitive: models.SensitiveDrop}}
+	if _, err := division.New(division.Plan{Spec: s}); err != nil {
+		t.Errorf("what is dropped and not hashed: %v", err)
+	}
+	s.Checks.Unique = []string{"customer"}
+	if _, err := division.New(division.Plan{Spec: s}); !errors.As(err, &e) || e.Kind != models.KindInvalidSpec {
+		t.Errorf("hashes of what is dropped, without a key: %v", err)
+	}
+	if _, err := division.New(division.Plan{Spec: s, LookOnly: true}); err != nil {
+		t.Errorf("hashes that nobody keeps: %v", err)
+	}
 }

@@ -3,7 +3,6 @@ package division
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -48,24 +47,15 @@ func (k PseudonymKey) Fingerprint() string {
 	return newPseudonyms(k).of("mainspring\x00fingerprint")
 }
 
-// seed makes hashes that are kept hard to guess; without a key there is none.
-func (k PseudonymKey) seed() uint64 {
+// secret seals hashes that are kept; without a key there is none. It is no part of
+// any pseudonym.
+func (k PseudonymKey) secret() []byte {
 	if k == nil {
-		return 0
+		return nil
 	}
 	sum := newPseudonyms(k)
 	_ = sum.of("mainspring\x00seed")
-	return binary.BigEndian.Uint64(sum.mac.Sum(nil))
-}
-
-// NeedsPseudonyms reports whether a spec has a column that is pseudonymised.
-func NeedsPseudonyms(spec models.DataSpec) bool {
-	for _, c := range spec.Columns {
-		if c.Sensitive == models.SensitivePseudonymise {
-			return true
-		}
-	}
-	return false
+	return sum.mac.Sum(nil)[pseudonymBytes:]
 }
 
 // pseudonymise replaces the values of the columns that say so. They are strings

@@ -92,8 +92,8 @@ func (d *Division) Taken() []Taken {
 
 // New begins a division.
 func New(plan Plan) (*Division, error) {
-	if NeedsPseudonyms(plan.Spec) && len(plan.Key) < minPseudonymKey {
-		return nil, &models.Error{Kind: models.KindInvalidSpec, Subject: "data.pseudonym_key", Message: "a column is pseudonymised, and there is no key"}
+	if plan.Spec.NeedsPseudonymKey() && !plan.LookOnly && len(plan.Key) < minPseudonymKey {
+		return nil, &models.Error{Kind: models.KindInvalidSpec, Subject: "data.pseudonym_key", Message: "a column is pseudonymised, or hashed and dropped, and there is no key"}
 	}
 	d := &Division{plan: plan, sides: newSides(plan.Spec), kept: dataset.Kept(plan.Columns)}
 	var columns []models.Column
@@ -110,7 +110,7 @@ func New(plan Plan) (*Division, error) {
 	}
 	var err error
 	d.pass, err = profile.NewPass(profile.Plan{
-		Spec: plan.Spec, Columns: columns, Baseline: plan.Baseline, File: plan.File, Seed: plan.Key.seed(),
+		Spec: plan.Spec, Columns: columns, Baseline: plan.Baseline, File: plan.File, Secret: plan.Key.secret(),
 	})
 	return d, err
 }

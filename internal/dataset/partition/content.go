@@ -38,7 +38,7 @@ func (c *content) open(ctx context.Context) (io.ReadCloser, error) {
 	}
 	if c.etag != "" && source.ETag != c.etag {
 		_ = stream.Close() // nothing of it is used
-		return nil, changedSince(c.uri)
+		return nil, ChangedSince(c.uri)
 	}
 	c.etag, c.size = source.ETag, source.Size
 	if file, local := stream.(*os.File); local {

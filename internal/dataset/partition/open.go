@@ -114,7 +114,8 @@ func changed(uri string) error {
 	}
 }
 
-func changedSince(uri string) error {
+// ChangedSince is the error about a file that is not the one that was listed.
+func ChangedSince(uri string) error {
 	return &models.Error{
 		Kind: models.KindInvalidSpec, Subject: uri, Message: "the file was changed after the source was listed",
 		Hint: "start again when nobody writes to the source",

@@ -31,5 +31,5 @@
 // A sensitive column has rows, nulls and lengths in a profile, and nothing that
 // its values could be found out from: no extreme, no bucket, no value, no number
 // of different ones. Its offending rows have models.Masked for a value. Runs
-// are hashes; who knows the seed can try values: see Plan.Seed.
+// are hashes, and anybody can try values where they have no seal: see Plan.Secret.
 package profile

@@ -36,9 +36,10 @@ type Plan struct {
 	Baseline *Profile
 	// File names the partition in offending rows.
 	File string
-	// Seed makes the hashes of runs hard to guess where columns are sensitive; all
-	// partitions of a preparation must have the same. 0 is a seed too.
-	Seed uint64
+	// Secret, of 16 bytes, seals the hashes of runs: without it nobody finds out a
+	// value by hashing others. All partitions of a preparation must have the same.
+	// Nil: hashes are open.
+	Secret []byte
 }
 
 // kept reports whether a column is in the profile.
@@ -59,6 +60,7 @@ type Pass struct {
 	rows     [2]int64
 	whole    *block // whole rows
 	hashes   []uint64
+	seal     *seal // nil: hashes are open
 	sorter   sorter
 	unusable []*rule // what unusable rows may lack: values of time and label
 }
@@ -82,13 +84,15 @@ func NewPass(plan Plan) (*Pass, error) {
 		}
 	}
 	p.orders = plan.ordersOf(plan.place)
-	return p, nil
+	var err error
+	p.seal, err = newSeal(plan.Secret)
+	return p, err
 }
 
 func (p *Pass) newColumn(c models.Column) column {
 	sensitive := p.plan.Spec.IsSensitive(c.Name)
 	out := column{
-		Column: c, sensitive: sensitive, kept: kept(c), rules: p.plan.rulesOf(c), salt: hashText(c.Name, p.plan.Seed),
+		Column: c, sensitive: sensitive, kept: kept(c), rules: p.plan.rulesOf(c), salt: hashText(c.Name, 0),
 	}
 	out.inRow = out.kept && c.Role != dataset.RoleKey
 	if slices.Contains(p.plan.Spec.Checks.Unique, c.Name) {
@@ -188,10 +192,13 @@ func (p *Pass) hash(chunk dataset.Chunk, rows int) {
 			hashed = true
 		}
 		if c.unique != nil {
-			c.unique.add(c.addHashes(make([]uint64, rows)), chunk, p.sorter.either, c.series)
+			hashes := c.addHashes(make([]uint64, rows))
+			p.seal.all(hashes)
+			c.unique.add(hashes, chunk, p.sorter.either, c.series)
 		}
 	}
 	if hashed {
+		p.seal.all(p.hashes)
 		p.whole.add(p.hashes, chunk, p.sorter.either, nil)
 	}
 }

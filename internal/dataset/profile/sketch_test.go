@@ -2,7 +2,6 @@ package profile_test
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -302,8 +301,23 @@ func TestWholeRowsAreComparedByAllButTheKey(t *testing.T) {
 		t.Errorf("%d repeated keys", n)
 	}
 	other := plan
-	other.Seed = 1
-	if again := pass(t, other, nil, double).Finish().Runs; cmp.Compare(again[1].Hashes[0], runs[1].Hashes[0]) == 0 {
-		t.Error("another seed gives the same hashes")
+	var sealed [2][]profile.Run
+	for i, secret := range []string{"sixteen bytes...", "sixteen others.."} {
+		other.Secret = []byte(secret)
+		sealed[i] = pass(t, other, nil, double).Finish().Runs
+		if n, rows := profile.Repeats(sealed[i][:1]); n != 200 || rows[0].Row != 201 {
+			t.Errorf("sealed: %d repeated rows: %v", n, rows)
+		}
+	}
+	for i := range runs {
+		for _, h := range sealed[0][i].Hashes {
+			if slices.Contains(runs[i].Hashes, h) || slices.Contains(sealed[1][i].Hashes, h) {
+				t.Fatalf("run %q: a hash is the same with another secret", runs[i].Column)
+			}
+		}
+	}
+	other.Secret = []byte("short")
+	if _, err := profile.NewPass(other); err == nil {
+		t.Error("a short secret is taken")
 	}
 }

@@ -108,7 +108,7 @@ func (f *File) inspect(ctx context.Context, r records) error {
 			switch {
 			case c.kind == nested:
 				g.nested = cmp.Or(g.nested, row.line)
-			case !g.known && c.kind != absent && len(c.text) > 0 && !(len(f.nulls) > 0 && f.nulls[string(c.text)]):
+			case !g.known && c.kind != absent && len(c.text) > 0 && !f.nulls[string(c.text)]:
 				g.see(c, asJSON, row.line)
 			}
 		}
@@ -137,11 +137,13 @@ func (f *File) describe(names []string, guesses []guess) {
 	for i, name := range names {
 		field := dataset.Field{Name: name, Type: f.options.Columns[name].Type}
 		if field.Type == "" {
-			field.Type, field.Mixed = guesses[i].found(), guesses[i].mixed()
+			g := &guesses[i]
+			field.Type, field.Mixed = g.found(), g.mixed()
+			field.Empty = len(g.counts) == 0
 		}
 		field.Native = field.Type
 		if guesses != nil && guesses[i].nested > 0 {
-			field.Type, field.Mixed = "", ""
+			field.Type, field.Mixed, field.Empty = "", "", false
 			field.Native = fmt.Sprintf("a list or an object, such as in line %d", guesses[i].nested)
 		}
 		f.fields[i] = field
