@@ -53,8 +53,13 @@ func (h *Hosts) TransformOnHost(ctx context.Context, req models.TransformRequest
 		}
 		outputs = append(outputs, left...)
 	}
-	if result.Listing, err = kept.keep(ctx, taskKey(req.Preparation.ID, req.Task), outputs); err != nil {
+	key, stays := taskKey(req.Preparation.ID, req.Task), false
+	if result.Listing, stays, err = kept.keepTask(ctx, key, outputs); err != nil {
 		return result, err
+	}
+	if !stays {
+		return result, &models.Error{Kind: models.KindUnavailable, Subject: key,
+			Message: "a collection has just deleted what the preparing program had left before", Hint: "it is tried again"}
 	}
 	result.Count, result.Seconds = len(outputs), time.Since(began).Seconds()
 	for _, output := range outputs {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -61,7 +62,7 @@ func fetchPartition(ctx context.Context, store artifact.Store, part models.Parti
 	}
 	size, err := io.Copy(file, stream)
 	if err = errors.Join(err, file.Close()); err != nil {
-		return unavailable(part.URI, "the file can't be copied to "+to, err)
+		return notCopied(part.URI, to, err)
 	}
 	now := source // what is read of an object is one version of it
 	if strings.HasPrefix(part.URI, "file://") {
@@ -78,6 +79,18 @@ func fetchPartition(ctx context.Context, store artifact.Store, part models.Parti
 		return unavailable(part.URI, "the file was not read whole", fmt.Errorf("%d bytes came; want %d", size, source.Size))
 	}
 	return nil
+}
+
+// notCopied is why a file of the source is not on this host. A full disk is no
+// reason to fetch it here again and again: another host may have room.
+func notCopied(uri, to string, err error) error {
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return unavailable(uri, "the file can't be copied to "+to, err)
+	}
+	return &models.Error{
+		Kind: models.KindRankLost, Subject: uri, Message: "this host's disk is full: the file can't be copied to " + to, Cause: err,
+		Hint: "make room there, or give the preparing program fewer files at a time (data.prepare.per)",
+	}
 }
 
 // outputFiles lists what a program has left, by name below dir. Hidden files and

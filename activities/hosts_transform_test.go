@@ -264,6 +264,13 @@ func TestSourceThatChangedIsNotPrepared(t *testing.T) {
 	}
 }
 
+// A host without room is left for another one, which its workflow finds.
+func TestAFullDiskSendsThePreparationElsewhere(t *testing.T) {
+	full := &os.PathError{Op: "write", Path: "/jobs/input/a.csv", Err: unix.ENOSPC}
+	wantKind(t, notCopied("s3://source/a.csv", "/jobs/input/a.csv", errors.Join(full, nil)), models.KindRankLost, "s3://source/a.csv", "disk is full", "make room")
+	wantKind(t, notCopied("s3://source/a.csv", "/jobs/input/a.csv", artifact.ErrUnavailable), models.KindUnavailable, "can't be copied")
+}
+
 func TestNextAgentAttachesToARunningPreparation(t *testing.T) {
 	t.Parallel()
 	b := newHostBench(t)

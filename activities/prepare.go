@@ -42,11 +42,14 @@ func (p *Prepare) ListPartitions(ctx context.Context, request models.ListPartiti
 // partitionsOf lists a source that must hold something.
 func partitionsOf(ctx context.Context, store artifact.Store, spec models.DataSpec) ([]models.Partition, error) {
 	found, err := partitionsAt(ctx, store, spec)
+	if err == nil && found.absent != nil { // the cause says what to do
+		return nil, &models.Error{Kind: models.KindInvalidSpec, Subject: "data.source", Message: "there is nothing to read", Cause: found.absent}
+	}
 	if err == nil && len(found.partitions) == 0 {
 		err = &models.Error{
 			Kind: models.KindInvalidSpec, Subject: "data.source",
-			Message: fmt.Sprintf("%s holds no partitions, which end with %s (%d other files)", spec.Source, dataset.PartitionEndings, found.others), Cause: found.absent,
-			Hint: "name the directory or prefix that the partitions lie in, or upload them",
+			Message: fmt.Sprintf("%s holds no partitions, which end with %s (%d other files)", spec.Source, dataset.PartitionEndings, found.others),
+			Hint:    "name the directory or prefix that the partitions lie in, or upload them",
 		}
 	}
 	return found.partitions, err
@@ -108,12 +111,17 @@ func (p *Prepare) PreparePartitions(ctx context.Context, request models.PrepareP
 	if err != nil {
 		return models.PartitionsPrepared{}, err
 	}
-	done := make([]models.PartitionsPrepared, request.Task.To-request.Task.From)
+	return p.prepare(ctx, work, request.Task)
+}
+
+// prepare prepares a task's partitions; those that are prepared are found.
+func (p *Prepare) prepare(ctx context.Context, work *preparing, task models.PartitionTask) (models.PartitionsPrepared, error) {
+	done := make([]models.PartitionsPrepared, task.To-task.From)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(partitionsInFlight)
 	memory := p.inFlight()
 	for i := range done {
-		n := request.Task.From + i
+		n := task.From + i
 		size := min(work.partitions[n].Size, bytesInFlight)
 		group.Go(func() (err error) {
 			if err := memory.Acquire(groupCtx, size); err != nil {

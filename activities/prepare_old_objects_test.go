@@ -2,14 +2,17 @@ package activities
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/snapshots"
+	"github.com/mainspring-ml/mainspring/models"
 )
 
 // aged is a store that was filled long ago; what is put now is new.
@@ -63,5 +66,29 @@ func TestOldObjectsAreWrittenAgain(t *testing.T) {
 		if now.puts[key] != 1 {
 			t.Errorf("%s was written %d times", key, now.puts[key])
 		}
+	}
+}
+
+// What a collection is about to delete is not counted on, however much of it is
+// still there.
+func TestOutputsThatAreBeingCollectedAreNotFound(t *testing.T) {
+	memory := artifact.NewMemory("data")
+	ref, err := artifact.PutObjectBytes(t.Context(), memory, []byte("x\n1\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, outputs := transforms{memory}, []models.Partition{{URI: ref.URI, Size: ref.Size, Name: "x.csv"}}
+	if _, stays, err := kept.keepTask(t.Context(), "preparations/p/transformed/0-1.json", outputs); err != nil || !stays {
+		t.Fatalf("outputs that nobody collects: %t, %v", stays, err)
+	}
+	intent, err := json.Marshal(snapshots.Intent{Format: 1, Owner: "a collection", At: time.Now(), Files: []string{ref.SHA256}})
+	if err == nil {
+		_, err = artifact.PutBytes(t.Context(), memory, snapshots.IntentKey, intent, artifact.PutOptions{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, stays, err := kept.keepTask(t.Context(), "preparations/p/transformed/0-1.json", outputs); err != nil || stays {
+		t.Errorf("outputs that are being collected: %t, %v", stays, err)
 	}
 }

@@ -328,3 +328,39 @@ func TestFormatsGiveTheSameRows(t *testing.T) {
 		t.Errorf("three formats of the same rows give %v", digests)
 	}
 }
+
+// Whatever a collection takes between reading and joining is written again.
+func TestFilesThatACollectionTookAreWrittenAgain(t *testing.T) {
+	ctx, store := t.Context(), watched(shipments(t))
+	p := &activities.Prepare{Store: store}
+	list, err := p.ListPartitions(ctx, models.ListPartitionsRequest{Data: shipmentSpec()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	work := models.Preparation{ID: list.ID, Listing: list.Listing, Data: shipmentSpec()}
+	for _, task := range list.Tasks {
+		if _, err := p.PreparePartitions(ctx, models.PreparePartitionsRequest{Preparation: work, Task: task}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	there, err := store.List(ctx, "objects/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, info := range there {
+		if info.Key == artifact.ObjectKey(list.Listing.SHA256) {
+			continue
+		}
+		if err := store.Delete(ctx, info.Key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	snapshot, err := p.WriteSnapshot(ctx, models.WriteSnapshotRequest{Preparation: work, Count: list.Count, Use: models.SnapshotUse{Model: "m", Workflow: "w", Run: "r"}})
+	if err != nil {
+		t.Fatalf("the snapshot, of which %d objects were taken: %v", len(there)-1, err)
+	}
+	undisturbed, err := carryOut(ctx, &activities.Prepare{Store: shipments(t)}, shipmentSpec(), "a")
+	if err != nil || undisturbed.SHA256() != snapshot.SHA256() {
+		t.Errorf("%s is not the snapshot %s that there is without a collection: %v", snapshot.SHA256(), undisturbed.SHA256(), err)
+	}
+}

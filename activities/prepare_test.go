@@ -154,7 +154,7 @@ func TestListPartitionsOfADirectory(t *testing.T) {
 func TestSourcesThatHoldNothing(t *testing.T) {
 	p := &activities.Prepare{Store: shipments(t)}
 	for source, text := range map[string]string{
-		"s3://source/nothing/":      "holds no partitions, which end with .parquet",
+		"s3://source/nothing/":      "there is nothing to read",
 		"file:///no/such/directory": "no such file or directory",
 		"data/flights":              "neither s3:// nor a local file://",
 	} {

@@ -24,25 +24,37 @@ func (p *Prepare) WriteSnapshot(ctx context.Context, request models.WriteSnapsho
 	if err != nil {
 		return models.Snapshot{}, err
 	}
-	all, err := work.join(ctx)
+	snapshot, err := work.complete(ctx, request.Use)
+	if errors.Is(err, snapshots.ErrFilesMissing) || errors.Is(err, artifact.ErrNotFound) {
+		// A collection was faster, see ADR 12: what is missing is written again.
+		if _, err = p.prepare(ctx, work, models.PartitionTask{To: len(work.partitions)}); err == nil {
+			snapshot, err = work.complete(ctx, request.Use)
+		}
+	}
+	return snapshot, err
+}
+
+// complete joins the partitions, checks them, and writes the snapshot.
+func (w *preparing) complete(ctx context.Context, use models.SnapshotUse) (models.Snapshot, error) {
+	all, err := w.join(ctx)
 	if err != nil {
 		return models.Snapshot{}, err
 	}
-	evidence, err := work.evidence(ctx, all, func(column string) (checks.Repeats, error) { return work.repeats(ctx, column, all.runs[column]) })
+	evidence, err := w.evidence(ctx, all, func(column string) (checks.Repeats, error) { return w.repeats(ctx, column, all.runs[column]) })
 	if err != nil {
 		return models.Snapshot{}, err
 	}
 	results, failed := checks.Check(evidence)
 	failed = cmp.Or(all.differs, failed) // rows of other types are in no profile, and missed by checks
-	train, test := dataset.Spans(work.Data)
+	train, test := dataset.Spans(w.Data)
 	train.Rows, test.Rows = all.profile.Train.Rows, all.profile.Test.Rows
 	report := models.CheckReport{
-		Format: 1, Source: work.Data.Source, AsOf: work.Data.AsOf, Train: train, Test: test, Unknown: all.Unknown, Checks: results,
+		Format: 1, Source: w.Data.Source, AsOf: w.Data.AsOf, Train: train, Test: test, Unknown: all.Unknown, Checks: results,
 	}
 	if failed != nil {
-		return models.Snapshot{}, work.refuse(ctx, report, failed)
+		return models.Snapshot{}, w.refuse(ctx, report, failed)
 	}
-	return work.write(ctx, all, report, request.Use)
+	return w.write(ctx, all, report, use)
 }
 
 // refuse keeps the report of a preparation that was stopped, and says where.

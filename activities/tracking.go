@@ -77,7 +77,7 @@ func (t *Tracking) pageTags(request models.CreateRunRequest) map[string]string {
 	maps.Copy(tags, nonEmpty(map[string]string{
 		userTag: "mainspring", sourceTag: lifecycle, sourceTypeTag: "JOB",
 		commitTag: tags["mainspring.code_commit"], workflowURLTag: page,
-		noteTag: learnedFrom(snapshot.Train, snapshot.Test) + story,
+		noteTag: learnedFrom(snapshot.Train, snapshot.Test) + aboutSnapshot(snapshot) + story,
 	}))
 	return tags
 }
@@ -91,6 +91,21 @@ func learnedFrom(train, test models.Span) string {
 	}
 	return fmt.Sprintf("Trained on **%d rows** from %s to %s; judged on **%d rows** to %s that it has not seen.",
 		train.Rows, from, to, test.Rows, test.To.Format(time.DateOnly))
+}
+
+// aboutSnapshot says what a reader of the run should know of its data.
+func aboutSnapshot(snapshot models.Snapshot) (text string) {
+	if origin := snapshot.Origin(); origin != "" {
+		text = " The snapshot is " + origin + "."
+	}
+	if warnings := snapshot.Warnings(); len(warnings) > 0 {
+		text += " Data checks warned:\n"
+		for _, w := range warnings {
+			text += fmt.Sprintf("\n- `%s`: %s", w.Check, w.Message)
+		}
+		text += "\n\n"
+	}
+	return text
 }
 
 // AnnotateRun adds figures and tags.

@@ -70,6 +70,24 @@ func TestWhatIsSaidOfRowsThatAHashSplits(t *testing.T) {
 	require.Equal(t, models.Day.String(), rows["holdout"])
 }
 
+// The run's page says whether its data is new, and what was odd about it.
+func TestRunsTellOfTheirData(t *testing.T) {
+	c := fakeMLflow(t)
+	request := runRequest
+	request.Snapshot.Unread, request.Snapshot.Reused = true, true
+	request.Snapshot.Checks = []models.CheckResult{
+		{Check: "nulls", Severity: models.SeverityWarn, Message: "too many nulls"}, {Check: "skew", Skipped: "no endpoint", Message: "no endpoint"},
+	}
+	made, err := (&Tracking{MLflow: c}).CreateRun(t.Context(), request)
+	require.NoError(t, err)
+	run, err := c.GetRun(t.Context(), made.RunID)
+	require.NoError(t, err)
+	note := run.Tags["mlflow.note.content"]
+	require.Contains(t, note, "source and spec are unchanged, nothing was read.")
+	require.Contains(t, note, "\n- `nulls`: too many nulls\n")
+	require.NotContains(t, note, "no endpoint")
+}
+
 func TestFinishRunRecordsFiguresAndStatus(t *testing.T) {
 	c := fakeMLflow(t)
 	tracking := &Tracking{MLflow: c}

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/snapshots"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -84,7 +86,7 @@ func (s transforms) partitions(ctx context.Context, of models.Preparation, task 
 	return all[task.From:task.To], nil
 }
 
-// find reads a listing whose outputs are all there.
+// find reads a listing whose outputs are all there and are not being collected.
 func (s transforms) find(ctx context.Context, key string) (outputs []models.Partition, found bool, err error) {
 	encoded, _, err := artifact.GetBytes(ctx, s.store, key, maxListing)
 	if errors.Is(err, artifact.ErrNotFound) {
@@ -93,21 +95,26 @@ func (s transforms) find(ctx context.Context, key string) (outputs []models.Part
 	if err == nil {
 		err = json.Unmarshal(encoded, &outputs)
 	}
-	if err != nil {
+	digests := make([]string, len(outputs))
+	for i, output := range outputs {
+		digests[i] = path.Base(output.URI)
+	}
+	if err == nil {
+		found, err = snapshots.Catalog{Store: s.store}.Holds(ctx, digests)
+	}
+	if err != nil || !found {
 		return nil, false, unavailable(key, "the outputs of the preparing program can't be found", err)
 	}
-	err = each(ctx, len(outputs), func(ctx context.Context, i int) error {
-		_, key, err := artifact.ParseURI(outputs[i].URI)
-		if err != nil {
-			return err
-		}
-		_, err = s.store.Stat(ctx, key)
-		return err
-	})
-	if errors.Is(err, artifact.ErrNotFound) {
-		return nil, false, nil
+	return outputs, true, nil
+}
+
+// keepTask lists what a task's turns have left. False: a collection has taken some
+// of it, before it could see the listing.
+func (s transforms) keepTask(ctx context.Context, key string, outputs []models.Partition) (listing models.Ref, stays bool, err error) {
+	if listing, err = s.keep(ctx, key, outputs); err == nil {
+		_, stays, err = s.find(ctx, key)
 	}
-	return outputs, err == nil, unavailable(key, "the outputs of the preparing program can't be found", err)
+	return listing, stays, err
 }
 
 // keep writes a listing, sorted by name. One that is there is replaced: either
@@ -146,6 +153,6 @@ func (s transforms) gather(ctx context.Context, of models.Preparation, task mode
 		outputs = append(outputs, left...)
 		recordProgress(ctx, key)
 	}
-	_, err = s.keep(ctx, taskKey(of.ID, task), outputs)
-	return err == nil, err
+	_, stays, err := s.keepTask(ctx, taskKey(of.ID, task), outputs)
+	return stays, err
 }

@@ -46,11 +46,8 @@ func results(stage models.Stage, status models.LifecycleStatus) string {
 
 func describeSnapshot(snapshot models.Snapshot) string {
 	text := fmt.Sprintf("%d training rows, %d held out, snapshot %.12s", snapshot.Train.Rows, snapshot.Test.Rows, snapshot.SHA256())
-	switch {
-	case snapshot.Unread:
-		text += " (source and spec are unchanged: known from before, nothing was read)"
-	case snapshot.Reused:
-		text += " (the rows are the same as those of one from before)"
+	if origin := snapshot.Origin(); origin != "" {
+		text += " (" + origin + ")"
 	}
 	for _, check := range snapshot.Warnings() {
 		text += "; warning: " + check.Message

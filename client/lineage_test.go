@@ -110,6 +110,19 @@ func TestLineageOfAVersion(t *testing.T) {
 	}
 }
 
+// A spec without a deploy section registers models that nothing serves.
+func TestLineageOfAnUnservedVersion(t *testing.T) {
+	server, sources, snapshot := lineageWorld(t)
+	status := server.scenes[0].status["model/flight-delay"].(models.StewardStatus)
+	status.Versions[0].Spec.Deploy = nil
+	for _, target := range []string{"flight-delay/1", snapshot} {
+		graph, err := newTestClient(t, server).Lineage(t.Context(), sources, target)
+		if err != nil || strings.Contains(strings.Join(edgesOf(graph), "\n"), "flight-delay/1 served on") {
+			t.Errorf("%s: %v, edges\n%s", target, err, strings.Join(edgesOf(graph), "\n"))
+		}
+	}
+}
+
 func TestLineageWithoutMLflow(t *testing.T) {
 	server, sources, snapshot := lineageWorld(t)
 	sources.Tracking = &fakeTracking{down: "all"}

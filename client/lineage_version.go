@@ -152,7 +152,7 @@ func codeText(digest, commit string) string {
 
 // serving says where a version answers or has answered, as its steward recorded.
 func (l *lineage) serving(steward *stewardSeen, v versionSeen, id string) {
-	if v.own == nil || v.own.Spec.Deploy.Endpoint == "" {
+	if v.own == nil || v.own.Spec.Deploy == nil || v.own.Spec.Deploy.Endpoint == "" { // what nothing serves has no deploy section
 		return
 	}
 	relation := ""

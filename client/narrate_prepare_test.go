@@ -24,8 +24,8 @@ func TestAPreparationIsTold(t *testing.T) {
 
 	for how, snapshot := range map[string]models.Snapshot{
 		"nothing was read": {Unread: true, Reused: true},
-		"the rows are the same as those of one from before": {Reused: true},
-		"; warning: too many nulls":                         {Checks: []models.CheckResult{{Message: "too many nulls"}, {Skipped: "no champion", Message: "never told"}}},
+		"the same as one from before: the rows were read and are unchanged": {Reused: true},
+		"; warning: too many nulls":                                         {Checks: []models.CheckResult{{Message: "too many nulls"}, {Skipped: "no champion", Message: "never told"}}},
 	} {
 		text := describeSnapshot(snapshot)
 		require.Contains(t, text, how)

@@ -85,6 +85,18 @@ func (s Snapshot) Warnings() (failed []CheckResult) {
 	return failed
 }
 
+// Origin says, for people, whether the snapshot is new; empty: it is.
+func (s Snapshot) Origin() string {
+	switch {
+	case s.Unread:
+		return "known from before: source and spec are unchanged, nothing was read"
+	case s.Reused:
+		return "the same as one from before: the rows were read and are unchanged"
+	default:
+		return ""
+	}
+}
+
 // Span counts rows and bounds their event times; From is inclusive and To
 // exclusive, as asked for by the spec, not as found.
 type Span struct {

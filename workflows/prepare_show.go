@@ -27,22 +27,10 @@ func (p *preparation) progress(tasks int) string {
 // snapshotText says what became of a preparation.
 func snapshotText(s models.Snapshot) string {
 	text := fmt.Sprintf("snapshot `%.12s`: %d rows to train, %d to test", s.SHA256(), s.Train.Rows, s.Test.Rows)
-	if how := provenanceOf(s); how != "" {
+	if how := s.Origin(); how != "" {
 		text += "; " + how
 	}
 	return text
-}
-
-// provenanceOf says whether a snapshot is new; empty: it is.
-func provenanceOf(s models.Snapshot) string {
-	switch {
-	case s.Unread:
-		return "known from before: source and spec are unchanged, nothing was read"
-	case s.Reused:
-		return "the same as one from before: the rows were read and are unchanged"
-	default:
-		return ""
-	}
 }
 
 // show writes the workflow's page.
@@ -55,6 +43,10 @@ func (p *preparation) show(ctx workflow.Context, now string) {
 	if p.status.Partitions > 0 {
 		out.linef("")
 		out.linef("Preparation `%.12s` of %d partitions in %d tasks.", p.status.ID, p.status.Partitions, p.status.Tasks)
+	}
+	if known := p.found.Reused; known > 0 && p.status.Snapshot != nil {
+		out.linef("")
+		out.linef("%d of %d partitions were known from before, and not read.", known, p.status.Partitions)
 	}
 	if p.found.Unknown > 0 {
 		out.linef("")

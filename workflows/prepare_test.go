@@ -63,6 +63,7 @@ func TestPartitionsArePreparedSideBySideWithinABound(t *testing.T) {
 	require.Equal(t, "5a4b", now.Snapshot.SHA256())
 	page := h.page(t)
 	require.Contains(t, page, "Now: snapshot `5a4b`: 20 rows to train, 5 to test")
+	require.Contains(t, page, "30 of 60 partitions were known from before, and not read.")
 	require.Contains(t, page, "60 rows left out: their label was not known yet.")
 	require.NotContains(t, page, "nothing was read")
 }

@@ -60,6 +60,7 @@ func newDataGCCommand() *cobra.Command {
 	command.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	command.Flags().TextVar(&f.grace, "grace", models.Duration(snapshots.Grace), "how long a condemned snapshot waits for somebody who uses it, and how old a file must be to be deleted")
 	command.Flags().TextVar(&f.olderThan, "older-than", models.Duration(0), "retention of snapshots that have none, such as 365d (default: they are kept)")
+	command.Flags().Lookup("older-than").DefValue = "" // the usage says it
 	command.Flags().TextVar(&f.leftovers, "leftovers-after", 7*models.Day, "how long what preparations have found is kept for others to find")
 	command.Flags().StringVar(&f.stateDir, "state-dir", "", stateDirUsage)
 	command.MarkFlagsMutuallyExclusive("delete", "dry-run")

@@ -214,6 +214,22 @@ func TestFilesThatDisagree(t *testing.T) {
 	}
 }
 
+// Data commands find stores as workers do: by the profiles.
+func TestDataOfAnotherStore(t *testing.T) {
+	inTrips(t)
+	if err := os.WriteFile("stores.yaml", []byte("- prefix: s3://lake/\n  endpoint: http://127.0.0.1:9\n  access_key: env:LAKE_KEY\n  secret_key: env:LAKE_SECRET\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("MAINSPRING_STORES", "")
+	t.Setenv("MAINSPRING_S3_ENDPOINT", "http://127.0.0.1:9")
+	for _, command := range []string{"infer", "profile"} {
+		got := mainspring(t, "data", command, "s3://lake/trips/", "--stores", "stores.yaml")
+		if got.code != exitFailed || !strings.Contains(got.stderr, "LAKE_KEY is not set") {
+			t.Errorf("%s: code %d, %s", command, got.code, got.stderr)
+		}
+	}
+}
+
 func TestInferSettled(t *testing.T) {
 	inTrips(t)
 	got := mainspring(t, "data", "infer", "data")

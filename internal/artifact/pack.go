@@ -25,12 +25,12 @@ type Archive struct {
 const DefaultPackLimit = 64 << 20
 
 // PackDir packs the files of a directory, at most limit bytes of them (0:
-// DefaultPackLimit), leaving out what .gitignore names, .git, __pycache__ and
-// .venv. Equal files give equal bytes: entries are sorted and carry no times
+// DefaultPackLimit), leaving out what .gitignore names, .git, __pycache__,
+// .venv, and without, which are paths below it with slashes. Equal files give equal bytes: entries are sorted and carry no times
 // and no owners, and of the mode only whether the owner may execute the file,
 // since the rest depends on the umask. A symbolic link is packed as the file
 // it leads to; one that leaves the directory is an error.
-func PackDir(dir string, limit int64) (Archive, error) {
+func PackDir(dir string, limit int64, without ...string) (Archive, error) {
 	const op = "pack"
 	limit = cmp.Or(limit, DefaultPackLimit)
 	rules, err := newIgnores(dir)
@@ -39,7 +39,7 @@ func PackDir(dir string, limit int64) (Archive, error) {
 	}
 	var failed error
 	files, err := walkFiles(dir, func(path string, isDir bool) bool {
-		if failed != nil || alwaysSkipped(path) {
+		if failed != nil || alwaysSkipped(path) || slices.Contains(without, path) {
 			return true
 		}
 		var skip bool

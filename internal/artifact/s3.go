@@ -270,7 +270,7 @@ func classify(a minio.ErrorResponse) (class error, hint string) { //nolint:reviv
 	case minio.NoSuchKey:
 		return ErrNotFound, ""
 	case minio.NoSuchBucket:
-		return ErrNotFound, "create the bucket, or set MAINSPRING_S3_BUCKET to the right one"
+		return ErrNotFound, "create the bucket, or correct its name: the URI's, or MAINSPRING_S3_BUCKET for what Mainspring keeps itself"
 	case "BucketAlreadyExists":
 		return ErrDenied, "the bucket belongs to another account: set MAINSPRING_S3_BUCKET to another name"
 	case minio.PreconditionFailed, "ConditionalRequestConflict":

@@ -1,6 +1,7 @@
 package artifact_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -82,6 +83,29 @@ func TestReferencesReachEveryStore(t *testing.T) {
 	b, err := artifact.ReadRef(t.Context(), w.stores, models.Ref{URI: "s3://lake/raw/rows", SHA256: info.SHA256, Size: 4}, 100)
 	if err != nil || string(b) != "rows" {
 		t.Errorf("read %q, %v", b, err)
+	}
+}
+
+// closed is a store that has not got the bucket that a profile is for.
+type closed struct{ *artifact.Memory }
+
+func (c closed) InBucket(string) artifact.Store { return c }
+
+func (c closed) List(context.Context, string) ([]artifact.Info, error) {
+	return nil, artifact.ErrDenied
+}
+
+func TestASourceWithoutASlashLiesInTheStoreOfItsProfile(t *testing.T) {
+	w := newWorld()
+	stores := artifact.NewStores(closed{w.usual}, artifact.Routed{Prefix: "s3://lake/raw/", Store: w.raw})
+	if _, err := artifact.PutBytes(t.Context(), stores.InBucket("lake"), "raw/1", nil, artifact.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, uri := range []string{"s3://lake/raw", "s3://lake/raw/", "s3://lake/raw/1"} {
+		found, err := artifact.ListURI(t.Context(), stores, uri)
+		if err != nil || len(found) != 1 || found[0].URI != "s3://lake/raw/1" {
+			t.Errorf("%s covers %+v, %v", uri, found, err)
+		}
 	}
 }
 

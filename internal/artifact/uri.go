@@ -148,6 +148,9 @@ func listS3(ctx context.Context, s Store, uri string) ([]Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	if stores, ok := of.(*Stores); ok && stores.Profile(uri+"/") != stores.Profile(uri) {
+		prefix += "/" // what lies below it is in another store, whose bucket this one need not have
+	}
 	infos, err := of.List(ctx, prefix)
 	var found []Source
 	for _, i := range infos {

@@ -205,7 +205,7 @@ func missing(c models.Column, source Source) string {
 	if near := models.Nearest(c.Name, names); near != "" {
 		text += fmt.Sprintf(", did you mean %q?", near)
 	}
-	return text + " The file has " + strings.Join(names, ", ")
+	return text + "; the file has " + strings.Join(names, ", ")
 }
 
 // strayLimits finds checks on columns that nobody declared, and ranges on

@@ -61,7 +61,7 @@ func TestResolveSaysEverythingThatIsWrong(t *testing.T) {
 			func(s *models.DataSpec) { s.Features = []string{"distanze", "zzz"} },
 			[]string{
 				"s3://b/data/x.parquet", `no column "distanze" (feature), did you mean "distance"?`,
-				`no column "zzz" (feature) The file has id, at, late, known, distance, carrier, price, seen`,
+				`no column "zzz" (feature); the file has id, at, late, known, distance, carrier, price, seen`,
 			},
 		},
 		"wrong types": {

@@ -166,3 +166,21 @@ func TestReportEscapes(t *testing.T) {
 	require.NotContains(t, page, `href="javascript:`)
 	require.Contains(t, page, "&lt;script&gt;")
 }
+
+// A check that was not made has not failed, and a warning is no failure.
+func TestReportTellsOfTheData(t *testing.T) {
+	html, err := renderHTML(&Story{Lifecycles: []LifecycleStory{{ID: "lifecycle/m/1", Status: models.LifecycleStatus{Snapshot: &models.Snapshot{
+		Reused: true, Unread: true, Checks: []models.CheckResult{
+			{Check: "schema", Passed: true, Message: "one type"},
+			{Check: "skew", Skipped: "no endpoint", Message: "not made: no endpoint"},
+			{Check: "nulls", Severity: models.SeverityWarn, Message: "too many nulls"},
+		},
+	}}}}})
+	require.NoError(t, err)
+	page := string(html)
+	require.Contains(t, page, "source and spec are unchanged, nothing was read")
+	require.Contains(t, page, `<span class="soft">not made</span> not made: no endpoint`)
+	require.Contains(t, page, `<span class="inconclusive">warned</span> too many nulls`)
+	require.Contains(t, page, `<span class="inconclusive">warning</span> nulls: too many nulls`)
+	require.NotContains(t, page, `<span class="fail">failed</span>`)
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
@@ -236,19 +237,22 @@ func (g *Collector) reckon(ctx context.Context, report *Report) error {
 			}
 		}
 	}
-	count := func(digests []string) (bytes int64, err error) {
+	count := func(digests []string) (int64, error) {
+		var bytes atomic.Int64
+		group, inGroup := g.Catalog.group(ctx)
 		for _, digest := range digests {
 			if stays[digest] {
 				continue
 			}
 			stays[digest] = true // what two of them name is freed once
-			info, _, err := g.Catalog.stat(ctx, artifact.ObjectKey(digest))
-			if err != nil {
-				return bytes, err
-			}
-			bytes += info.Size
+			group.Go(func() error {
+				info, _, err := g.Catalog.stat(inGroup, artifact.ObjectKey(digest))
+				bytes.Add(info.Size)
+				return err
+			})
 		}
-		return bytes, nil
+		err := group.Wait()
+		return bytes.Load(), err
 	}
 	for i := range report.Snapshots {
 		d := &report.Snapshots[i]

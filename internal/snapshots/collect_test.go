@@ -44,7 +44,7 @@ func TestDecide(t *testing.T) {
 		{"older than is for those without a retention", item(Live, 90*day, used("a", 90*day, 300*day)), nil, day, ActionKeep, "retention of a"},
 		{"a snapshot of an earlier version", given(item(Live, 90*day), func(i *Item) { i.state = stored{} }), nil, 0, ActionKeep, "no use is recorded"},
 		{"an old one of an earlier version", given(item(Live, 90*day), func(i *Item) { i.state = stored{} }), nil, 30 * day, ActionCondemn, ""},
-		{"touched lately", item(Live, time.Hour, used("a", 9*day, day)), nil, 0, ActionKeep, "less than 24h0m0s ago"},
+		{"touched lately", item(Live, time.Hour, used("a", 9*day, day)), nil, 0, ActionKeep, "less than 1d ago"},
 		{"a version needs it", item(Live, 9*day, used("a", 9*day, day)), version, 0, ActionKeep, "flight-delay/3"},
 		{"a version needs it again", item(Condemned, 9*day, used("a", 9*day, day)), version, 0, ActionRevive, ""},
 		{"the grace is not over", item(Condemned, time.Hour, used("a", 9*day, day)), nil, 0, ActionWait, "deleted in 23h0m0s"},

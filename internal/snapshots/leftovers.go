@@ -23,9 +23,13 @@ func (g *Collector) leftovers(ctx context.Context) ([]Leftover, error) {
 	if err != nil {
 		return nil, err
 	}
+	stay, err := g.answering(ctx, there)
+	if err != nil {
+		return nil, err
+	}
 	found := map[string]*Leftover{}
-	for _, info := range there {
-		name, rest, ok := owner(PreparationsPrefix, info.Key)
+	for i, info := range there {
+		name, _, ok := owner(PreparationsPrefix, info.Key)
 		if !ok || !isDigest(name) {
 			continue // not ours
 		}
@@ -37,14 +41,8 @@ func (g *Collector) leftovers(ctx context.Context) ([]Leftover, error) {
 		if info.Modified.After(l.Since) {
 			l.Since = info.Modified
 		}
-		if rest == answer {
-			stays, err := g.answers(ctx, info.Key)
-			if err != nil {
-				return nil, err
-			}
-			if stays {
-				continue
-			}
+		if stay[i] {
+			continue
 		}
 		l.keys = append(l.keys, info.Key)
 		l.own += info.Size
@@ -57,6 +55,22 @@ func (g *Collector) leftovers(ctx context.Context) ([]Leftover, error) {
 		}
 	}
 	return all, g.readNamed(ctx, all)
+}
+
+// answering says which of the objects are answers whose snapshots are there.
+func (g *Collector) answering(ctx context.Context, there []artifact.Info) ([]bool, error) {
+	stay := make([]bool, len(there))
+	group, inGroup := g.Catalog.group(ctx)
+	for i, info := range there {
+		if _, rest, _ := owner(PreparationsPrefix, info.Key); rest != answer {
+			continue
+		}
+		group.Go(func() (err error) {
+			stay[i], err = g.answers(inGroup, info.Key)
+			return err
+		})
+	}
+	return stay, group.Wait()
 }
 
 // answers reports whether an answer's snapshot is there.
@@ -204,32 +218,47 @@ func (g *Collector) forget(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, info := range there {
+	dangling := make([]bool, len(there))
+	group, inGroup := g.Catalog.group(ctx)
+	for i, info := range there {
 		if g.Catalog.now().Sub(info.Modified) < max(g.Rules.Grace, g.Rules.Leftovers) {
 			continue
 		}
-		raw, _, err := artifact.GetBytes(ctx, g.Catalog.Store, info.Key, maxObject)
-		if errors.Is(err, artifact.ErrNotFound) {
-			continue
-		}
-		if err != nil {
+		group.Go(func() (err error) {
+			dangling[i], err = g.dangles(inGroup, info.Key)
 			return err
-		}
-		var pointer struct {
-			Summary string `json:"summary"`
-		}
-		if err := json.Unmarshal(raw, &pointer); err != nil || pointer.Summary == "" {
-			continue // not ours
-		}
-		_, stays, err := g.Catalog.stat(ctx, pointer.Summary)
-		if err == nil && !stays {
-			err = g.remove(ctx, info.Key)
-		}
-		if err != nil {
-			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i, info := range there {
+		if dangling[i] {
+			if err := g.remove(ctx, info.Key); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// dangles reports whether a pointer's summary is gone.
+func (g *Collector) dangles(ctx context.Context, key string) (bool, error) {
+	raw, _, err := artifact.GetBytes(ctx, g.Catalog.Store, key, maxObject)
+	if errors.Is(err, artifact.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	var pointer struct {
+		Summary string `json:"summary"`
+	}
+	if err := json.Unmarshal(raw, &pointer); err != nil || pointer.Summary == "" {
+		return false, nil // not ours
+	}
+	_, stays, err := g.Catalog.stat(ctx, pointer.Summary)
+	return err == nil && !stays, err
 }
 
 func filesOf(left []Leftover) []string {

@@ -108,7 +108,7 @@ func act(item Item, keepers []Keeper, rules Rules, now time.Time) (Action, strin
 	case phase == Condemned:
 		return ActionDelete, "condemned, and nobody has used it since"
 	case left(item.Since) > 0:
-		return ActionKeep, fmt.Sprintf("written or used less than %s ago", rules.Grace)
+		return ActionKeep, fmt.Sprintf("written or used less than %s ago", models.Duration(rules.Grace))
 	case item.Manifest == nil:
 		return ActionCondemn, "a preparation was given up"
 	}

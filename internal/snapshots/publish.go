@@ -185,6 +185,18 @@ func (c Catalog) complete(ctx context.Context, files []string) error {
 	return c.present(ctx, files)
 }
 
+// Holds reports whether objects are there and stay there, for whoever has just
+// written below a preparation's prefix that it counts on them.
+func (c Catalog) Holds(ctx context.Context, digests []string) (bool, error) {
+	digests = slices.Clone(digests)
+	slices.Sort(digests)
+	err := c.complete(ctx, slices.Compact(digests))
+	if errors.Is(err, errDeleting) || errors.Is(err, ErrFilesMissing) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func (c Catalog) present(ctx context.Context, files []string) error {
 	group, inGroup := c.group(ctx)
 	for _, digest := range files {

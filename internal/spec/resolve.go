@@ -59,7 +59,7 @@ func Resolve(ctx context.Context, document *Document, uploader Uploader) (models
 		return models.LifecycleSpec{}, fmt.Errorf("resolve data.source: %w", err)
 	}
 	for _, s := range directories(&spec) {
-		if *s.Source, err = r.directory(ctx, local.source(*s.Source)); err != nil {
+		if *s.Source, err = r.directory(ctx, local.source(*s.Source), local.data()); err != nil {
 			return models.LifecycleSpec{}, fmt.Errorf("resolve %s: %w", s.field, err)
 		}
 	}
@@ -85,12 +85,18 @@ func (r resolver) file(ctx context.Context, source models.Source) (models.Source
 	return r.object(ctx, content)
 }
 
-// directory packs a directory and stores the archive.
-func (r resolver) directory(ctx context.Context, source models.Source) (models.Source, error) {
+// directory packs a directory and stores the archive. The data stays out of it:
+// what rows go to whom is the data section's to say, and other rows are no other
+// code.
+func (r resolver) directory(ctx context.Context, source models.Source, data string) (models.Source, error) {
 	if source.Path == "" {
 		return source, nil
 	}
-	archive, err := artifact.PackDir(source.Path, 0)
+	var without []string
+	if below, err := filepath.Rel(source.Path, data); data != "" && err == nil && below != "." && filepath.IsLocal(below) {
+		without = append(without, filepath.ToSlash(below))
+	}
+	archive, err := artifact.PackDir(source.Path, 0, without...)
 	if err != nil {
 		return source, err
 	}

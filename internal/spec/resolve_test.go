@@ -299,6 +299,26 @@ func TestResolveRecordsTheCommit(t *testing.T) {
 	}
 }
 
+// Whoever is handed the code is not handed the rows, sensitive columns and all.
+func TestResolveLeavesTheDataOutOfTheCode(t *testing.T) {
+	digest := func(rows string) string {
+		files := projectFiles()
+		for name := range files {
+			if strings.HasPrefix(name, "data/") {
+				files[name] = rows
+			}
+		}
+		got, err := Resolve(t.Context(), project(t, strings.Replace(localSpec, "code: src", "code: .", 1), files), &memoryStore{objects: map[string]string{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Train.Code.SHA256
+	}
+	if digest("some rows") != digest("other rows") {
+		t.Error("the code changed with the data")
+	}
+}
+
 func TestResolvePacksThePreparingProgram(t *testing.T) {
 	files := projectFiles()
 	files["prep/prepare.py"], files["prep/needs.txt"] = "prepare()", "polars==1\n"
