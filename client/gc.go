@@ -150,16 +150,18 @@ func (n *needs) runs(ctx context.Context) error {
 		return err
 	}
 	for some := range slices.Chunk(experiments, experimentsAtOnce) {
-		request := mlflow.SearchRunsRequest{Filter: fmt.Sprintf("attributes.status = '%s'", mlflow.RunRunning)}
-		for _, e := range some {
-			request.ExperimentIDs = append(request.ExperimentIDs, e.ID)
-		}
-		found, err := n.tracking.SearchRuns(ctx, request)
-		if err != nil {
-			return err
-		}
-		for _, run := range found {
-			n.keepOfRun(run, snapshots.KeptByRun, "MLflow's run "+cmp.Or(run.Name, run.ID))
+		for _, status := range []mlflow.RunStatus{mlflow.RunRunning, mlflow.RunScheduled} {
+			request := mlflow.SearchRunsRequest{Filter: fmt.Sprintf("attributes.status = '%s'", status)}
+			for _, e := range some {
+				request.ExperimentIDs = append(request.ExperimentIDs, e.ID)
+			}
+			found, err := n.tracking.SearchRuns(ctx, request)
+			if err != nil {
+				return err
+			}
+			for _, run := range found {
+				n.keepOfRun(run, snapshots.KeptByRun, "MLflow's run "+cmp.Or(run.Name, run.ID))
+			}
 		}
 	}
 	return nil

@@ -57,7 +57,7 @@ func (f *fakeTracking) SearchRuns(_ context.Context, request mlflow.SearchRunsRe
 	var found []mlflow.Run
 	for _, run := range f.all {
 		switch {
-		case strings.Contains(request.Filter, "'RUNNING'") && run.Status != mlflow.RunRunning:
+		case strings.Contains(request.Filter, "status") && !strings.Contains(request.Filter, "'"+string(run.Status)+"'"):
 		case strings.Contains(request.Filter, "tags.") && !strings.Contains(request.Filter, "'"+run.Tags[lifecycleTag]+"'"):
 		default:
 			found = append(found, run)
@@ -129,6 +129,7 @@ func needsWorld() (*fakeServer, *fakeTracking) {
 		},
 		all: []mlflow.Run{
 			{ID: "finished", Status: mlflow.RunFinished, Datasets: []mlflow.Dataset{{Digest: mlflow.DatasetDigest(sha("1"))}}},
+			{ID: "scheduled", Name: "soon", Status: mlflow.RunScheduled, Datasets: []mlflow.Dataset{{Digest: mlflow.DatasetDigest(sha("4"))}}},
 			{ID: "running", Name: "by hand", Status: mlflow.RunRunning, Datasets: []mlflow.Dataset{{Digest: mlflow.DatasetDigest(sha("2"))}}},
 		},
 	}
@@ -142,6 +143,7 @@ func TestSnapshotNeeds(t *testing.T) {
 	}
 	want := map[string]string{
 		"1": "model version: by-hand/1", "2": "run: MLflow's run by hand", "3": "model version: flight-delay/3",
+		"4": "run: MLflow's run soon",
 		"6": "model version: fares/1", "7": "model version: flight-delay, to be registered",
 		"8": "workflow: lifecycle/running", "a": "workflow: train/alone",
 		"b": "workflow: lifecycle/elsewhere in namespace another, which was not asked",

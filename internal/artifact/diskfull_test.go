@@ -1,6 +1,10 @@
 package artifact_test
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -88,4 +92,21 @@ func TestTreeOnAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantDiskFull(t, artifact.GetTree(t.Context(), s.Open(t), ref, filepath.Join(dir, "tree")), dir)
+}
+
+// An archive that the disk has no room for is not damaged.
+func TestUnpackOnAFullDisk(t *testing.T) {
+	dir := smallDisk(t, "4m")
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	archive := tar.NewWriter(zip)
+	content := pattern(10 * mib)
+	err := archive.WriteHeader(&tar.Header{Name: "model.bin", Mode: 0o644, Size: int64(len(content))})
+	if err == nil {
+		_, err = archive.Write(content)
+	}
+	if err := errors.Join(err, archive.Close(), zip.Close()); err != nil {
+		t.Fatal(err)
+	}
+	wantDiskFull(t, artifact.Unpack(&packed, filepath.Join(dir, "code")), dir)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // maxUnpacked bounds what an archive may grow to.
@@ -46,7 +47,11 @@ func unpackInto(root *os.Root, r io.Reader, dir string) error {
 		if left -= header.Size; left < 0 {
 			return &Error{Op: "unpack", URI: dir, Class: ErrTooLarge, Message: fmt.Sprintf("the archive unpacks to more than %d bytes", int64(maxUnpacked))}
 		}
-		if err := unpackEntry(root, archive, header); err != nil {
+		err = unpackEntry(root, archive, header)
+		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+			return writeError(filepath.Join(dir, header.Name), err, header.Size)
+		}
+		if err != nil {
 			return &Error{Op: "unpack", URI: dir, Message: fmt.Sprintf("entry %q", header.Name), Class: ErrCorrupt, Cause: err,
 				Hint: "archives may hold files and directories with relative names only"}
 		}
