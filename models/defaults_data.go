@@ -31,11 +31,19 @@ func (c DataChecks) withDefaultsFor(d DataSpec) DataChecks {
 	if len(c.Unique) == 0 && d.Key != "" {
 		c.Unique = []string{d.Key}
 	}
-	for limit, value := range map[**float64]float64{
-		&c.MaxNullRise: 0.05, &c.MaxUnseen: 0.01, &c.MaxDuplicates: 0.01, &c.MaxSkew: 0.01, &c.MaxShift: 0.3, &c.MaxLeak: 0.8,
+	for _, limit := range []struct {
+		field    **float64
+		standard float64
+	}{
+		{&c.MaxNullRise, 0.05},
+		{&c.MaxUnseen, 0.01},
+		{&c.MaxDuplicates, 0.01},
+		{&c.MaxSkew, 0.01},
+		{&c.MaxShift, 0.3},
+		{&c.MaxLeak, 0.8},
 	} {
-		if *limit == nil {
-			*limit = &value
+		if *limit.field == nil {
+			*limit.field = &limit.standard
 		}
 	}
 	return c

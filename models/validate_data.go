@@ -106,9 +106,10 @@ func (d DataSpec) checkSplit(at section) {
 		return
 	}
 	checkWindow(at, d.Window, d.Holdout)
-	for field, given := range map[string]bool{"split.column": d.Split.Column != "", "split.fraction": d.Split.Fraction != 0, "split.salt": d.Split.Salt != ""} {
-		at.check(!given, field, "set split.by to hash, or drop it", "is given, but rows are split by time")
-	}
+	const hint = "set split.by to hash, or drop it"
+	at.check(d.Split.Column == "", "split.column", hint, "is given, but rows are split by time")
+	at.check(d.Split.Fraction == 0, "split.fraction", hint, "is given, but rows are split by time")
+	at.check(d.Split.Salt == "", "split.salt", hint, "is given, but rows are split by time")
 }
 
 func (p PrepareSpec) check(at section) {
