@@ -1,6 +1,7 @@
 package models
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -84,12 +85,10 @@ func (d DataSpec) IsSensitive(column string) bool { return d.Columns[column].Sen
 // NeedsPseudonymKey reports whether a column is pseudonymised, or must be unique
 // and is dropped: finding repeats keeps its hashes.
 func (d DataSpec) NeedsPseudonymKey() bool {
-	for name, c := range d.Columns {
-		if c.Sensitive == SensitivePseudonymise || c.Sensitive == SensitiveDrop && slices.Contains(d.Checks.Unique, name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(slices.Sorted(maps.Keys(d.Columns)), func(name string) bool {
+		s := d.Columns[name].Sensitive
+		return s == SensitivePseudonymise || s == SensitiveDrop && slices.Contains(d.Checks.Unique, name)
+	})
 }
 
 // SplitSpec says how rows are put on the two sides, never by their order.
