@@ -14,6 +14,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/parquetio"
+	"github.com/mainspring-ml/mainspring/testenv/figures"
 )
 
 const evidentlyVersion = "0.7.23"
@@ -70,7 +71,7 @@ func runEvidently(ctx context.Context, dir string, o options) (*evidently, error
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &e); err != nil {
 		return nil, fmt.Errorf("evidently printed %q: %w", out, err)
 	}
-	e.PeakMiB = peakMiB(child.ProcessState)
+	e.PeakMiB = figures.PeakMiB(child.ProcessState)
 	return &e, nil
 }
 

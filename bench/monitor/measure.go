@@ -14,6 +14,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/activities"
 	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/testenv/figures"
 )
 
 // The goals are for the default flags on two cores.
@@ -121,7 +122,7 @@ func scoreIn(ctx context.Context, dir string, out io.Writer) error {
 		return err
 	}
 	blocks := &activities.Blocks{Store: folder{dir}}
-	before, started := usage(syscall.RUSAGE_SELF), time.Now()
+	before, started := figures.ProcessorSeconds(syscall.RUSAGE_SELF), time.Now()
 	answer, err := blocks.ScoreBlocks(ctx, request)
 	if err != nil {
 		return err
@@ -130,7 +131,7 @@ func scoreIn(ctx context.Context, dir string, out io.Writer) error {
 		return fmt.Errorf("%d blocks were scored, want 1", len(answer.Blocks))
 	}
 	return json.NewEncoder(out).Encode(scored{
-		Seconds: time.Since(started).Seconds(), CPUSeconds: usage(syscall.RUSAGE_SELF) - before, Block: answer.Blocks[0],
+		Seconds: time.Since(started).Seconds(), CPUSeconds: figures.ProcessorSeconds(syscall.RUSAGE_SELF) - before, Block: answer.Blocks[0],
 	})
 }
 
@@ -146,30 +147,8 @@ func scoreInChild(ctx context.Context, dir string) (s scored, err error) {
 		return s, fmt.Errorf("score: %w", err)
 	}
 	err = json.Unmarshal(out, &s)
-	s.PeakMiB = peakMiB(child.ProcessState)
+	s.PeakMiB = figures.PeakMiB(child.ProcessState)
 	return s, err
-}
-
-// usage is processor time.
-func usage(who int) float64 {
-	var used syscall.Rusage
-	if err := syscall.Getrusage(who, &used); err != nil {
-		return 0
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano()).Seconds()
-}
-
-// peakMiB is the largest resident set of a process that ended; Linux counts in
-// KiB.
-func peakMiB(state *os.ProcessState) float64 {
-	used, ok := state.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return 0
-	}
-	if runtime.GOOS == "darwin" {
-		return float64(used.Maxrss) / (1 << 20)
-	}
-	return float64(used.Maxrss) / (1 << 10)
 }
 
 func (r report) text() string {

@@ -139,6 +139,6 @@ func profileInChild(ctx context.Context, o options, more ...string) (p profiled,
 		return p, fmt.Errorf("profile %s: %w", o.data, err)
 	}
 	err = json.Unmarshal(out, &p)
-	p.PeakMiB = peakMiB(child.ProcessState)
+	p.PeakMiB = figures.PeakMiB(child.ProcessState)
 	return p, err
 }

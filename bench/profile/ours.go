@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
 	"github.com/mainspring-ml/mainspring/internal/dataset/survey"
 	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/testenv/figures"
 )
 
 // profiled is what one process has found and taken.
@@ -46,7 +46,7 @@ func profileIn(ctx context.Context, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	before, started := usage(), time.Now()
+	before, started := figures.ProcessorSeconds(syscall.RUSAGE_SELF), time.Now()
 	found, err := look(ctx, path, baseline, o.workers)
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func profileIn(ctx context.Context, o options, out io.Writer) error {
 	seconds := time.Since(started).Seconds()
 	p := profiled{
 		Rows: found.Profile.Train.Rows + found.Profile.Test.Rows, Columns: len(found.columns),
-		Seconds: seconds, CPUSeconds: usage() - before, ProfileBytes: len(encoded),
+		Seconds: seconds, CPUSeconds: figures.ProcessorSeconds(syscall.RUSAGE_SELF) - before, ProfileBytes: len(encoded),
 	}
 	p.RowsPerSecond = float64(p.Rows) / seconds
 	p.CellsPerSecond = p.RowsPerSecond * float64(p.Columns)
@@ -207,26 +207,4 @@ func judged(f found) []models.CheckResult {
 		}
 	}
 	return checks.Judge(e)
-}
-
-// usage is this process's processor time.
-func usage() float64 {
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		return 0
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano()).Seconds()
-}
-
-// peakMiB is the largest resident set of a process that ended; Linux counts in
-// KiB.
-func peakMiB(state *os.ProcessState) float64 {
-	used, ok := state.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return 0
-	}
-	if runtime.GOOS == "darwin" {
-		return float64(used.Maxrss) / (1 << 20)
-	}
-	return float64(used.Maxrss) / (1 << 10)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/runner/pyenv"
+	"github.com/mainspring-ml/mainspring/testenv/figures"
 )
 
 var (
@@ -80,7 +81,7 @@ func runRivals(ctx context.Context, o options, ours profiled) ([]rival, error) {
 		if err != nil {
 			r.Failed = err.Error()
 		} else {
-			r.PeakMiB = peakMiB(child.ProcessState)
+			r.PeakMiB = figures.PeakMiB(child.ProcessState)
 			r.Ratio, r.CPURatio = r.Seconds/ours.Seconds, r.CPUSeconds/ours.CPUSeconds
 		}
 		rivals = append(rivals, r)

@@ -47,8 +47,8 @@ type Source struct {
 	ETag string
 }
 
-// localPath returns the path of a file:// URI.
-func localPath(uri string) (string, bool) {
+// LocalPath returns the path of a file:// URI.
+func LocalPath(uri string) (string, bool) {
 	if !strings.HasPrefix(uri, "file://") {
 		return "", false
 	}
@@ -93,7 +93,7 @@ func OpenURI(ctx context.Context, s Store, uri string) (io.ReadCloser, Source, e
 		r, info, err := of.Get(ctx, key)
 		return r, Source{URI: uri, Size: info.Size, ETag: info.ETag}, err
 	}
-	path, ok := localPath(uri)
+	path, ok := LocalPath(uri)
 	if !ok {
 		return nil, Source{}, badSource(op, uri)
 	}
@@ -127,7 +127,7 @@ func ListURI(ctx context.Context, s Store, uri string) ([]Source, error) {
 	var err error
 	if strings.HasPrefix(uri, "s3://") {
 		found, err = listS3(ctx, s, uri)
-	} else if path, ok := localPath(uri); ok {
+	} else if path, ok := LocalPath(uri); ok {
 		found, err = listFiles(ctx, path)
 	} else {
 		err = badSource(op, uri)

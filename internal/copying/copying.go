@@ -213,7 +213,7 @@ func (c Copier) known(ctx context.Context, item Item) (Item, error) {
 	if item.SHA256 != "" {
 		return item, nil
 	}
-	if path, ok := localFile(item.From); ok {
+	if path, ok := artifact.LocalPath(item.From); ok {
 		digest, _, err := digestFile(path)
 		if err != nil {
 			return item, local(path, err)

@@ -32,7 +32,7 @@ type Destination interface {
 // Open returns the destination that a URI names: s3://bucket/prefix/ on any
 // store that s reaches, or file:///directory/.
 func Open(s artifact.Store, uri string) (Destination, error) {
-	if path, ok := localFile(uri); ok {
+	if path, ok := artifact.LocalPath(uri); ok {
 		return newDirectory(path), nil
 	}
 	bucket, prefix, err := artifact.ParseURI(uri)

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -23,18 +21,6 @@ var _ Destination = (*directory)(nil)
 
 func newDirectory(root string) *directory {
 	return &directory{root: root, spool: filepath.Join(root, ".mainspring-copy")}
-}
-
-// localFile is the path of a file:// URI.
-func localFile(uri string) (string, bool) {
-	if !strings.HasPrefix(uri, "file://") {
-		return "", false
-	}
-	u, err := url.Parse(uri)
-	if err != nil || (u.Host != "" && u.Host != "localhost") || !filepath.IsAbs(u.Path) {
-		return "", false
-	}
-	return filepath.Clean(u.Path), true
 }
 
 func (d *directory) path(key string) string { return filepath.Join(d.root, filepath.FromSlash(key)) }
@@ -114,7 +100,7 @@ func (d *directory) Fetch(ctx context.Context, source artifact.Store, item Item,
 // fetchFile makes a local file of an item; without an error it is complete and
 // proven.
 func fetchFile(ctx context.Context, source artifact.Store, item Item, path string) error {
-	if from, ok := localFile(item.From); ok {
+	if from, ok := artifact.LocalPath(item.From); ok {
 		return copyFile(item, from, path)
 	}
 	bucket, key, err := artifact.ParseURI(item.From)

@@ -20,7 +20,7 @@ type opened interface {
 
 // openItem opens a large object. Nothing is read yet.
 func openItem(ctx context.Context, source artifact.Store, item Item, moved func(int64)) (opened, error) {
-	if path, ok := localFile(item.From); ok {
+	if path, ok := artifact.LocalPath(item.From); ok {
 		f, err := os.Open(path)
 		if err != nil {
 			return nil, local(path, err)

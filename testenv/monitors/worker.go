@@ -18,6 +18,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/devstack"
 	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/testenv/namespace"
 	"github.com/mainspring-ml/mainspring/worker"
 )
 
@@ -43,10 +44,6 @@ const (
 	// journalVariable names the directory with one file for each step at which the
 	// worker has died; momentVariable is the moment.
 	journalVariable, momentVariable = "MAINSPRING_MONITORS_JOURNAL", "MAINSPRING_MONITORS_MOMENT"
-	// silence is how long an activity may be silent; the engine's own minute would
-	// be waited for at every kill.
-	silence = 1500 * time.Millisecond
-	beat    = 300 * time.Millisecond
 )
 
 // The roles that the program plays besides its own.
@@ -154,18 +151,11 @@ type fatedDecisions struct {
 // ExecuteActivity implements interceptor.WorkflowOutboundInterceptor. It also
 // has an activity whose worker has died tried again soon.
 func (d *fatedDecisions) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
-	options := workflow.GetActivityOptions(ctx)
-	options.HeartbeatTimeout = silence
-	if options.RetryPolicy != nil {
-		policy := *options.RetryPolicy
-		policy.InitialInterval = 50 * time.Millisecond
-		options.RetryPolicy = &policy
-	}
 	d.count++
 	if !workflow.IsReplaying(ctx) {
 		d.fate.reach(AtDecision, fmt.Sprintf("%s %d %s", name, d.count, workflow.GetInfo(ctx).WorkflowExecution.RunID))
 	}
-	return d.Next.ExecuteActivity(workflow.WithActivityOptions(ctx, options), name, args...)
+	return d.Next.ExecuteActivity(namespace.Impatient(ctx), name, args...)
 }
 
 // InterceptActivity implements interceptor.WorkerInterceptor.
@@ -187,20 +177,7 @@ func (a *fatedActivity) ExecuteActivity(ctx context.Context, in *interceptor.Exe
 	}
 	step := fmt.Sprintf("%s %s %s", info.ActivityType.Name, info.ActivityID, info.WorkflowExecution.RunID)
 	a.fate.reach(AtStart, step)
-	beating, done := context.WithCancel(ctx)
-	defer done()
-	go func() {
-		tick := time.NewTicker(beat)
-		defer tick.Stop()
-		for {
-			select {
-			case <-beating.Done():
-				return
-			case <-tick.C:
-				activity.RecordHeartbeat(beating)
-			}
-		}
-	}()
+	defer namespace.Beat(ctx)()
 	result, err := a.Next.ExecuteActivity(ctx, in)
 	var failed *temporal.ApplicationError
 	if err == nil || errors.As(err, &failed) && failed.NonRetryable() {

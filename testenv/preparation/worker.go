@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/testenv/namespace"
 	"github.com/mainspring-ml/mainspring/worker"
 )
 
@@ -42,10 +43,6 @@ const (
 	keyVariable = "MAINSPRING_PREPARATION_KEY"
 
 	roleWorker = "worker"
-	// silence is how long an activity may be silent; the engine's own minute would
-	// be waited for at every kill.
-	silence = 1500 * time.Millisecond
-	beat    = 300 * time.Millisecond
 )
 
 // Play plays the worker when the arguments ask for it.
@@ -116,14 +113,7 @@ type impatientDecisions struct {
 
 // ExecuteActivity implements interceptor.WorkflowOutboundInterceptor.
 func (d *impatientDecisions) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
-	options := workflow.GetActivityOptions(ctx)
-	options.HeartbeatTimeout = silence
-	if options.RetryPolicy != nil {
-		policy := *options.RetryPolicy
-		policy.InitialInterval = 50 * time.Millisecond
-		options.RetryPolicy = &policy
-	}
-	return d.Next.ExecuteActivity(workflow.WithActivityOptions(ctx, options), name, args...)
+	return d.Next.ExecuteActivity(namespace.Impatient(ctx), name, args...)
 }
 
 // InterceptActivity implements interceptor.WorkerInterceptor.
@@ -145,20 +135,7 @@ func (a *fated) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActi
 	}
 	step := info.ActivityType.Name + " " + info.ActivityID + " " + info.WorkflowExecution.RunID
 	a.fate.reach(AtStart, step)
-	beating, done := context.WithCancel(ctx)
-	defer done()
-	go func() {
-		tick := time.NewTicker(beat)
-		defer tick.Stop()
-		for {
-			select {
-			case <-beating.Done():
-				return
-			case <-tick.C:
-				activity.RecordHeartbeat(beating)
-			}
-		}
-	}()
+	defer namespace.Beat(ctx)()
 	request, partitions := in.Args[0].(models.PreparePartitionsRequest)
 	if partitions {
 		time.Sleep(a.fate.slow)
