@@ -2,12 +2,14 @@ package activities
 
 import (
 	"context"
+	"runtime"
 	"slices"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/checks"
 	"github.com/mainspring-ml/mainspring/internal/dataset/partition"
 	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
+	"github.com/mainspring-ml/mainspring/internal/dataset/survey"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -139,24 +141,24 @@ func (p *Prepare) survey(ctx context.Context, spec models.DataSpec, part models.
 	if err != nil {
 		return profile.Result{}, unavailable(part.URI, "the file can't be opened", err)
 	}
-	var names []string
 	var columns []models.Column
 	for _, c := range all {
 		if slices.ContainsFunc(file.Fields(), func(f dataset.Field) bool { return f.Name == c.Name }) {
-			names, columns = append(names, c.Name), append(columns, c)
+			columns = append(columns, c)
 		}
 	}
-	pass, err := profile.NewPass(profile.Plan{Spec: spec.WithDefaults(), Columns: columns, File: dataset.PartitionName(spec.Source, part)})
-	if err == nil {
-		err = file.Chunks(ctx, nil, names, func(chunk dataset.Chunk) error { return pass.Add(chunk, nil) })
+	whole := survey.Survey{
+		Plan:   profile.Plan{Spec: spec.WithDefaults(), Columns: columns, File: dataset.PartitionName(spec.Source, part)},
+		Source: file, Workers: runtime.GOMAXPROCS(0),
 	}
+	for _, group := range file.Groups("") {
+		whole.Groups = append(whole.Groups, max(0, group.Rows)) // a text does not know its rows yet
+	}
+	found, err := whole.Run(ctx)
 	if closed := file.Close(); err == nil {
 		err = closed
 	}
-	if err != nil {
-		return profile.Result{}, unavailable(part.URI, "the file can't be read", err)
-	}
-	return pass.Finish(), nil
+	return found, unavailable(part.URI, "the file can't be read", err)
 }
 
 // join merges in the order of partitions.
