@@ -13,18 +13,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
 
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 
+	"github.com/mainspring-ml/mainspring/internal/claimcheck"
 	"github.com/mainspring-ml/mainspring/internal/devstack"
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
 	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/testenv/namespace"
 )
 
 // DevicesPerAgent is how many virtual devices each of the two hosts offers.
@@ -118,8 +118,13 @@ func (l *Laptop) open(ctx context.Context) (err error) {
 	if err := l.Launch(ctx, programs...); err != nil {
 		return err
 	}
-	quiet := log.NewStructuredLogger(slog.New(slog.DiscardHandler))
-	l.Temporal, err = client.DialContext(ctx, client.Options{HostPort: access.TemporalAddress, Namespace: access.TemporalNamespace, Logger: quiet})
+	payloads, err := claimcheck.FromEnv(namespace.Variables(l.Env()))
+	if err != nil {
+		return err
+	}
+	l.Temporal, err = client.DialContext(ctx, client.Options{
+		HostPort: access.TemporalAddress, Namespace: access.TemporalNamespace, Logger: namespace.Quiet(), DataConverter: payloads,
+	})
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,8 @@ import (
 )
 
 // servedTolerance is relative: requests may carry numbers with 24 bits of
-// mantissa.
-const servedTolerance = 1e-6
+// mantissa, or written with six digits. Skew that matters is far larger.
+const servedTolerance = 1e-5
 
 // SameAsServed reports whether row i has the value that a model was asked with.
 func SameAsServed(s *dataset.Series, i int, asked flatjson.Cell) bool {
