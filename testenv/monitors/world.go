@@ -156,7 +156,7 @@ func (w World) answer(p Phase, r request) models.InferenceRow {
 	return models.InferenceRow{
 		ID: r.id, EventTime: r.at.UnixMicro(), Time: wallClock(r.at), Endpoint: w.Endpoint, Version: p.Version, Drawn: p.Version,
 		Role: string(models.RoleChampion), Generation: 1, ArmShare: 1, LogShare: 1, Status: 200, LatencyUS: 900,
-		Inputs:  fmt.Sprintf(`{"kind":[%q],"x":[%.6f]}`, kind(r.x), r.x),
+		Inputs:  fmt.Sprintf(`{"kind":[%q],"x":[%v]}`, kind(r.x), r.x),
 		Outputs: fmt.Sprintf(`{"probability":[%.6f]}`, p.Answer(r.x)),
 	}
 }

@@ -179,7 +179,7 @@ func asParams(b faulty.Behaviour) (params map[string]any, err error) {
 
 // Body is the inference request of an ID.
 func Body(id string) []byte {
-	return fmt.Appendf(nil, `{"inputs":[{"name":"x","datatype":"FP64","shape":[1],"data":[%.6f]}]}`, faulty.X(id))
+	return fmt.Appendf(nil, `{"inputs":[{"name":"x","datatype":"FP64","shape":[1],"data":[%v]}]}`, faulty.X(id))
 }
 
 // Traffic starts to ask an endpoint through all gateways.
