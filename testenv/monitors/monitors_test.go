@@ -2,31 +2,18 @@ package monitors
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mainspring-ml/mainspring/testenv/namespace"
 )
 
 // TestMain makes the test binary play the worker and the watchdog.
-func TestMain(m *testing.M) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	played, err := Play(ctx, os.Args[1:])
-	stop()
-	switch {
-	case err != nil:
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	case played:
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { namespace.Main(m.Run, Play) }
 
 func TestOnARealStack(t *testing.T) {
 	if os.Getenv("MAINSPRING_TEST_STACK") == "" || testing.Short() {

@@ -2,6 +2,10 @@ package namespace
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -44,4 +48,20 @@ func Beat(ctx context.Context) (stop func()) {
 		}
 	}()
 	return done
+}
+
+// Main is the main function of a test binary that also plays the processes of
+// its proofs: play says whether the arguments asked for one.
+func Main(run func() int, play func(ctx context.Context, arguments []string) (played bool, err error)) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	played, err := play(ctx, os.Args[1:])
+	stop()
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	case played:
+		os.Exit(0)
+	}
+	os.Exit(run())
 }

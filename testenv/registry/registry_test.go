@@ -2,34 +2,21 @@ package registry
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/mainspring-ml/mainspring/testenv/namespace"
 )
 
 // TestMain makes the test binary play the worker, the watchdog and `mainspring
 // status`.
-func TestMain(m *testing.M) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	played, err := Play(ctx, os.Args[1:])
-	stop()
-	switch {
-	case err != nil:
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	case played:
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { namespace.Main(m.Run, Play) }
 
 // How many seeds, and how many lifecycles at once.
 const (
