@@ -292,6 +292,8 @@ func (h *house) registerData() {
 		return models.TransformResult{}, nil
 	})
 	register(h, "ListTransformed", func(_ context.Context, r models.ListTransformedRequest) (models.PartitionList, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		h.joined = append(h.joined, r)
 		return models.PartitionList{ID: "2e", Count: 1, Tasks: []models.PartitionTask{{From: 0, To: 1}}}, nil
 	})
@@ -316,12 +318,13 @@ func (h *house) registerData() {
 			Columns: []models.Column{{Name: "x", Type: "float64", Role: "feature"}, {Name: "y", Type: "int64", Role: "label"}}}, nil
 	})
 	register(h, "PredictRows", func(_ context.Context, r models.PredictRowsRequest) (models.Predictions, error) {
-		return h.predict(r)
+		answers, _, err := h.predict(r)
+		return answers, err
 	})
 	register(h, "PredictOnHost", func(ctx context.Context, r models.PredictRowsRequest) (models.Predictions, error) {
-		answers, err := h.predict(r)
+		answers, call, err := h.predict(r)
 		if err == nil && h.predicting != nil {
-			err = h.predicting(ctx, len(h.predicted))
+			err = h.predicting(ctx, call)
 		}
 		return answers, err
 	})
@@ -338,17 +341,19 @@ func (h *house) registerData() {
 	})
 }
 
-// predict notes what was asked for and answers what the test says, or well.
-func (h *house) predict(r models.PredictRowsRequest) (models.Predictions, error) {
+// predict notes what was asked for and answers what the test says, or well;
+// and the number of this call, 1 for the first.
+func (h *house) predict(r models.PredictRowsRequest) (models.Predictions, int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.predicted = append(h.predicted, r)
+	call := len(h.predicted)
 	if h.predictErr != nil {
-		if err := h.predictErr(len(h.predicted)); err != nil {
-			return models.Predictions{}, err
+		if err := h.predictErr(call); err != nil {
+			return models.Predictions{}, call, err
 		}
 	}
-	return models.Predictions{File: models.Ref{URI: "s3://b/" + r.Who}, Rows: 5, Classes: 1, Node: r.Node.Node}, nil
+	return models.Predictions{File: models.Ref{URI: "s3://b/" + r.Who}, Rows: 5, Classes: 1, Node: r.Node.Node}, call, nil
 }
 
 func (h *house) registerTraining() {
@@ -380,6 +385,8 @@ func (h *house) registerTraining() {
 	})
 	register(h, "ReserveMasterPort", func(_ context.Context, r models.ReserveMasterPortRequest) (models.MasterEndpoint, error) {
 		if r.RunKey == "" { // a lost host is called
+			h.mu.Lock()
+			defer h.mu.Unlock()
 			if h.calls++; !h.returns && h.calls == 1 {
 				return models.MasterEndpoint{}, fail(models.KindRankLost, "nobody answers")
 			} else if !h.returns && !h.answers {
@@ -470,7 +477,11 @@ func (h *house) registerServing() {
 		h.replicas = append(h.replicas, r)
 		return nil
 	})
-	register(h, "ReadArms", func(_ context.Context, r models.ReadArmsRequest) (models.ArmReading, error) { return h.arms(r), nil })
+	register(h, "ReadArms", func(_ context.Context, r models.ReadArmsRequest) (models.ArmReading, error) {
+		h.mu.Lock() // a look that was cut short may still be on its way
+		defer h.mu.Unlock()
+		return h.arms(r), nil
+	})
 	register(h, "StartReplica", func(_ context.Context, r models.StartReplicaRequest) (models.Replica, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -507,9 +518,11 @@ func decodePayloads(t *testing.T, next *workflow.ContinueAsNewError, into any) {
 }
 
 // silentNode plays an agent whose first watch ends at once.
-func silentNode(*house) func(context.Context) error {
+func silentNode(h *house) func(context.Context) error {
 	calls := 0
 	return func(context.Context) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		calls++
 		return fail(models.KindRankLost, fmt.Sprintf("agent stopped (%d)", calls))
 	}

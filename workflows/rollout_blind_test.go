@@ -31,6 +31,8 @@ func TestOneLateLookDoesNotDecide(t *testing.T) {
 	h := newHouse(t)
 	late := 0
 	h.OnActivity("ReadArms", mock.Anything, mock.Anything).Return(func(_ context.Context, r models.ReadArmsRequest) (models.ArmReading, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		if late++; late < 20 {
 			return models.ArmReading{}, fail(models.KindUnavailable, "the store is out")
 		}
@@ -47,6 +49,8 @@ func TestLabelsThatCannotBeRead(t *testing.T) {
 	h := newHouse(t)
 	tries := 0
 	register(h, "ReadLosses", func(context.Context, models.ReadLossesRequest) (models.LossReading, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		tries++
 		return models.LossReading{}, fail(models.KindInvalidSpec, `no answer has the output "chance"`)
 	})
@@ -70,6 +74,8 @@ func TestAReadingThatNeverEndsHoldsNothing(t *testing.T) {
 		})
 		if after > 0 {
 			h.OnActivity("ReadLosses", mock.Anything, mock.Anything).Times(after).Return(func(_ context.Context, r models.ReadLossesRequest) (models.LossReading, error) {
+				h.mu.Lock()
+				defer h.mu.Unlock()
 				calls++
 				next := r.Since.Add(time.Duration(calls) * time.Hour)
 				return models.LossReading{Next: next, Blocks: []models.LossBlock{{

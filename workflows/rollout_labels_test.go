@@ -24,6 +24,8 @@ func qualityInput() models.RolloutInput {
 func (h *house) labelsAfter(wait time.Duration, worse float64) *[]models.ReadLossesRequest {
 	requests, start := &[]models.ReadLossesRequest{}, h.Now().Add(wait)
 	register(h, "ReadLosses", func(_ context.Context, r models.ReadLossesRequest) (models.LossReading, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		*requests = append(*requests, r)
 		if h.Now().Before(start) {
 			return models.LossReading{Waiting: "labels of the first hour"}, nil

@@ -69,10 +69,15 @@ func TestServeShowsTheLastLinesOfACrash(t *testing.T) {
 		if lives++; lives <= 2 {
 			return models.ReplicaExit{Reason: "exit status 3", Log: fmt.Sprintf("life %d", lives)}, nil
 		}
-		trouble := status[models.ServeStatus](t, h).Troubles[0]
-		require.Equal(t, models.ReplicaExit{Reason: "exit status 3", Log: "life 2"}, trouble.ReplicaExit)
-		require.Equal(t, 2, trouble.Crashes)
-		return untilStopped(ctx, h)
+		// Asked where the workflow runs: a query beside it would read what it writes.
+		h.RegisterDelayedCallback(func() {
+			trouble := status[models.ServeStatus](t, h).Troubles[0]
+			require.Equal(t, models.ReplicaExit{Reason: "exit status 3", Log: "life 2"}, trouble.ReplicaExit)
+			require.Equal(t, 2, trouble.Crashes)
+			h.SignalWorkflow(models.SignalStop, models.StopServe{Reason: "seen"})
+		}, 0)
+		<-ctx.Done()
+		return models.ReplicaExit{}, ctx.Err()
 	}
 	h.ExecuteWorkflow(models.ServeWorkflow, serveInput())
 	require.NoError(t, h.GetWorkflowError())
