@@ -3,14 +3,18 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
@@ -58,29 +62,40 @@ func processorTime(pid int) time.Duration {
 	return time.Duration(ticks) * (time.Second / perSecond)
 }
 
+// trip is what one client took to copy there and back.
+type trip struct {
+	up, down cost
+	verify   cost // SHA-256 of the same files by all cores, which a bare client leaves to others
+}
+
 // round copies there and back, and removes what that left.
-func (s *stage) round(ctx context.Context, up, down func(fetched string) error) (there, back cost, err error) {
+func (s *stage) round(ctx context.Context, up, down func(fetched string) error) (t trip, err error) {
 	fetched := filepath.Join(s.dir, "fetched")
 	if err := os.Mkdir(fetched, 0o700); err != nil {
-		return there, back, err
+		return t, err
 	}
-	if there, err = s.timed(func() error { return up(fetched) }); err != nil {
-		return there, back, err
+	if t.up, err = s.timed(func() error { return up(fetched) }); err != nil {
+		return t, err
 	}
 	unix.Sync()
-	if back, err = s.timed(func() error { return down(fetched) }); err != nil {
-		return there, back, err
+	if t.down, err = s.timed(func() error { return down(fetched) }); err != nil {
+		return t, err
 	}
-	return there, back, s.empty(ctx, fetched)
+	return t, s.empty(ctx, fetched)
 }
 
-func (s *stage) roundBare(ctx context.Context, w workload, up, down tuning, dir string) (there, back cost, err error) {
-	return s.round(ctx,
+func (s *stage) roundBare(ctx context.Context, w workload, up, down tuning, dir string) (trip, error) {
+	t, err := s.round(ctx,
 		func(string) error { return s.bare.upload(ctx, up, dir, "bare") },
 		func(fetched string) error { return s.bare.download(ctx, down, w, "bare", fetched) })
+	if err != nil {
+		return t, err
+	}
+	t.verify, err = s.timed(func() error { return digests(dir) })
+	return t, err
 }
 
-func (s *stage) roundOurs(ctx context.Context, dir string) (there, back cost, err error) {
+func (s *stage) roundOurs(ctx context.Context, dir string) (trip, error) {
 	var tree models.Ref
 	return s.round(ctx,
 		func(string) error {
@@ -93,27 +108,53 @@ func (s *stage) roundOurs(ctx context.Context, dir string) (there, back cost, er
 		})
 }
 
+// digests computes the SHA-256 of a directory's files, one on each core at a
+// time, as `sha256sum` under `xargs -P` does.
+func digests(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var group errgroup.Group
+	group.SetLimit(runtime.NumCPU())
+	for _, entry := range entries {
+		group.Go(func() error {
+			file, err := os.Open(filepath.Join(dir, entry.Name()))
+			if err != nil {
+				return err
+			}
+			defer func() { _ = file.Close() }() // only read from
+			_, err = io.CopyBuffer(sha256.New(), struct{ io.Reader }{file}, make([]byte, 512<<10))
+			return err
+		})
+	}
+	return group.Wait()
+}
+
 // tune finds the bare client's best, in each direction.
 func (s *stage) tune(ctx context.Context, w workload, dir string) (up, down tuning, err error) {
 	var bestUp, bestDown time.Duration
 	for _, t := range tunings(w) {
-		there, back, err := s.roundBare(ctx, w, t, t, dir)
+		took, err := s.roundBare(ctx, w, t, t, dir)
 		if err != nil {
 			return up, down, err
 		}
-		fmt.Fprintf(os.Stderr, "%s, bare client, %v: %.2f s up, %.2f s down\n", w.Name, t, there.wall.Seconds(), back.wall.Seconds())
-		if bestUp == 0 || there.wall < bestUp {
-			bestUp, up = there.wall, t
+		fmt.Fprintf(os.Stderr, "%s, bare client, %v: %.2f s up, %.2f s down\n", w.Name, t, took.up.wall.Seconds(), took.down.wall.Seconds())
+		if bestUp == 0 || took.up.wall < bestUp {
+			bestUp, up = took.up.wall, t
 		}
-		if bestDown == 0 || back.wall < bestDown {
-			bestDown, down = back.wall, t
+		if bestDown == 0 || took.down.wall < bestDown {
+			bestDown, down = took.down.wall, t
 		}
 	}
 	return up, down, nil
 }
 
 // seen are the costs of all rounds.
-type seen struct{ bareUp, bareDown, oursUp, oursDown, mlflow []cost }
+type seen struct {
+	bare, ours []trip
+	mlflow     []cost
+}
 
 func (s *stage) measure(ctx context.Context, w workload, rounds int) (figures, error) {
 	f := figures{workload: w}
@@ -133,11 +174,11 @@ func (s *stage) measure(ctx context.Context, w workload, rounds int) (figures, e
 	defer mlflow.stop()
 	var all seen
 	for range rounds {
-		bareUp, bareDown, err := s.roundBare(ctx, w, f.Up.Best, f.Down.Best, dir)
+		bare, err := s.roundBare(ctx, w, f.Up.Best, f.Down.Best, dir)
 		if err != nil {
 			return f, err
 		}
-		oursUp, oursDown, err := s.roundOurs(ctx, dir)
+		ours, err := s.roundOurs(ctx, dir)
 		if err != nil {
 			return f, err
 		}
@@ -145,11 +186,9 @@ func (s *stage) measure(ctx context.Context, w workload, rounds int) (figures, e
 		if err = errors.Join(err, s.empty(ctx, "")); err != nil {
 			return f, err
 		}
-		all.bareUp, all.bareDown = append(all.bareUp, bareUp), append(all.bareDown, bareDown)
-		all.oursUp, all.oursDown = append(all.oursUp, oursUp), append(all.oursDown, oursDown)
-		all.mlflow = append(all.mlflow, cost{wall: took})
-		fmt.Fprintf(os.Stderr, "%s: bare %.2f + %.2f s, mainspring %.2f + %.2f s, mlflow %.2f s\n", w.Name,
-			bareUp.wall.Seconds(), bareDown.wall.Seconds(), oursUp.wall.Seconds(), oursDown.wall.Seconds(), took.Seconds())
+		all.bare, all.ours, all.mlflow = append(all.bare, bare), append(all.ours, ours), append(all.mlflow, cost{wall: took})
+		fmt.Fprintf(os.Stderr, "%s: bare %.2f + %.2f s (and %.2f s for digests), mainspring %.2f + %.2f s, mlflow %.2f s\n", w.Name,
+			bare.up.wall.Seconds(), bare.down.wall.Seconds(), bare.verify.wall.Seconds(), ours.up.wall.Seconds(), ours.down.wall.Seconds(), took.Seconds())
 	}
 	f.fill(all)
 	return f, nil

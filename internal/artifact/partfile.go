@@ -97,8 +97,10 @@ func (p *partFile) readNote() error {
 		return err
 	}
 	if n < headBytes || !bytes.Equal(bytes.TrimRight(note[:headBytes], "\x00"), head) {
-		if err := p.f.Truncate(0); err != nil {
-			return err
+		if !p.fresh() {
+			if err := p.f.Truncate(0); err != nil {
+				return err
+			}
 		}
 		_, err := p.f.WriteAt(append(head, make([]byte, headBytes-len(head))...), p.head.Size)
 		return err
@@ -109,6 +111,14 @@ func (p *partFile) readNote() error {
 		p.found[i] = binary.BigEndian.Uint64(entry[8:])
 	}
 	return nil
+}
+
+// fresh: the file is empty. Cutting such a one to nothing would have ext4 write
+// all of it to the disk when it is closed, as it does for files that are
+// overwritten.
+func (p *partFile) fresh() bool {
+	info, err := p.f.Stat()
+	return err == nil && info.Size() == 0
 }
 
 // missing is how many bytes have yet to come.
