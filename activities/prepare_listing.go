@@ -31,15 +31,21 @@ func (p *Prepare) keepListing(ctx context.Context, request models.ListPartitions
 	return list, err
 }
 
+// resultFormat is of what preparations keep for each other: summaries, evidence,
+// profiles, and the rules by which rows are divided. Whoever changes what one of
+// them says raises it, and nothing that an older version has kept is taken up.
+const resultFormat = 1
+
 // identity names a preparation: all that decides about its outcome, and nothing
 // else.
 func identity(request models.ListPartitionsRequest, listing string, key division.PseudonymKey) (string, error) {
 	request.Data.Retention = 0 // says how long, not what
 	encoded, err := json.Marshal(struct {
+		Format int `json:"format"`
 		models.ListPartitionsRequest
 		Listing string `json:"listing,omitempty"`
 		Key     string `json:"key,omitempty"`
-	}{request, listing, key.Fingerprint()})
+	}{resultFormat, request, listing, key.Fingerprint()})
 	if err != nil {
 		return "", fmt.Errorf("name the preparation: %w", err)
 	}

@@ -43,8 +43,8 @@ func (p *Prepare) open(ctx context.Context, of models.Preparation) (*preparing, 
 		}
 		if id != of.ID {
 			return nil, &models.Error{
-				Kind: models.KindUnavailable, Subject: "data.pseudonym_key", Message: "this worker has another key than the one that the preparation was begun with",
-				Hint: "give every worker the same key, or start again",
+				Kind: models.KindUnavailable, Subject: "data.pseudonym_key", Message: "this worker has another key than the one that the preparation was begun with, or is of another version",
+				Hint: "give every worker the same key and version, or start again",
 			}
 		}
 	}
