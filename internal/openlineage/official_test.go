@@ -105,6 +105,7 @@ func TestOfficialClientReadsStrictly(t *testing.T) {
 		{"producer", "", "$.producer: RunEvent must have it"},
 		{"run.facets.parent._schemaURL", "", "$.run.facets.parent._schemaURL: None is no published schema"},
 		{"run.facets.parent._producer", "", "$.run.facets.parent._producer: ParentRunFacet must have it"},
+		{"run", 5, "$.run: 5 is no object"},
 		{"inputs", map[string]any{}, "$.inputs: {} is no array"},
 		{"run.facets", []any{}, "$.run.facets: [] is no object"},
 		{"job.name", nil, "$.job.name: null is no string"},

@@ -91,7 +91,8 @@ def format_of(validator):
     if validator is None:
         return None
     accepted = {name for name, sample in SAMPLES.items() if accepts(validator, sample)}
-    return "uri" if accepted == set(SAMPLES) else accepted.pop()
+    (name,) = {"uri"} if accepted == set(SAMPLES) else accepted
+    return name
 
 
 def accepts(validator, text):
@@ -158,8 +159,9 @@ class Reading:
         return self.instance(value, PUBLISHED[url], at)
 
     def instance(self, value, cls, at):
+        if not isinstance(value, dict):
+            return self.typed(value, dict, at)
         before, known, arguments = len(self.complaints), members(cls), {}
-        value = self.typed(value, dict, at)
         for name in sorted(value.keys() - known.keys()):
             self.refuse(f"{at}.{name}", f"{cls.__name__} has no such member")
         for name, m in known.items():
@@ -260,8 +262,8 @@ def judge_schemas(text):
 
 
 def main(what):
-    text = sys.stdin.read()
-    judged = list(judge_schemas(text)) if what == "schemas" else [judge_event(line) for line in text.splitlines()]
+    text = sys.stdin.buffer.read()
+    judged = list(judge_schemas(text)) if what == "schemas" else [judge_event(line) for line in text.split(b"\n") if line]
     for complaints in judged:
         print(json.dumps(complaints))
     if not judged:
