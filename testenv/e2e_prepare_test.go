@@ -1,9 +1,7 @@
 package testenv_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,7 +15,6 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
-	"github.com/mainspring-ml/mainspring/internal/openlineage"
 	"github.com/mainspring-ml/mainspring/models"
 	stack "github.com/mainspring-ml/mainspring/testenv/laptop"
 )
@@ -158,12 +155,7 @@ func TestPreparingPrograms(t *testing.T) {
 	require.ErrorContains(t, err, "exit status 1")
 
 	told := map[string][]string{}
-	file, err := os.Open(events)
-	require.NoError(t, err)
-	defer file.Close()
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		var e openlineage.RunEvent
-		require.NoError(t, json.Unmarshal(lines.Bytes(), &e))
+	for _, e := range lineageTold(ctx, t, events) {
 		told[e.Run.RunID] = append(told[e.Run.RunID], e.EventType)
 	}
 	require.Equal(t, []string{"START", "COMPLETE"}, told[run.GetRunID()])

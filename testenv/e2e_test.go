@@ -33,6 +33,8 @@ func TestEndToEnd(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
 	defer cancel()
+	events := filepath.Join(t.TempDir(), "lineage.jsonl")
+	t.Setenv("OPENLINEAGE_URL", "file://"+events)
 	l := startLaptop(ctx, t)
 	// First, while no model server has a device: a preemption wants all of them.
 	t.Run("KillMatrix", func(t *testing.T) { killMatrix(ctx, t, l) })
@@ -43,6 +45,7 @@ func TestEndToEnd(t *testing.T) {
 	t.Run("StockCLI", func(t *testing.T) { stockCLI(ctx, t, l) })
 	t.Run("StartFromGo", func(t *testing.T) { startFromGo(ctx, t, l) })
 	t.Run("Gates", func(t *testing.T) { gates(ctx, t, l) })
+	t.Run("Lineage", func(t *testing.T) { toldOfEverything(ctx, t, events) })
 }
 
 // survivesKills kills everything that can be killed under a training of two

@@ -88,14 +88,17 @@ func TestMissingGoIsNamedWhenTheS3ServerMustBeBuilt(t *testing.T) {
 }
 
 func TestEverythingIsPinned(t *testing.T) {
-	versions := map[string]string{}
-	for _, it := range (kitchen{python: interpreter{version: "3.11.2"}}).items() {
+	k, versions := kitchen{python: interpreter{version: "3.11.2"}}, map[string]string{}
+	for _, it := range k.items() {
 		versions[it.name] = it.version
 		require.NotContains(t, it.entry, "unpinned")
 	}
 	require.Equal(t, map[string]string{
 		itemUV: "0.13.9", itemTemporal: "1.9.1", itemS3: "1.8.0", itemMLflow: "3.17.2", itemONNX: "1.32.0",
 	}, versions)
+	for version, it := range map[string]item{"1.1.1": k.modelSigning(), "1.54.0": k.openLineage()} {
+		require.Equal(t, version, it.version)
+	}
 	// The package that repacks the Temporal CLI was examined in this form.
 	require.Contains(t, temporalLock, "sha256:3cca23d0d2caaa2f1273b78be7a01e8c2c65da435a3d286395814c1a90b71e5a")
 }

@@ -22,6 +22,8 @@ var (
 	onnxLock string
 	//go:embed python/model-signing.lock
 	modelSigningLock string
+	//go:embed python/openlineage.lock
+	openLineageLock string
 	//go:embed s3server/versitygw.mod
 	s3ServerMod string
 	//go:embed s3server/versitygw.sum

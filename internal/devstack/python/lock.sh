@@ -21,5 +21,7 @@ lock --no-deps mlflow-server.in -o mlflow-server.lock
 cat mlflow-server.lock >>mlflow.lock
 rm mlflow-server.lock
 
-# For tests only. It does not name pyopenssl, and does not start without it.
+# For tests only. model-signing does not name pyopenssl, and does not start
+# without it.
 lock model-signing.in -o model-signing.lock
+lock openlineage.in -o openlineage.lock
