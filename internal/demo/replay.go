@@ -37,12 +37,15 @@ type replayer struct {
 }
 
 func newReplayer(gateway, endpoint string, inputs []models.ModelPort) *replayer {
-	const clients = 4
+	const (
+		clients = 4
+		idle    = time.Minute // the gateway waits for longer before it closes
+	)
 	return &replayer{
 		gateway: gateway, endpoint: endpoint, inputs: inputs, clients: clients,
 		http: &http.Client{
 			Timeout:   30 * time.Second,
-			Transport: &http.Transport{MaxIdleConnsPerHost: 2 * clients},
+			Transport: &http.Transport{MaxIdleConnsPerHost: 2 * clients, IdleConnTimeout: idle},
 		},
 	}
 }

@@ -96,7 +96,10 @@ func Start(ctx context.Context, config Config) *Run {
 		config.Patience = 15 * time.Second
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	transport := &http.Transport{MaxIdleConnsPerHost: 256, DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext}
+	// Gateways close connections that are idle for two minutes. A request that is
+	// on its way by then is lost, so the sender closes them first.
+	const idle = time.Minute
+	transport := &http.Transport{MaxIdleConnsPerHost: 256, IdleConnTimeout: idle, DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext}
 	r := &Run{config: config, cancel: cancel, client: &http.Client{Transport: transport}}
 	r.loops.Go(func() { r.send(ctx) })
 	if config.Labels != nil {
