@@ -46,6 +46,16 @@ for f in "$MAINSPRING_DATA_DIR"/*; do
 done
 `
 
+// leasedSh is prepareSh on devices: it notes which it has, and until when.
+const leasedSh = `#!/bin/sh
+echo "on $MAINSPRING_VISIBLE_DEVICES" >> "$STARTS"
+while [ ! -e "$GATE" ]; do sleep 0.05; done
+for f in "$MAINSPRING_DATA_DIR"/*; do
+  awk -F, 'NR == 1 { print $0 ",twice" } NR > 1 { print $0 "," 2 * $4 }' "$f" > "$MAINSPRING_OUTPUT_DIR/$(basename "$f")"
+done
+echo "off $MAINSPRING_VISIBLE_DEVICES" >> "$STARTS"
+`
+
 // prepared is a source of three CSV files, and the code of two programs.
 type prepared struct {
 	*laptop
@@ -106,13 +116,15 @@ func TestPreparingPrograms(t *testing.T) {
 	defer cancel()
 	events := filepath.Join(t.TempDir(), "lineage.jsonl")
 	t.Setenv("OPENLINEAGE_URL", "file://"+events)
-	p := prepared{laptop: startLaptop(ctx, t), t: t, ctx: ctx, dir: t.TempDir()}
+	p := prepared{laptop: startLaptopWith(ctx, t, stack.Config{Devices: 1}), t: t, ctx: ctx, dir: t.TempDir()}
 	p.source, p.gate = filepath.Join(p.dir, "rows"), filepath.Join(p.dir, "go")
 	for _, dir := range []string{p.source, filepath.Join(p.dir, "code")} {
 		require.NoError(t, os.Mkdir(dir, 0o700))
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(p.dir, "code", "prepare.py"), []byte(preparePy), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(p.dir, "code", "prepare.sh"), []byte(prepareSh), 0o700))
+	for name, text := range map[string]string{"prepare.sh": prepareSh, "leased.sh": leasedSh} {
+		require.NoError(t, os.WriteFile(filepath.Join(p.dir, "code", name), []byte(text), 0o700))
+	}
 	for part := range 3 {
 		var rows []string
 		for day := 1; day <= 10; day++ {
@@ -124,10 +136,7 @@ func TestPreparingPrograms(t *testing.T) {
 	// An agent is killed while programs run: each is started once, and ends well.
 	run := p.begin("prepare-1", p.input("python", "prepare.py"))
 	require.Eventually(t, func() bool { return len(p.starts()) == 3 }, patience, 100*time.Millisecond)
-	agents := agentsOf(p.Laptop)
-	require.Len(t, agents, 2)
-	require.NoError(t, syscall.Kill(agents[0], syscall.SIGKILL))
-	time.Sleep(2 * time.Second)
+	p.killAgent()
 	require.NoError(t, os.WriteFile(p.gate, nil, 0o600))
 	var first models.Snapshot
 	require.NoError(t, run.Get(ctx, &first))
@@ -139,6 +148,8 @@ func TestPreparingPrograms(t *testing.T) {
 	var second models.Snapshot
 	require.NoError(t, p.begin("prepare-2", p.input("./prepare.sh")).Get(ctx, &second))
 	require.Equal(t, first.SHA256(), second.SHA256())
+
+	p.onDevices(first)
 
 	// One file changes: one is prepared again.
 	before := len(p.starts())
@@ -159,7 +170,55 @@ func TestPreparingPrograms(t *testing.T) {
 		told[e.Run.RunID] = append(told[e.Run.RunID], e.EventType)
 	}
 	require.Equal(t, []string{"START", "COMPLETE"}, told[run.GetRunID()])
-	require.Len(t, told, 4)
+	require.Len(t, told, 5)
+}
+
+// killAgent kills one of the two, and gives the next one time to take over.
+func (p prepared) killAgent() {
+	p.t.Helper()
+	agents := agentsOf(p.Laptop)
+	require.Len(p.t, agents, 2)
+	require.NoError(p.t, syscall.Kill(agents[0], syscall.SIGKILL))
+	time.Sleep(2 * time.Second)
+}
+
+// onDevices has the three files prepared on two leased devices, kills an agent
+// meanwhile, and wants the same snapshot as without devices.
+func (p prepared) onDevices(want models.Snapshot) {
+	t := p.t
+	t.Helper()
+	input, before := p.input("./leased.sh"), len(p.starts())
+	gate := filepath.Join(p.dir, "go-on-devices")
+	input.Data.Prepare.Env["GATE"] = gate
+	input.Data.Prepare.Resources = &models.Resources{Nodes: 1, GPUsPerNode: 1}
+	run := p.begin("prepare-on-devices", input)
+	var pool models.PoolStatus
+	require.Eventually(t, func() bool {
+		return p.Query(p.ctx, models.PoolID(models.DefaultPool), &pool) == nil && len(pool.Waiting) == 1 && len(p.starts()) == before+2
+	}, patience, 100*time.Millisecond, "two devices are leased, and the third program waits for one")
+	require.Contains(t, pool.Waiting[0].Purpose, "prepare data of sums: ")
+	require.Len(t, pool.Leases, 2)
+	p.killAgent()
+	require.NoError(t, os.WriteFile(gate, nil, 0o600))
+	var got models.Snapshot
+	require.NoError(t, run.Get(p.ctx, &got))
+	require.Equal(t, want.SHA256(), got.SHA256())
+
+	busy, turns := map[string]bool{}, 0
+	for _, line := range p.starts()[before:] {
+		what, device, _ := strings.Cut(line, " ")
+		require.NotEmpty(t, device)
+		require.Equal(t, what == "off", busy[device], "one program at a time has a device: %v", p.starts()[before:])
+		if busy[device] = what == "on"; busy[device] {
+			turns++
+		}
+	}
+	require.Equal(t, 3, turns, "each file was prepared once")
+	require.Len(t, busy, 2)
+	require.Eventually(t, func() bool {
+		holders, err := p.Leases(p.ctx)
+		return err == nil && len(holders) == 0
+	}, patience, 100*time.Millisecond, "the devices are given back")
 }
 
 func agentsOf(l *stack.Laptop) (pids []int) {
