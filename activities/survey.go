@@ -44,7 +44,7 @@ func (p *Prepare) SurveyData(ctx context.Context, spec models.DataSpec) (Survey,
 	if err != nil {
 		return s, err
 	}
-	results, err := eachPartition(ctx, partitions, func(ctx context.Context, part models.Partition) (profile.Result, error) {
+	results, err := eachPartition(ctx, partitions, func(ctx context.Context, part models.Partition) (surveyed, error) {
 		return p.survey(ctx, s.Data, part, columns)
 	})
 	if err != nil {
@@ -53,27 +53,33 @@ func (p *Prepare) SurveyData(ctx context.Context, spec models.DataSpec) (Survey,
 	return s, s.join(results)
 }
 
+// surveyed is what was found in one partition.
+type surveyed struct {
+	profile.Result
+	bad checks.Schema // its values that do not read as their column's type
+}
+
 // columns finds out which columns there are and with which types they are read:
 // one type for all files. It returns them in the order of the first file that has
 // them.
 func (s *Survey) columns(ctx context.Context, p *Prepare, partitions []models.Partition) ([]models.Column, error) {
-	fields, err := eachPartition(ctx, partitions, func(ctx context.Context, part models.Partition) ([]dataset.Field, error) {
-		file, err := partition.Open(ctx, p.Store, s.Data, part)
-		if err != nil {
-			return nil, unavailable(part.URI, "the file can't be opened", err)
-		}
-		return file.Fields(), unavailable(part.URI, "the file can't be read", file.Close())
-	})
+	sources, err := s.sources(ctx, p, partitions)
 	if err != nil {
 		return nil, err
+	}
+	if d := dataset.OtherDelimiter(s.Data, sources[0]); d != "" {
+		s.Data.CSV.Delimiter = d
+		if sources, err = s.sources(ctx, p, partitions); err != nil {
+			return nil, err
+		}
 	}
 	var names []string
 	text := false
 	for i, part := range partitions {
 		name := dataset.PartitionName(s.Data.Source, part)
-		s.Schema = checks.MergeSchemas(s.Schema, checks.SchemaOf(name, fields[i], nil))
+		s.Schema = checks.MergeSchemas(s.Schema, checks.SchemaOf(name, sources[i].Fields, nil))
 		text = text || dataset.FormatOf(s.Data.Format, name) != models.FormatParquet
-		for _, f := range fields[i] {
+		for _, f := range sources[i].Fields {
 			if !slices.Contains(names, f.Name) {
 				names = append(names, f.Name)
 			}
@@ -98,6 +104,17 @@ func (s *Survey) columns(ctx context.Context, p *Prepare, partitions []models.Pa
 		s.Data.Columns = declared
 	}
 	return columns, nil
+}
+
+// sources are the partitions with the columns that each has.
+func (s *Survey) sources(ctx context.Context, p *Prepare, partitions []models.Partition) ([]dataset.Source, error) {
+	return eachPartition(ctx, partitions, func(ctx context.Context, part models.Partition) (dataset.Source, error) {
+		file, err := partition.Open(ctx, p.Store, s.Data, part)
+		if err != nil {
+			return dataset.Source{}, unavailable(part.URI, "the file can't be opened", err)
+		}
+		return dataset.Source{URI: part.URI, Fields: file.Fields()}, unavailable(part.URI, "the file can't be read", file.Close())
+	})
 }
 
 // oneType is the type that all files' values of a column can be read as; empty:
@@ -136,11 +153,12 @@ func roleOf(spec models.DataSpec, name string) string {
 }
 
 // survey reads a partition. Columns that it does not have are left out.
-func (p *Prepare) survey(ctx context.Context, spec models.DataSpec, part models.Partition, all []models.Column) (profile.Result, error) {
+func (p *Prepare) survey(ctx context.Context, spec models.DataSpec, part models.Partition, all []models.Column) (surveyed, error) {
 	file, err := partition.Open(ctx, p.Store, spec, part)
 	if err != nil {
-		return profile.Result{}, unavailable(part.URI, "the file can't be opened", err)
+		return surveyed{}, unavailable(part.URI, "the file can't be opened", err)
 	}
+	name := dataset.PartitionName(spec.Source, part)
 	var columns []models.Column
 	for _, c := range all {
 		if slices.ContainsFunc(file.Fields(), func(f dataset.Field) bool { return f.Name == c.Name }) {
@@ -148,21 +166,22 @@ func (p *Prepare) survey(ctx context.Context, spec models.DataSpec, part models.
 		}
 	}
 	whole := survey.Survey{
-		Plan:   profile.Plan{Spec: spec.WithDefaults(), Columns: columns, File: dataset.PartitionName(spec.Source, part)},
+		Plan:   profile.Plan{Spec: spec.WithDefaults(), Columns: columns, File: name},
 		Source: file, Workers: runtime.GOMAXPROCS(0),
 	}
 	for _, group := range file.Groups("") {
 		whole.Groups = append(whole.Groups, max(0, group.Rows)) // a text does not know its rows yet
 	}
 	found, err := whole.Run(ctx)
+	bad := checks.Schema{Bad: checks.SchemaOf(name, nil, file.BadValues()).Bad}
 	if closed := file.Close(); err == nil {
 		err = closed
 	}
-	return found, unavailable(part.URI, "the file can't be read", err)
+	return surveyed{found, bad}, unavailable(part.URI, "the file can't be read", err)
 }
 
 // join merges in the order of partitions.
-func (s *Survey) join(results []profile.Result) error {
+func (s *Survey) join(results []surveyed) error {
 	runs := map[string][]profile.Run{}
 	var all profile.Profile
 	for i, r := range results {
@@ -170,6 +189,7 @@ func (s *Survey) join(results []profile.Result) error {
 			runs[run.Column] = append(runs[run.Column], run)
 		}
 		s.Found = profile.MergeEvidence(s.Found, r.Evidence)
+		s.Schema = checks.MergeSchemas(s.Schema, r.bad)
 		if i == 0 {
 			all = r.Profile
 			continue

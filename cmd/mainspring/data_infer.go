@@ -66,7 +66,10 @@ func (f *inferFlags) infer(ctx context.Context, source string, now time.Time) (i
 	if seen, err = f.readNumbersAsTimes(ctx, reader, seen); err != nil {
 		return infer.Guess{}, err
 	}
-	draft, err := infer.Draft(infer.Source{Data: seen.Data, Profile: seen.Profile, Files: seen.Files, Unfit: unfit(seen), Now: now}, f.settled)
+	draft, err := infer.Draft(infer.Source{
+		Data: seen.Data, Profile: seen.Profile, Files: seen.Files, Unfit: unfit(seen), Bad: seen.Schema.Bad,
+		Delimited: seen.Data.CSV.Delimiter != spec.CSV.Delimiter, Now: now,
+	}, f.settled)
 	if err != nil {
 		return infer.Guess{}, err
 	}

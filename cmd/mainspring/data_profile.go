@@ -72,6 +72,13 @@ func profileLines(l layout, s activities.Survey) []string {
 			lines = append(lines, head+topWords(c))
 		}
 	}
+	for _, bad := range s.Schema.Bad {
+		line := fmt.Sprintf(" %s %s: above it is null", terminal.Pad(terminal.Plain(bad.Column), width), bad.Words())
+		if len(bad.Rows) > 0 {
+			line += fmt.Sprintf(" (the first: %s line %d)", terminal.Plain(bad.Rows[0].File), bad.Rows[0].Row)
+		}
+		lines = append(lines, l.paint.Red(line))
+	}
 	for _, c := range s.Left {
 		lines = append(lines, l.paint.Dim(fmt.Sprintf(" %s can't be read: files differ, or its type is of no use", terminal.Pad(terminal.Plain(c.Name), width))))
 	}

@@ -214,6 +214,41 @@ func TestFilesThatDisagree(t *testing.T) {
 	}
 }
 
+// What other programs export: semicolons behind a byte order mark, and another
+// encoding than UTF-8.
+func TestExportsOfOtherPrograms(t *testing.T) {
+	t.Chdir(t.TempDir())
+	export := "\uFEFFid;at;town;paid\r\n" + "a;2013-01-01T00:00:00Z;Paris;0\r\n" + "b;2013-01-02T00:00:00Z;M\xfcnchen;1\r\n" + "c;2013-01-03T00:00:00Z;Rome;1\r\n"
+	if err := os.WriteFile("a.csv", []byte(export), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got := mainspring(t, "data", "infer", ".")
+	for _, want := range []string{`delimiter: ";" `, "# else there is one column only", "key: id ", "1 value does not read as UTF-8, the first in a.csv line 3: the check schema stops there"} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("the section lacks %q:\n%s%s", want, got.stdout, got.stderr)
+		}
+	}
+	if strings.Contains(got.stdout, "max_null_fraction") {
+		t.Errorf("a town that can't be read makes nulls allowed:\n%s", got.stdout)
+	}
+	want := " town     1 value does not read as UTF-8: above it is null (the first: a.csv line 3)\n"
+	if got := mainspring(t, "data", "profile", "."); !strings.Contains(got.stdout, want) {
+		t.Errorf("the profile lacks %q:\n%s%s", want, got.stdout, got.stderr)
+	}
+	spec := "model: {name: towns}\ntrain: {command: [python, train.py]}\n"
+	for section, want := range map[string]string{
+		got.stdout: "1 value does not read as UTF-8",
+		"data: {source: ., time: at, key: id, label: paid, features: [town], as_of: 2013-01-04, window: 4d, holdout: 2d}": `the file has id;at;town;paid (its only column looks like several: set data.csv.delimiter to ";")`,
+	} {
+		if err := os.WriteFile("lifecycle.yaml", []byte(spec+section), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := mainspring(t, "data", "check"); got.code == 0 || !strings.Contains(got.stdout+got.stderr, want) {
+			t.Errorf("code %d, want %q in %s%s", got.code, want, got.stdout, got.stderr)
+		}
+	}
+}
+
 // Data commands find stores as workers do: by the profiles.
 func TestDataOfAnotherStore(t *testing.T) {
 	inTrips(t)

@@ -1,6 +1,10 @@
 package dataset
 
-import "github.com/mainspring-ml/mainspring/models"
+import (
+	"fmt"
+
+	"github.com/mainspring-ml/mainspring/models"
+)
 
 // Chunk is some consecutive rows of a partition.
 type Chunk struct {
@@ -48,4 +52,16 @@ type BadValues struct {
 	// Rows are the first ones, at most models.MaxOffendingRows, without their file.
 	// A sensitive column's have no value but models.Masked.
 	Rows []models.OffendingRow
+}
+
+// Words say what is wrong: any text reads as a string, if it is one.
+func (b BadValues) Words() string {
+	what := "read as " + b.Type
+	if b.Type == TypeString {
+		what = "read as UTF-8"
+	}
+	if b.Count == 1 {
+		return "1 value does not " + what
+	}
+	return fmt.Sprintf("%d values do not %s", b.Count, what)
 }

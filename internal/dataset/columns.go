@@ -98,6 +98,7 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 	var problems []string
 	roles := make(map[string]string, len(columns))
 	empty := map[string]bool{}
+	anyMissing := false
 	for i := range columns {
 		c := &columns[i]
 		if other, ok := roles[c.Name]; ok {
@@ -108,6 +109,7 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 		field, ok := findField(source.Fields, c.Name)
 		if !ok {
 			problems = append(problems, missing(*c, source))
+			anyMissing = true
 			continue
 		}
 		if field.Empty { // values of any type may be in other files
@@ -133,12 +135,22 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 	if len(problems) == 0 {
 		return columns, nil
 	}
-	return nil, &models.Error{
-		Kind:    models.KindInvalidSpec,
-		Subject: source.URI,
-		Message: strings.Join(problems, "; "),
-		Hint:    "correct the names in the data section of the spec, or the files",
+	hint := "correct the names in the data section of the spec, or the files"
+	if anyMissing {
+		problems = append(problems, "the file has "+strings.Join(source.names(), ", "))
+		if d := OtherDelimiter(spec, source); d != "" {
+			hint = fmt.Sprintf("its only column looks like several: set data.csv.delimiter to %q", d)
+		}
 	}
+	return nil, &models.Error{Kind: models.KindInvalidSpec, Subject: source.URI, Message: strings.Join(problems, "; "), Hint: hint}
+}
+
+func (s Source) names() []string {
+	names := make([]string, len(s.Fields))
+	for i, f := range s.Fields {
+		names[i] = f.Name
+	}
+	return names
 }
 
 func unusable(spec models.DataSpec, c models.Column, field Field, types []string) string {
@@ -197,15 +209,11 @@ func described(f Field) string {
 }
 
 func missing(c models.Column, source Source) string {
-	names := make([]string, len(source.Fields))
-	for i, f := range source.Fields {
-		names[i] = f.Name
-	}
 	text := fmt.Sprintf("there is no column %q (%s)", c.Name, c.Role)
-	if near := models.Nearest(c.Name, names); near != "" {
+	if near := models.Nearest(c.Name, source.names()); near != "" {
 		text += fmt.Sprintf(", did you mean %q?", near)
 	}
-	return text + "; the file has " + strings.Join(names, ", ")
+	return text
 }
 
 // strayLimits finds checks on columns that nobody declared, and ranges on

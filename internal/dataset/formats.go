@@ -56,6 +56,22 @@ func FormatOf(declared models.DataFormat, name string) models.DataFormat {
 	return format
 }
 
+// OtherDelimiter is what seems to end the cells of a CSV file that has a single
+// column, for want of the right delimiter; empty: nothing does, or the spec has
+// said what it is.
+func OtherDelimiter(spec models.DataSpec, source Source) (delimiter string) {
+	if len(source.Fields) != 1 || spec.CSV.Delimiter != "" || FormatOf(spec.Format, source.URI) != models.FormatCSV {
+		return ""
+	}
+	most := 0
+	for _, candidate := range []string{";", "\t", "|", ","} {
+		if n := strings.Count(source.Fields[0].Name, candidate); n > most {
+			delimiter, most = candidate, n
+		}
+	}
+	return delimiter
+}
+
 // TextName is the name of a text file without the ending of its compression.
 func TextName(name string) string {
 	if strings.EqualFold(path.Ext(name), gzipEnding) {

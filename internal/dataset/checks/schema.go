@@ -39,7 +39,7 @@ func (j judge) schema() []models.CheckResult {
 		}
 	}
 	for _, bad := range j.Schema.Bad {
-		r := j.badSchema(bad.Column, int(bad.Count), 0, "column %q: %s as %s", bad.Column, unread(bad.Count), bad.Type)
+		r := j.badSchema(bad.Column, int(bad.Count), 0, "column %q: %s", bad.Column, bad.Words())
 		r.Rows = shown(bad.Rows, j.Spec.IsSensitive(bad.Column))
 		failed = append(failed, r)
 	}
@@ -109,11 +109,4 @@ func (c SeenColumn) Words() string {
 		words[i] = fmt.Sprintf("%s in %d (such as %s)", t.Type, t.Files, t.File)
 	}
 	return strings.Join(words, " and ")
-}
-
-func unread(values int64) string {
-	if values == 1 {
-		return "1 value does not read"
-	}
-	return fmt.Sprintf("%d values do not read", values)
 }

@@ -74,6 +74,25 @@ func (g *Guess) describeColumns() {
 		column := g.Data.Columns[c.Name]
 		column.Type = c.Type
 		columns[c.Name] = column
+		g.complain(c.Name)
 	}
 	g.Data.Columns = columns
+}
+
+// complain says beside a column that some of its values are not of its type. The
+// check schema stops at them.
+func (g *Guess) complain(column string) {
+	bad := g.bad(column)
+	if bad.Count == 0 {
+		return
+	}
+	why := bad.Words()
+	if len(bad.Rows) > 0 {
+		why += fmt.Sprintf(", the first in %s line %d", bad.Rows[0].File, bad.Rows[0].Row)
+	}
+	why += ": the check schema stops there"
+	if before := g.why["columns."+column]; before != "" {
+		why = before + "; " + why
+	}
+	g.why["columns."+column] = why
 }

@@ -20,6 +20,10 @@ type Source struct {
 	// Unfit are columns that no section can name: not all files have them, or their
 	// type is of no use.
 	Unfit []string
+	// Bad are values that were read as none: they are not of their column's type.
+	Bad []dataset.BadValues
+	// Delimited: data.csv.delimiter was found out, not said.
+	Delimited bool
 	// Now decides whether the source is one that goes on.
 	Now time.Time
 }
@@ -43,6 +47,9 @@ func Draft(source Source, settled Settled) (Guess, error) {
 	g := Guess{Data: source.Data, source: source, why: map[string]string{}}
 	if len(source.Unfit) > 0 {
 		g.why["columns"] = "not in all files, or of no use, and left out: " + strings.Join(source.Unfit, ", ")
+	}
+	if source.Delimited {
+		g.why["delimiter"] = "else there is one column only"
 	}
 	if source.Profile.Rows == 0 {
 		return g, g.fail("data.source", "the source has no rows", "name files with rows")

@@ -37,15 +37,26 @@ func (g *Guess) limits() {
 // limitNulls allows half as many again as there are, and at least one in a
 // hundred more, where there are any.
 func (g *Guess) limitNulls(c *profile.Column) {
-	if c.Nulls == 0 {
+	nulls := c.Nulls - g.bad(c.Name).Count
+	if nulls <= 0 || c.Rows == 0 {
 		return
 	}
-	seen := c.NullFraction()
+	seen := float64(nulls) / float64(c.Rows)
 	g.Data.Checks.MaxNullFraction[c.Name] = min(1, math.Ceil(100*max(1.5*seen, seen+0.01))/100)
 	g.why["checks.max_null_fraction."+c.Name] = fmt.Sprintf("%.2g %% seen", 100*seen)
 	if c.Name == g.Data.LabelTime {
 		g.why["checks.max_null_fraction."+c.Name] += ": labels that were not known yet"
 	}
+}
+
+// bad are the column's values that were read as none.
+func (g *Guess) bad(column string) (bad dataset.BadValues) {
+	for _, b := range g.source.Bad {
+		if b.Column == column {
+			return b
+		}
+	}
+	return dataset.BadValues{}
 }
 
 func (g *Guess) limitRange(c *profile.Column) {
