@@ -44,6 +44,21 @@ func results(stage models.Stage, status models.LifecycleStatus) string {
 	return ": " + text
 }
 
+// broke reports whether a stage that ended has failed or was cancelled: it has
+// left nothing.
+func broke(stage models.Stage, status models.LifecycleStatus) bool {
+	switch stage {
+	case models.StagePrepare:
+		return status.Snapshot == nil
+	case models.StageTrain:
+		return status.Training == nil
+	case models.StageEvaluate:
+		return status.Evaluation == nil && status.Gate == nil
+	default:
+		return false
+	}
+}
+
 func describeSnapshot(snapshot models.Snapshot) string {
 	text := fmt.Sprintf("%d training rows, %d held out, snapshot %.12s", snapshot.Train.Rows, snapshot.Test.Rows, snapshot.SHA256())
 	if origin := snapshot.Origin(); origin != "" {

@@ -67,7 +67,11 @@ func (n *narrator) tellStage(stage models.Stage, seen observation, now time.Time
 		if stage == models.StageTrain {
 			lines = append(lines, n.tellAttempts(attemptsOf(seen), now)...)
 		}
-		lines = append(lines, n.line(ended, stage, "ended after "+short(ended.Sub(started))+results(stage, seen.Status)))
+		how := "ended after "
+		if broke(stage, seen.Status) {
+			how = "broke off after "
+		}
+		lines = append(lines, n.line(ended, stage, how+short(ended.Sub(started))+results(stage, seen.Status)))
 		if stage == models.StageEvaluate {
 			lines = append(lines, n.tellEvaluation(seen.Status)...)
 		}

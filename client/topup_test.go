@@ -85,7 +85,7 @@ func TestFollowTellsPausesAndFailures(t *testing.T) {
 		"  train     attempt 2, from step 14",
 		"  train     waiting for a host: the pool has none yet",
 		"  train     attempt 2 on h1 ended at step 14 after 3.0s: out of memory: above 4GiB",
-		"  train     ended after 9.0s",
+		"  train     broke off after 9.0s",
 		"  train     6 GPU-seconds leased: starting 0 (0 %), computing 0 (0 %), checkpointing 0 (0 %), lost 6 (100 %); waited for 0 before",
 	})
 }
