@@ -85,7 +85,7 @@ func (f copyFlags) copy(command *cobra.Command, source, destination string) erro
 	began := time.Now()
 	if err := showCopy(ctx, out, plan, &progress, func(ctx context.Context) error { return copier.Run(ctx, plan, &progress) }); err != nil {
 		if done := progress.Objects.Load(); done > 0 || ctx.Err() != nil {
-			err = fmt.Errorf("%w\n%d objects were copied before; the same command goes on from there", err, done+progress.SkippedObjects.Load())
+			err = fmt.Errorf("%w\ncopied before: %s; the same command goes on from there", err, counted(int(done+progress.SkippedObjects.Load()), "object"))
 		}
 		return err
 	}

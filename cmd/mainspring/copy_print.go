@@ -32,8 +32,8 @@ func dryRunText(plan copying.Plan, missing []copying.Item, to copying.Destinatio
 		bytes += item.Size
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s has %d objects, %s\n", plan.What, len(plan.Items)+len(plan.Seals), terminal.Size(plan.Bytes()))
-	fmt.Fprintf(&b, "%d objects, %s, would be sent to %s; %d are there already\n", len(missing), terminal.Size(bytes), to.URI(""), len(plan.Items)-len(missing))
+	fmt.Fprintf(&b, "%s has %s, %s\n", plan.What, counted(len(plan.Items)+len(plan.Seals), "object"), terminal.Size(plan.Bytes()))
+	fmt.Fprintf(&b, "%s, %s, would be sent to %s; %d are there already\n", counted(len(missing), "object"), terminal.Size(bytes), to.URI(""), len(plan.Items)-len(missing))
 	const most = 20
 	for i, item := range missing {
 		if i == most {
@@ -50,7 +50,7 @@ func dryRunText(plan copying.Plan, missing []copying.Item, to copying.Destinatio
 
 // copiedText is what a copy has done.
 func copiedText(plan copying.Plan, p *copying.Progress, took time.Duration, to copying.Destination) string {
-	text := fmt.Sprintf("copied %s: %d objects, %s, %s", plan.What, p.Objects.Load(), terminal.Size(p.Bytes.Load()), rate(p.Bytes.Load(), took))
+	text := fmt.Sprintf("copied %s: %s, %s, %s", plan.What, counted(int(p.Objects.Load()), "object"), terminal.Size(p.Bytes.Load()), rate(p.Bytes.Load(), took))
 	if there := p.SkippedObjects.Load(); there > 0 {
 		text += fmt.Sprintf("; %d, %s, were there already", there, terminal.Size(p.SkippedBytes.Load()))
 	}
