@@ -17,7 +17,7 @@ import (
 )
 
 // putObject stores data at an s3:// URI.
-func putObject(t *testing.T, store artifact.Store, uri string, data []byte) {
+func putObject(t testing.TB, store artifact.Store, uri string, data []byte) {
 	t.Helper()
 	bucket, key, err := artifact.ParseURI(uri)
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/checks"
 	"github.com/mainspring-ml/mainspring/internal/dataset/division"
@@ -30,11 +32,16 @@ func (w *preparing) read(ctx context.Context, part models.Partition) (partSummar
 	if found == nil {
 		return summary, nil
 	}
-	if summary.Files, err = w.writeShare(ctx, part, *found); err != nil {
-		return partSummary{}, err
-	}
-	summary.Runs, err = w.writeRuns(ctx, found.Found.Runs)
-	return summary, err
+	writing, inGroup := errgroup.WithContext(ctx)
+	writing.Go(func() (err error) {
+		summary.Files, err = w.writeShare(inGroup, part, *found)
+		return err
+	})
+	writing.Go(func() (err error) {
+		summary.Runs, err = w.writeRuns(inGroup, found.Found.Runs)
+		return err
+	})
+	return summary, writing.Wait()
 }
 
 // divide reads what the window covers of a partition, once; nil: it covers

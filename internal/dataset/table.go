@@ -168,3 +168,40 @@ func (t *Table) Append(more Table) {
 		t.Series[i].Append(more.Series[i])
 	}
 }
+
+// Joined has the rows of tables with the same columns, in their order. It copies
+// each row once, where Append copies those before it, too, whenever they grow.
+func Joined(tables []Table) Table {
+	switch len(tables) {
+	case 0:
+		return Table{}
+	case 1:
+		return tables[0]
+	}
+	rows := 0
+	for _, t := range tables {
+		rows += t.Rows()
+	}
+	out := Table{Series: make([]Series, len(tables[0].Series))}
+	for i := range out.Series {
+		out.Series[i] = tables[0].Series[i].empty(rows)
+		for _, t := range tables {
+			out.Series[i].Append(t.Series[i])
+		}
+	}
+	return out
+}
+
+// empty is a series of the same column with room for some rows.
+func (s *Series) empty(rows int) Series {
+	out := Series{Name: s.Name, Type: s.Type}
+	switch s.Type {
+	case TypeString:
+		out.Strings = make([]string, 0, rows)
+	case TypeFloat64:
+		out.Floats = make([]float64, 0, rows)
+	default:
+		out.Ints = make([]int64, 0, rows)
+	}
+	return out
+}

@@ -95,7 +95,8 @@ type Division struct {
 	kept   []models.Column
 	names  []string // of kept
 	share  Share
-	places [2][]int64 // of the rows of both sides, before they are sorted
+	pieces [2][]dataset.Table // what both sides have taken and have not joined yet
+	places [2][]int64         // of the rows of both sides, before they are sorted
 }
 
 // Taken is one side's rows as the source has them: no pseudonyms, no order.
@@ -107,6 +108,7 @@ type Taken struct {
 // Taken returns what has been taken so far, of both sides. It is good until
 // Finish.
 func (d *Division) Taken() []Taken {
+	d.join()
 	return []Taken{{d.share.Train, d.places[0]}, {d.share.Test, d.places[1]}}
 }
 
@@ -139,12 +141,11 @@ func New(plan Plan) (*Division, error) {
 // so that another key leaves every row on its side.
 func (d *Division) Add(chunk dataset.Chunk) error {
 	where := d.sides.of(chunk.Table)
-	if err := d.pass.Add(d.lookedAt(chunk), where); err != nil {
-		return err
-	}
 	if d.plan.LookOnly {
-		return nil
+		return d.pass.Add(d.lookedAt(chunk), where)
 	}
+	looked := make(chan error, 1)
+	go func() { looked <- d.pass.Add(d.lookedAt(chunk), where) }() // beside the copying
 	var train, test []int
 	for row, side := range where {
 		switch side {
@@ -155,18 +156,29 @@ func (d *Division) Add(chunk dataset.Chunk) error {
 		case profile.Outside, profile.Unusable:
 		}
 	}
-	d.take(0, &d.share.Train, chunk, train)
-	d.take(1, &d.share.Test, chunk, test)
-	return nil
+	d.take(0, chunk, train)
+	d.take(1, chunk, test)
+	return <-looked
 }
 
-func (d *Division) take(side int, into *dataset.Table, from dataset.Chunk, rows []int) {
+func (d *Division) take(side int, from dataset.Chunk, rows []int) {
 	if len(rows) == 0 {
 		return
 	}
-	into.Append(from.Table.Pick(d.names, rows))
+	d.pieces[side] = append(d.pieces[side], from.Table.Pick(d.names, rows))
 	for _, row := range rows {
 		d.places[side] = append(d.places[side], from.Row(row))
+	}
+}
+
+// join makes tables of the pieces.
+func (d *Division) join() {
+	for side, table := range []*dataset.Table{&d.share.Train, &d.share.Test} {
+		pieces := d.pieces[side]
+		if d.pieces[side] = nil; table.Rows() > 0 {
+			pieces = append([]dataset.Table{*table}, pieces...)
+		}
+		*table = dataset.Joined(pieces)
 	}
 }
 
@@ -187,6 +199,7 @@ func (d *Division) lookedAt(chunk dataset.Chunk) dataset.Chunk {
 // Finish ends the division. What is written has pseudonyms and is sorted by
 // what is written.
 func (d *Division) Finish() Share {
+	d.join()
 	s := d.share
 	s.Columns, s.Found = d.kept, d.pass.Finish()
 	s.Rows, s.Unknown, s.Times = int64(s.Train.Rows()+s.Test.Rows()), d.sides.unknown, d.sides.times()

@@ -3,8 +3,10 @@ package parquetio
 import (
 	"fmt"
 	"io"
+	"runtime"
 
 	"github.com/parquet-go/parquet-go"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 )
@@ -57,19 +59,43 @@ func Write(w io.Writer, table dataset.Table, nullable map[string]bool) error {
 	if err != nil {
 		return fmt.Errorf("configure the Parquet writer: %w", err)
 	}
-	writer := parquet.NewWriter(w, config)
-	for from := 0; from < table.Rows(); from += rowsPerGroup {
-		to := min(from+rowsPerGroup, table.Rows())
-		for i, column := range writer.ColumnWriters() {
-			if err := writeColumn(column, part{&table.Series[i], levels[i], from, to}); err != nil {
-				return fmt.Errorf("write column %q: %w", table.Series[i].Name, err)
-			}
-		}
-		if err := writer.Flush(); err != nil {
-			return fmt.Errorf("write rows %d to %d: %w", from, to, err)
+	writer := parquet.NewGenericWriter[any](w, config)
+	// Groups are encoded side by side and written in their order, so that the bytes
+	// are the same on any number of processors.
+	side := runtime.GOMAXPROCS(0) * rowsPerGroup
+	for from := 0; from < table.Rows(); from += side {
+		if err := writeGroups(writer, table, levels, from, min(from+side, table.Rows())); err != nil {
+			return fmt.Errorf("write rows %d and later: %w", from, err)
 		}
 	}
 	return writer.Close()
+}
+
+// writeGroups encodes the groups of some rows at the same time.
+func writeGroups(writer *parquet.GenericWriter[any], table dataset.Table, levels []int, from, to int) error {
+	var groups []*parquet.ConcurrentRowGroupWriter
+	var encoding errgroup.Group
+	for first := from; first < to; first += rowsPerGroup {
+		group := writer.BeginRowGroup()
+		groups = append(groups, group)
+		encoding.Go(func() error {
+			for i, column := range group.ColumnWriters() {
+				if err := writeColumn(column, part{&table.Series[i], levels[i], first, min(first+rowsPerGroup, to)}); err != nil {
+					return fmt.Errorf("column %q: %w", table.Series[i].Name, err)
+				}
+			}
+			return group.Flush()
+		})
+	}
+	if err := encoding.Wait(); err != nil {
+		return err
+	}
+	for _, group := range groups {
+		if _, err := group.Commit(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // part is some rows of a series; level is the definition level of a value.
@@ -82,10 +108,13 @@ type part struct {
 func writeColumn(column *parquet.ColumnWriter, p part) error {
 	values := make([]parquet.Value, 0, 1024)
 	for row := p.from; row < p.to; row++ {
-		if p.series.IsNull(row) {
+		switch {
+		case p.series.IsNull(row):
 			values = append(values, parquet.NullValue())
-		} else {
+		case p.level > 0:
 			values = append(values, value(p.series, row).Level(0, p.level, 0))
+		default:
+			values = append(values, value(p.series, row))
 		}
 		if len(values) < cap(values) && row+1 < p.to {
 			continue
