@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"testing"
 	"time"
 
@@ -141,6 +142,25 @@ type foreign struct {
 	List     []int64           `parquet:"list"`
 	Nested   struct{ A int64 } `parquet:"nested"`
 	Yes      bool              `parquet:"yes"`
+}
+
+// Row groups are encoded side by side, and the digest of a snapshot is that of
+// the bytes.
+func TestProcessorsChangeNoByte(t *testing.T) {
+	const groups = 5
+	table := sample(groups<<17 - 1000)
+	before := runtime.GOMAXPROCS(1)
+	defer runtime.GOMAXPROCS(before)
+	one := write(t, table, nil)
+	for _, processors := range []int{2, 3, 8} {
+		runtime.GOMAXPROCS(processors)
+		if !bytes.Equal(one, write(t, table, nil)) {
+			t.Errorf("%d processors write other bytes than one", processors)
+		}
+	}
+	if got := open(t, one); len(got.Groups("at")) != groups || got.Rows() != int64(table.Rows()) {
+		t.Errorf("%d groups, %d rows", len(got.Groups("at")), got.Rows())
+	}
 }
 
 func TestForeignTypes(t *testing.T) {
