@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mainspring-ml/mainspring/models"
+	"github.com/mainspring-ml/mainspring/testenv/namespace"
 )
 
 // Outcome is one trial held against the undisturbed one.
@@ -17,7 +18,7 @@ type Outcome struct {
 	Account Account
 	Took    time.Duration
 	// Deaths is at which moment of each step the worker died; empty: it did not.
-	Deaths Moment
+	Deaths namespace.Moment
 	// Runs is how many the monitor had to go through at least.
 	Runs int
 	// Differences are those to the undisturbed account, the first few.
@@ -46,8 +47,8 @@ const fourRuns = 4
 type disturbance struct {
 	name   string
 	days   func(ctx context.Context, t *Trial, from, until int) (to int, err error)
-	deaths Moment // empty: none
-	runs   int    // at least; 0: any number
+	deaths namespace.Moment // empty: none
+	runs   int              // at least; 0: any number
 	// pieces: the log is read in other pieces than the undisturbed monitor's.
 	pieces bool
 }
@@ -66,7 +67,7 @@ func (s *Stack) Prove(ctx context.Context, story Story) ([]Outcome, error) {
 		return outcomes, err
 	}
 	disturbances := []disturbance{{name: "daily", days: Daily, runs: fourRuns, pieces: true}}
-	for _, moment := range Moments() {
+	for _, moment := range namespace.Moments() {
 		disturbances = append(disturbances, disturbance{name: "killed-at-" + string(moment), days: AtOnce, deaths: moment})
 	}
 	held := func(d disturbance) (Outcome, error) {

@@ -82,7 +82,7 @@ type Slot struct {
 
 // Slot opens a slot whose worker dies once at a moment of each step; an empty
 // one is none. Its worker ends with the stack.
-func (s *Stack) Slot(ctx context.Context, name string, deaths Moment) (*Slot, error) {
+func (s *Stack) Slot(ctx context.Context, name string, deaths namespace.Moment) (*Slot, error) {
 	if err := namespace.Open(ctx, s.Access().TemporalAddress, name); err != nil {
 		return nil, err
 	}
@@ -90,8 +90,9 @@ func (s *Stack) Slot(ctx context.Context, name string, deaths Moment) (*Slot, er
 	if err := os.MkdirAll(slot.journal, 0o700); err != nil {
 		return nil, err
 	}
-	environment := append(s.Env(), "TEMPORAL_NAMESPACE="+name, journalVariable+"="+slot.journal, momentVariable+"="+string(deaths),
+	environment := append(s.Env(), "TEMPORAL_NAMESPACE="+name,
 		"MAINSPRING_S3_BUCKET="+slot.bucket()) // of its own: all slots watch endpoints of the same name
+	environment = append(environment, namespace.Mortal(slot.journal, deaths)...)
 	store, err := artifact.NewS3(artifact.ConfigFromEnv(namespace.Variables(environment)))
 	if err != nil {
 		return nil, err
@@ -131,13 +132,7 @@ func (s *Slot) close() {
 }
 
 // Deaths are the steps at which the worker has died, sorted.
-func (s *Slot) Deaths() (steps []string, err error) {
-	entries, err := os.ReadDir(s.journal)
-	for _, entry := range entries {
-		steps = append(steps, entry.Name())
-	}
-	return steps, err
-}
+func (s *Slot) Deaths() ([]string, error) { return namespace.Deaths(s.journal) }
 
 // Query fills the status of a workflow.
 func (s *Slot) Query(ctx context.Context, workflowID string, status any) error {

@@ -34,10 +34,10 @@ type Account struct {
 	Scenes []Scene `json:"scenes"`
 	// Requests are those that the steward got, each ID once: what it has had
 	// before it leaves alone.
-	Requests []models.RetrainRequest `json:"requests"`
-	Runs     int                     `json:"-"`
-	Steps    map[Moment]int          `json:"-"` // at which a worker could die
-	Deaths   []string                `json:"-"`
+	Requests []models.RetrainRequest  `json:"requests"`
+	Runs     int                      `json:"-"`
+	Steps    map[namespace.Moment]int `json:"-"` // at which a worker could die
+	Deaths   []string                 `json:"-"`
 }
 
 // Scene is what is known when an act is over, but for what a wall clock says
@@ -277,7 +277,7 @@ func (t *Trial) close(ctx context.Context, account *Account) (err error) {
 
 // count reads the histories of all runs, the newest first.
 func (t *Trial) count(ctx context.Context, account *Account) error {
-	account.Steps = map[Moment]int{}
+	account.Steps = map[namespace.Moment]int{}
 	id := models.MonitorID(t.Story.World.Endpoint)
 	for run := ""; ; account.Runs++ {
 		before := ""
@@ -291,9 +291,9 @@ func (t *Trial) count(ctx context.Context, account *Account) error {
 			case enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
 				before = event.GetWorkflowExecutionStartedEventAttributes().GetContinuedExecutionRunId()
 			case enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-				account.Steps[AtDecision]++
+				account.Steps[namespace.AtDecision]++
 			case enums.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED, enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
-				account.Steps[AtMessage]++
+				account.Steps[namespace.AtMessage]++
 			default: // neither a step nor a message
 			}
 		}
@@ -302,6 +302,6 @@ func (t *Trial) count(ctx context.Context, account *Account) error {
 		}
 	}
 	account.Runs++
-	account.Steps[AtStart], account.Steps[AtEnd] = account.Steps[AtDecision], account.Steps[AtDecision]
+	account.Steps[namespace.AtStart], account.Steps[namespace.AtEnd] = account.Steps[namespace.AtDecision], account.Steps[namespace.AtDecision]
 	return nil
 }

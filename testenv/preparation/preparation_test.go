@@ -80,7 +80,7 @@ func TestOnARealStack(t *testing.T) {
 		require.Equal(t, want, o.Snapshot.SHA256())
 		require.Len(t, o.By, 10, "workers that have prepared a partition: %v", o.By)
 	})
-	for _, moment := range []Moment{AtStart, AtEnd} {
+	for _, moment := range []namespace.Moment{namespace.AtStart, namespace.AtEnd} {
 		t.Run("workers die at every "+string(moment), func(t *testing.T) {
 			t.Parallel()
 			dir := source(t)
@@ -100,7 +100,7 @@ func TestOnARealStack(t *testing.T) {
 			for _, task := range o.Tasks {
 				reused += task.Reused
 			}
-			if moment == AtEnd {
+			if moment == namespace.AtEnd {
 				require.Equal(t, partitions, reused, "each task is carried out again, and finds what it has done")
 			}
 		})

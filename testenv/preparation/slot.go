@@ -28,7 +28,7 @@ type Config struct {
 	Self    []string // this program's own argument list, to which a role is appended
 	Dir     string   // for logs and the journal
 	Workers int
-	Deaths  Moment
+	Deaths  namespace.Moment
 	Spoil   string        // see spoilVariable
 	Slow    time.Duration // see slowVariable
 }
@@ -43,9 +43,9 @@ type Slot struct {
 
 // Open opens a slot on the stack that the environment names.
 func Open(ctx context.Context, config Config) (*Slot, error) {
-	environment := append(os.Environ(), "TEMPORAL_NAMESPACE="+config.Name, "MAINSPRING_S3_BUCKET="+config.Name,
-		journalVariable+"="+config.Dir, momentVariable+"="+string(config.Deaths), spoilVariable+"="+config.Spoil,
+	environment := append(os.Environ(), "TEMPORAL_NAMESPACE="+config.Name, "MAINSPRING_S3_BUCKET="+config.Name, spoilVariable+"="+config.Spoil,
 		slowVariable+"="+config.Slow.String(), keyVariable+"=0123456789abcdef0123456789abcdef")
+	environment = append(environment, namespace.Mortal(config.Dir, config.Deaths)...)
 	address := namespace.Variables(environment)("TEMPORAL_ADDRESS")
 	if err := namespace.Open(ctx, address, config.Name); err != nil {
 		return nil, err
@@ -96,13 +96,7 @@ func (s *Slot) Logs() (string, error) {
 }
 
 // Deaths are the steps at which workers have died.
-func (s *Slot) Deaths() (steps []string, err error) {
-	entries, err := os.ReadDir(s.config.Dir)
-	for _, entry := range entries {
-		steps = append(steps, entry.Name())
-	}
-	return steps, err
-}
+func (s *Slot) Deaths() ([]string, error) { return namespace.Deaths(s.config.Dir) }
 
 // Outcome is a preparation that has ended.
 type Outcome struct {
