@@ -60,7 +60,7 @@ func (w *preparing) divide(ctx context.Context, part models.Partition, file part
 	for i, c := range columns {
 		names[i] = c.Name
 	}
-	dividing, err := division.New(division.Plan{Spec: w.Data, Columns: columns, Key: w.key, Baseline: w.baseline, File: name, LookOnly: w.lookOnly})
+	dividing, err := division.New(division.Plan{Spec: w.Data, Columns: columns, Key: w.key, Baseline: w.baseline, File: name, Places: w.Served != nil, LookOnly: w.lookOnly})
 	if err != nil {
 		return partSummary{}, nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/gate/metric"
 	"github.com/mainspring-ml/mainspring/models"
+	document "github.com/mainspring-ml/mainspring/testenv/figures"
 )
 
 // goal is for the default flags on two cores.
@@ -78,18 +79,10 @@ func best(calls int, call func()) duration {
 	found := duration{wall: math.Inf(1), cpu: math.Inf(1)}
 	for range calls {
 		runtime.GC()
-		cpu, started := cpuSeconds(), time.Now()
+		cpu, started := document.ProcessorSeconds(syscall.RUSAGE_SELF), time.Now()
 		call()
 		found.wall = min(found.wall, time.Since(started).Seconds())
-		found.cpu = min(found.cpu, cpuSeconds()-cpu)
+		found.cpu = min(found.cpu, document.ProcessorSeconds(syscall.RUSAGE_SELF)-cpu)
 	}
 	return found
-}
-
-func cpuSeconds() float64 {
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		return math.NaN()
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano()).Seconds()
 }

@@ -122,7 +122,7 @@ func numberCells(c *profile.Column) string {
 		write = func(v float64) string { return terminal.Figure(math.Round(v)) } // a quantile is known within its bucket
 	}
 	if c.Type == dataset.TypeTimestamp {
-		write = func(v float64) string { return time.UnixMicro(int64(v * 1e6)).UTC().Format(time.DateOnly) }
+		write = func(v float64) string { return dataset.FromSeconds(v).Format(time.DateOnly) }
 	}
 	return fmt.Sprintf("%10s %10s %10s %10s %10s", write(n.Min), write(n.Quantile(0.05)), write(n.Quantile(0.5)), write(n.Quantile(0.95)), write(n.Max))
 }

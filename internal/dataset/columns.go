@@ -97,7 +97,10 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 	columns := Declared(spec)
 	var problems []string
 	roles := make(map[string]string, len(columns))
-	empty := map[string]bool{}
+	knownAt := map[string]string{} // by column, the first feature of which it says when it became known
+	for _, name := range slices.Backward(sortedKeys(spec.Columns)) {
+		knownAt[spec.Columns[name].KnownAt] = name
+	}
 	anyMissing := false
 	for i := range columns {
 		c := &columns[i]
@@ -113,14 +116,14 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 			continue
 		}
 		if field.Empty { // values of any type may be in other files
-			c.Type, empty[c.Name] = field.Type, true
+			c.Type = field.Type
 			continue
 		}
 		if types := usable(spec, c.Role); !slices.Contains(types, field.Type) {
 			problems = append(problems, unusable(spec, *c, field, types))
 			continue
 		}
-		if of := knownAtOf(spec, c.Name); of != "" && field.Type != TypeTimestamp {
+		if of := knownAt[c.Name]; of != "" && field.Type != TypeTimestamp {
 			problems = append(problems, fmt.Sprintf("column %q has type %s, but must be %s: data.columns.%s.known_at names it",
 				c.Name, described(field), TypeTimestamp, of))
 			continue
@@ -131,7 +134,7 @@ func Resolve(spec models.DataSpec, source Source) ([]models.Column, error) {
 		}
 		c.Type = field.Type
 	}
-	problems = append(problems, strayLimits(spec, columns, empty)...)
+	problems = append(problems, strayLimits(spec, columns, source)...)
 	if len(problems) == 0 {
 		return columns, nil
 	}
@@ -182,17 +185,6 @@ func usable(spec models.DataSpec, role string) []string {
 	}
 }
 
-// knownAtOf is the first feature of which the column says when it became known,
-// whatever else the column is; empty: there is none.
-func knownAtOf(spec models.DataSpec, column string) string {
-	for _, name := range sortedKeys(spec.Columns) {
-		if spec.Columns[name].KnownAt == column {
-			return name
-		}
-	}
-	return ""
-}
-
 func findField(fields []Field, name string) (Field, bool) {
 	i := slices.IndexFunc(fields, func(f Field) bool { return f.Name == name })
 	if i < 0 {
@@ -218,7 +210,7 @@ func missing(c models.Column, source Source) string {
 
 // strayLimits finds checks on columns that nobody declared, and ranges on
 // columns without an order. The type of an empty column is not known.
-func strayLimits(spec models.DataSpec, columns []models.Column, empty map[string]bool) []string {
+func strayLimits(spec models.DataSpec, columns []models.Column, source Source) []string {
 	byName := make(map[string]models.Column, len(columns))
 	names := make([]string, 0, len(columns))
 	for _, c := range columns {
@@ -228,10 +220,11 @@ func strayLimits(spec models.DataSpec, columns []models.Column, empty map[string
 	var problems []string
 	for _, name := range sortedKeys(spec.Checks.Range) {
 		c, ok := byName[name]
+		field, _ := findField(source.Fields, name)
 		switch {
 		case !ok:
 			problems = append(problems, stray("range", name, names))
-		case c.Type == TypeString && !empty[name]:
+		case c.Type == TypeString && !field.Empty:
 			problems = append(problems, fmt.Sprintf("checks.range: column %q is a string and has no range", name))
 		}
 	}

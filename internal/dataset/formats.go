@@ -63,9 +63,14 @@ func OtherDelimiter(spec models.DataSpec, source Source) (delimiter string) {
 	if len(source.Fields) != 1 || spec.CSV.Delimiter != "" || FormatOf(spec.Format, source.URI) != models.FormatCSV {
 		return ""
 	}
+	return LikelyDelimiter(source.Fields[0].Name)
+}
+
+// LikelyDelimiter is the mark that a header has most; empty: it has none.
+func LikelyDelimiter(header string) (delimiter string) {
 	most := 0
 	for _, candidate := range []string{";", "\t", "|", ","} {
-		if n := strings.Count(source.Fields[0].Name, candidate); n > most {
+		if n := strings.Count(header, candidate); n > most {
 			delimiter, most = candidate, n
 		}
 	}

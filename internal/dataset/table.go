@@ -67,6 +67,9 @@ func (s *Series) Number(i int) (float64, bool) {
 	}
 }
 
+// FromSeconds is the time of which Number is the seconds.
+func FromSeconds(v float64) time.Time { return time.UnixMicro(int64(v * 1e6)).UTC() }
+
 // Text is row i as people and joins write it; a null is the empty string.
 func (s *Series) Text(i int) string {
 	if s.IsNull(i) {

@@ -24,11 +24,10 @@ func failure(spec models.DataSpec, results []models.CheckResult) error {
 			made++
 		}
 		switch {
-		case !failed(r):
-		case r.Severity == models.SeverityWarn:
-			warns = append(warns, r)
-		default:
+		case Stops(r):
 			stops = append(stops, r)
+		case failed(r):
+			warns = append(warns, r)
 		}
 	}
 	if len(stops) == 0 {

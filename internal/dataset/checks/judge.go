@@ -108,8 +108,6 @@ func share(part, whole int64) float64 {
 	return float64(part) / float64(whole)
 }
 
-func fromUnixSeconds(v float64) time.Time { return time.UnixMicro(int64(v * 1e6)).UTC() }
-
 // stamp drops what is zero: most windows begin and end at midnight.
 func stamp(t time.Time) string {
 	t = t.UTC()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -53,7 +54,7 @@ func (j judge) newest() time.Time {
 	var newest time.Time
 	train, test := j.column(j.Spec.Time)
 	if _, high, ok := extremes(train, test); ok {
-		newest = fromUnixSeconds(high)
+		newest = dataset.FromSeconds(high)
 	}
 	return newest
 }

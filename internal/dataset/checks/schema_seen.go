@@ -32,12 +32,12 @@ type SeenType struct {
 	File  string `json:"file"` // one of them: the first by name
 }
 
-// NoValue is the type of a text file's column without any value: it fits all types.
-const NoValue = "no value"
+// noValue is the type of a text file's column without any value: it fits all types.
+const noValue = "no value"
 
 // Known are the types that files' values have.
 func (c SeenColumn) Known() []SeenType {
-	return slices.DeleteFunc(slices.Clone(c.Types), func(t SeenType) bool { return t.Type == NoValue })
+	return slices.DeleteFunc(slices.Clone(c.Types), func(t SeenType) bool { return t.Type == noValue })
 }
 
 // SchemaOf is the schema of one file. A type found in a text file is that of
@@ -47,7 +47,7 @@ func SchemaOf(file string, fields []dataset.Field, bad []dataset.BadValues) Sche
 	for _, f := range fields {
 		kind := cmp.Or(f.Type, f.Native)
 		if f.Empty {
-			kind = NoValue
+			kind = noValue
 		}
 		s.Columns = append(s.Columns, SeenColumn{f.Name, []SeenType{{kind, 1, file}}})
 	}

@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 
+	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -40,5 +41,5 @@ func (j judge) sidesInOrder() models.CheckResult {
 	}
 	return j.result(checkTimeOrder, name, last < first, models.CheckResult{Figure: first - last,
 		Message: fmt.Sprintf("column %q: the last training row is of %s, the first held-out one of %s",
-			name, stamp(fromUnixSeconds(last)), stamp(fromUnixSeconds(first)))})
+			name, stamp(dataset.FromSeconds(last)), stamp(dataset.FromSeconds(first)))})
 }

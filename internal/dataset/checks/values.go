@@ -53,7 +53,7 @@ func (j judge) interval(name string, r models.Range) string {
 // words returns how a column's numbers are written for people.
 func (j judge) words(name string) func(float64) string {
 	if train, test := j.column(name); train != nil && train.Type == dataset.TypeTimestamp || test != nil && test.Type == dataset.TypeTimestamp {
-		return func(v float64) string { return stamp(fromUnixSeconds(v)) }
+		return func(v float64) string { return stamp(dataset.FromSeconds(v)) }
 	}
 	return number
 }
@@ -149,8 +149,7 @@ func (j judge) unseen() []models.CheckResult {
 func (j judge) notCompared() string {
 	var names []string
 	for _, c := range j.Profile.Train.Columns {
-		category := c.Type == dataset.TypeString || c.Type == dataset.TypeBool
-		if category && (c.Role == dataset.RoleFeature || c.Role == dataset.RoleExtra) && j.Rows.Find(profile.RuleUnseen, c.Name) == nil {
+		if profile.HasCategories(c.Type, c.Role) && j.Rows.Find(profile.RuleUnseen, c.Name) == nil {
 			names = append(names, strconv.Quote(c.Name))
 		}
 	}

@@ -31,6 +31,7 @@ type Plan struct {
 	Key      PseudonymKey     // nil: no column has pseudonyms
 	Baseline *profile.Profile // nil: there is none
 	File     string           // names the partition in offending rows
+	Places   bool             // Taken has the rows' places
 	LookOnly bool             // find out what there is and keep no row; Share.Rows stays 0
 }
 
@@ -102,7 +103,7 @@ type Division struct {
 // Taken is one side's rows as the source has them: no pseudonyms, no order.
 type Taken struct {
 	Table  dataset.Table
-	Places []int64 // as people know rows, see dataset.Chunk.Row
+	Places []int64 // as people know rows, see dataset.Chunk.Row; nil: nobody asked
 }
 
 // Taken returns what has been taken so far, of both sides. It is good until
@@ -166,6 +167,9 @@ func (d *Division) take(side int, from dataset.Chunk, rows []int) {
 		return
 	}
 	d.pieces[side] = append(d.pieces[side], from.Table.Pick(d.names, rows))
+	if !d.plan.Places {
+		return
+	}
 	for _, row := range rows {
 		d.places[side] = append(d.places[side], from.Row(row))
 	}

@@ -14,8 +14,8 @@ import (
 func (g *Guess) chooseFeatures() {
 	for i := range g.source.Profile.Columns {
 		c := &g.source.Profile.Columns[i]
-		if slices.Contains([]string{g.Data.Time, g.Data.Key, g.Data.Label, g.Data.LabelTime}, c.Name) {
-			continue
+		if slices.Contains([]string{g.Data.Time, g.Data.Key, g.Data.Label, g.Data.LabelTime}, c.Name) || g.Data.Columns[c.Name].Sensitive != "" {
+			continue // said elsewhere
 		}
 		if reason := g.unfit(c); reason != "" {
 			g.why["columns."+c.Name] = "no feature: " + reason
@@ -28,8 +28,6 @@ func (g *Guess) chooseFeatures() {
 // unfit says why a column is no feature; empty: it may be one.
 func (g *Guess) unfit(c *profile.Column) string {
 	switch {
-	case g.Data.Columns[c.Name].Sensitive != "":
-		return "" // said beside sensitive
 	case c.Type == dataset.TypeTimestamp:
 		return "a time; derive numbers from it"
 	case c.Nulls == c.Rows:
@@ -56,11 +54,9 @@ func (g *Guess) holdFeatures(evidence profile.Evidence) {
 		if !ok || explained <= limit || !slices.Contains(g.Data.Features, a.Column) {
 			continue
 		}
-		g.adoptFeature(a.Column)
+		g.Data.Features = keep(g.Data.Features, func(name string) bool { return name != a.Column })
 		g.why["columns."+a.Column] = fmt.Sprintf("no feature: alone it explains %.3g %% of the label, as if it was known only with it", 100*explained)
 	}
-	g.adoptFeature(g.Data.LabelTime)
-	g.Data.Features = keep(g.Data.Features, func(name string) bool { return g.Data.Columns[name].Sensitive == "" })
 	if len(g.Data.Features) == 0 {
 		g.why["features"] = "no column is left to learn from: name some"
 	}

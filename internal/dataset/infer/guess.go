@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -128,14 +129,7 @@ func (g *Guess) chooseTime(settled Settled) error {
 		times = full
 	}
 	first := slices.MinFunc(times, func(a, b string) int {
-		x, y := g.column(a).Numbers, g.column(b).Numbers
-		switch {
-		case x.Mean < y.Mean:
-			return -1
-		case x.Mean > y.Mean:
-			return 1
-		}
-		return 0
+		return cmp.Compare(g.column(a).Numbers.Mean, g.column(b).Numbers.Mean)
 	})
 	g.Data.Time = first
 	g.why["time"] = "the only column of times"
@@ -198,16 +192,10 @@ func (g *Guess) holdKey(repeats map[string]int64) {
 		if repeats[name] == 0 {
 			g.Data.Key = name
 			g.why["key"] = fmt.Sprintf("no value repeats in %d rows", g.source.Profile.Rows)
-			g.adoptFeature(name)
 			return
 		}
 	}
 	g.why["key"] = fmt.Sprintf("a guess: %d rows repeat a value; the check unique stops on them", repeats[g.Data.Key])
-}
-
-// adoptFeature takes a column that has another role out of the features.
-func (g *Guess) adoptFeature(name string) {
-	g.Data.Features = keep(g.Data.Features, func(f string) bool { return f != name })
 }
 
 func keep[T any](all []T, holds func(T) bool) (some []T) {

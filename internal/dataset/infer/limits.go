@@ -26,7 +26,7 @@ func (g *Guess) limits() {
 	for i := range g.source.Profile.Columns {
 		c := &g.source.Profile.Columns[i]
 		g.limitNulls(c)
-		if c.Name == g.Data.Key || c.Name == g.Data.Label || g.Data.IsSensitive(c.Name) || !slices.Contains(g.Data.Features, c.Name) {
+		if !slices.Contains(g.Data.Features, c.Name) {
 			continue
 		}
 		g.limitRange(c)

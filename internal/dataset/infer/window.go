@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -24,10 +25,10 @@ const (
 // of rows from how many lie in it.
 func (g *Guess) window() {
 	times := g.column(g.Data.Time).Numbers
-	first, last := moment(times.Min), moment(times.Max)
+	first, last := dataset.FromSeconds(times.Min), dataset.FromSeconds(times.Max)
 	end := last
 	if c := g.column(g.Data.LabelTime); c != nil && c.Numbers != nil && c.Numbers.Count > 0 {
-		if known := moment(c.Numbers.Max); known.After(end) {
+		if known := dataset.FromSeconds(c.Numbers.Max); known.After(end) {
 			end = known
 		}
 	}
@@ -59,8 +60,6 @@ func (g *Guess) window() {
 	g.why["checks.max_rows"] = "and twice of that"
 }
 
-func moment(seconds float64) time.Time { return time.UnixMicro(int64(seconds * 1e6)).UTC() }
-
 // oneDigit rounds a number of rows to its first digit.
 func oneDigit(v float64, round func(float64) float64) int64 {
 	unit := 1.0
@@ -81,7 +80,7 @@ func (g *Guess) shrink() {
 			checks.Range = nil
 			g.why["checks"] = "ranges and allowed values are left out: a spec has to be small"
 		},
-		func() { g.leaveOutPlain() },
+		g.leaveOutPlain,
 	} {
 		if fits() {
 			return

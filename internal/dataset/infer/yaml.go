@@ -3,6 +3,7 @@ package infer
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -139,14 +140,7 @@ func (w *writer) checks(c models.DataChecks) {
 	w.comment(2, "freshness: 2d (how far before the start of a lifecycle the newest row may lie)")
 }
 
-func sorted[V any](m map[string]V) []string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 func list(values []string) string {
 	words := make([]string, len(values))

@@ -70,7 +70,7 @@ func (f *File) chunkGroup(ctx context.Context, g int, columns []*parquet.Column,
 		for i, r := range readers {
 			r.reset()
 			if err := r.fill(rows); err != nil {
-				return mine.fault(fmt.Errorf("column %q, row group %d: %w: %w", columns[i].Name(), g, ErrNotParquet, err))
+				return mine.damaged(columns[i].Name(), g, err)
 			}
 			chunk.Table.Series[i], chunk.Codings[i] = r.series, r.coding()
 		}

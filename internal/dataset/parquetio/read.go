@@ -143,7 +143,7 @@ func (f *File) Read(ctx context.Context, groups []int, names []string) (_ datase
 		reader := newColumnReader(c, rows)
 		for _, g := range groups {
 			if err := f.readColumn(reader, g, c); err != nil {
-				return dataset.Table{}, f.regions.fault(fmt.Errorf("column %q, row group %d: %w: %w", c.Name(), g, ErrNotParquet, err))
+				return dataset.Table{}, f.regions.damaged(c.Name(), g, err)
 			}
 		}
 		table.Series[i] = reader.series

@@ -119,3 +119,9 @@ func (r *regions) has(s span) bool {
 		return s.offset >= l.offset && s.end() <= l.offset+int64(len(l.data))
 	})
 }
+
+// damaged is the failure of reading a column's pages, which is the source's own
+// or the file's.
+func (r *regions) damaged(column string, group int, err error) error {
+	return r.fault(fmt.Errorf("column %q, row group %d: %w: %w", column, group, ErrNotParquet, err))
+}

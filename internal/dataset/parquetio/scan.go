@@ -101,7 +101,7 @@ func (f *File) scanGroup(ctx context.Context, g int, columns []*parquet.Column, 
 		batch.Rows = min(left, batchRows)
 		for i := range batch.columns {
 			if err := batch.columns[i].fill(batch.Rows); err != nil {
-				return f.regions.fault(fmt.Errorf("column %q, row group %d: %w: %w", columns[i].Name(), g, ErrNotParquet, err))
+				return f.regions.damaged(columns[i].Name(), g, err)
 			}
 		}
 		if err := each(batch); err != nil {

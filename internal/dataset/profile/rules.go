@@ -262,13 +262,15 @@ func parsed(kind, text string) (uint64, bool) {
 	}
 }
 
+// HasCategories reports whether values of a column can be unseen in a baseline.
+func HasCategories(kind, role string) bool {
+	return (kind == dataset.TypeString || kind == dataset.TypeBool) && (role == dataset.RoleFeature || role == dataset.RoleExtra)
+}
+
 // known are the categories of the baseline's training rows; nil: there is no
 // baseline, or it does not know them all, or the column has no categories.
 func (p Plan) known(c models.Column) []string {
-	if p.Baseline == nil || c.Type != dataset.TypeString && c.Type != dataset.TypeBool {
-		return nil
-	}
-	if !kept(c) || c.Role == dataset.RoleKey || c.Role == dataset.RoleTime || c.Role == dataset.RoleLabel {
+	if p.Baseline == nil || !HasCategories(c.Type, c.Role) {
 		return nil
 	}
 	before := p.Baseline.Train.Column(c.Name)

@@ -250,8 +250,10 @@ func written(kind string, bits uint64) string {
 	} else {
 		s.Ints = []int64{int64(bits)}
 	}
-	if year := time.UnixMicro(int64(bits)).UTC().Year(); kind == dataset.TypeTimestamp && (year < 0 || year > 9999) {
-		return strconv.FormatInt(int64(bits), 10)
+	if kind == dataset.TypeTimestamp {
+		if year := time.UnixMicro(int64(bits)).UTC().Year(); year < 0 || year > 9999 {
+			return strconv.FormatInt(int64(bits), 10)
+		}
 	}
 	return s.Text(0)
 }

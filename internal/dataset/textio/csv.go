@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"unicode/utf8"
+
+	"github.com/mainspring-ml/mainspring/internal/dataset"
 )
 
 // csvReader reads what encoding/csv reads, and tells bare cells from quoted
@@ -58,10 +59,12 @@ func (r *csvReader) next() (record, error) {
 
 func (r *csvReader) misfit(found record) error {
 	b := brokenAt(found.line, "the record has %d cells, but the header names %d columns", len(found.cells), len(r.header))
-	for name, mark := range map[string]string{"';'": ";", "a tab": "\t", "a comma": ",", "'|'": "|"} {
-		if len(r.header) == 1 && strings.Contains(r.header[0], mark) {
-			b.Hint = fmt.Sprintf("see whether cells end with %s: set data.csv.delimiter", name)
-		}
+	if len(r.header) != 1 {
+		return b
+	}
+	names := map[string]string{";": "';'", "\t": "a tab", ",": "a comma", "|": "'|'"}
+	if name := names[dataset.LikelyDelimiter(r.header[0])]; name != "" {
+		b.Hint = fmt.Sprintf("see whether cells end with %s: set data.csv.delimiter", name)
 	}
 	return b
 }
