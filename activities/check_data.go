@@ -1,16 +1,12 @@
 package activities
 
 import (
-	"cmp"
 	"context"
 	"runtime"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/checks"
-	"github.com/mainspring-ml/mainspring/internal/dataset/division"
-	"github.com/mainspring-ml/mainspring/internal/dataset/partition"
 	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -41,10 +37,7 @@ func (p *Prepare) CheckData(ctx context.Context, spec models.DataSpec) (models.C
 		return report, err
 	}
 	evidence.NoTraffic = "a trial knows no endpoint"
-	report.Train, report.Test = dataset.Spans(w.Data)
-	report.Train.Rows, report.Test.Rows, report.Unknown = all.profile.Train.Rows, all.profile.Test.Rows, all.Unknown
-	report.Checks, err = checks.Check(evidence)
-	return report, cmp.Or(all.differs, err) // what follows from other types misleads
+	return w.judge(all, evidence)
 }
 
 // withoutPseudonyms keeps values hidden and needs no key: findings are about what
@@ -68,44 +61,24 @@ type look struct {
 }
 
 func (w *preparing) look(ctx context.Context, part models.Partition) (look, error) {
-	file, err := partition.Open(ctx, w.store, w.Data, part)
-	if err != nil {
-		return look{}, unavailable(part.URI, "the file can't be opened", err)
-	}
-	var found *division.Share
-	var l look
-	l.partSummary, found, err = w.divide(ctx, part, file)
-	// A file that was changed under reading is found out at the end.
-	if closed := file.Close(); err == nil {
-		err = closed
-	}
+	summary, found, err := w.divided(ctx, part)
+	l := look{partSummary: summary}
 	if found != nil {
 		l.runs = found.Found.Runs
 	}
-	return l, unavailable(part.URI, "the file can't be read", err)
+	return l, err
 }
 
 // joinLooks joins what join does, from memory.
 func (w *preparing) joinLooks(looks []look) (all joined, runs map[string][]profile.Run, err error) {
 	runs = map[string][]profile.Run{}
-	var of *profile.Profile
 	for _, l := range looks {
-		all.add(w.Data, l.partSummary)
+		if err := all.add(w.Data, l.partSummary); err != nil {
+			return all, nil, err
+		}
 		for _, run := range l.runs {
 			runs[run.Column] = append(runs[run.Column], run)
 		}
-		switch {
-		case !l.contributes(), all.differs != nil:
-		case of == nil:
-			of = l.Profile
-		default:
-			if *of, err = profile.Merge(*of, *l.Profile); err != nil {
-				return all, nil, err
-			}
-		}
-	}
-	if of != nil {
-		all.profile = *of
 	}
 	return all, runs, nil
 }

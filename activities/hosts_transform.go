@@ -14,6 +14,7 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/runner"
+	"github.com/mainspring-ml/mainspring/internal/snapshots"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -45,7 +46,7 @@ func (h *Hosts) TransformOnHost(ctx context.Context, req models.TransformRequest
 	var outputs []models.Partition
 	for i, t := range turnsOf(req.Preparation.Data, partitions) {
 		work := newHostTransform(h, req, job, t)
-		work.log = artifact.URI(h.Store, fmt.Sprintf("preparations/%s/logs/%d.log", req.Preparation.ID, req.Task.From+i))
+		work.log = artifact.URI(h.Store, snapshots.PreparationPrefix(req.Preparation.ID)+fmt.Sprintf("logs/%d.log", req.Task.From+i))
 		work.phases = at
 		left, err := work.take(ctx)
 		if err != nil {
@@ -215,7 +216,7 @@ func (w *hostTransform) program(ctx context.Context) (program, error) {
 	runs := program{argv: slices.Clone(spec.Command)}
 	log := &buildLog{
 		ctx: ctx, store: w.h.Store, unlessReused: true, stop: func() {},
-		uri: artifact.URI(w.h.Store, fmt.Sprintf("preparations/%s/logs/environment-%s.log", w.req.Preparation.ID, w.h.Node)),
+		uri: artifact.URI(w.h.Store, snapshots.PreparationPrefix(w.req.Preparation.ID)+"logs/environment-"+w.h.Node+".log"),
 	}
 	err = w.h.ownProgram(ctx, &runs, ownership{
 		section: "data.prepare", dir: w.dir, code: spec.Code, environment: spec.Environment, env: spec.Env,

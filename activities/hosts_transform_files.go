@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -84,7 +83,7 @@ func fetchPartition(ctx context.Context, store artifact.Store, part models.Parti
 // notCopied is why a file of the source is not on this host. A full disk is no
 // reason to fetch it here again and again: another host may have room.
 func notCopied(uri, to string, err error) error {
-	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+	if !artifact.IsDiskFull(err) {
 		return unavailable(uri, "the file can't be copied to "+to, err)
 	}
 	return &models.Error{

@@ -16,8 +16,9 @@ import (
 // joined is what was found in all partitions.
 type joined struct {
 	partSummary
-	profile profile.Profile
-	runs    map[string][]runOf // by column, in the order of partitions
+	profile  profile.Profile
+	profiled bool               // a partition has contributed
+	runs     map[string][]runOf // by column, in the order of partitions
 	// differs says that partitions have columns of different types, which no
 	// snapshot can hold; nil: they have not.
 	differs error
@@ -37,8 +38,7 @@ func (w *preparing) join(ctx context.Context) (joined, error) {
 	}
 	names = dataset.FileNames(names)
 	all := joined{runs: map[string][]runOf{}}
-	var of *profile.Profile
-	err := w.eachPart(ctx, func(n int, summary partSummary) (err error) {
+	err := w.eachPart(ctx, func(n int, summary partSummary) error {
 		for _, f := range summary.Files {
 			dir, _, _ := strings.Cut(f.Path, "/")
 			f.Path = dir + "/" + names[n]
@@ -47,24 +47,14 @@ func (w *preparing) join(ctx context.Context) (joined, error) {
 		for _, run := range summary.Runs {
 			all.runs[run.Column] = append(all.runs[run.Column], runOf{run, n})
 		}
-		all.add(w.Data, summary)
-		switch {
-		case !summary.contributes(), all.differs != nil:
-		case of == nil:
-			of = summary.Profile
-		default:
-			*of, err = profile.Merge(*of, *summary.Profile)
-		}
-		return err
+		return all.add(w.Data, summary)
 	})
-	if of != nil {
-		all.profile = of.Compact()
-	}
+	all.profile = all.profile.Compact()
 	return all, err
 }
 
-// add takes over what neither files, runs nor profiles say.
-func (all *joined) add(spec models.DataSpec, summary partSummary) {
+// add takes over what neither files nor runs say.
+func (all *joined) add(spec models.DataSpec, summary partSummary) (err error) {
 	all.Rows += summary.Rows
 	all.Unknown += summary.Unknown
 	all.Source += summary.Source
@@ -82,6 +72,14 @@ func (all *joined) add(spec models.DataSpec, summary partSummary) {
 	case !slices.Equal(all.Columns, summary.Columns):
 		all.differs = differing(spec, all.Schema, all.Columns, summary.Columns)
 	}
+	switch {
+	case !summary.contributes(), all.differs != nil:
+	case !all.profiled:
+		all.profile, all.profiled = *summary.Profile, true
+	default:
+		all.profile, err = profile.Merge(all.profile, *summary.Profile)
+	}
+	return err
 }
 
 // contributes reports whether the partition has a row on either side. The types of

@@ -95,7 +95,7 @@ const maxSummary = snapshots.MaxSummary
 
 // summaryKey is where what was found in one partition is kept.
 func summaryKey(preparation string, partition int) string {
-	return fmt.Sprintf("preparations/%s/parts/%06d.json", preparation, partition)
+	return snapshots.PreparationPrefix(preparation) + fmt.Sprintf("parts/%06d.json", partition)
 }
 
 // sameKey is where other preparations find the summary of a partition that has
@@ -109,12 +109,7 @@ func (w *preparing) sameKey(part models.Partition) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("name the partition: %w", err)
 	}
-	return "partitions/" + artifact.Digest(append([]byte(id), encoded...)) + ".json", nil
-}
-
-// sameAs is the object under sameKey.
-type sameAs struct {
-	Summary string `json:"summary"` // its key
+	return snapshots.PartitionsPrefix + artifact.Digest(append([]byte(id), encoded...)) + ".json", nil
 }
 
 // prepare finds a partition's summary, or reads the partition.
@@ -136,7 +131,7 @@ func (w *preparing) prepare(ctx context.Context, n int) (models.PartitionsPrepar
 	if err := w.put(ctx, own, summary); err != nil {
 		return models.PartitionsPrepared{}, err
 	}
-	if err := w.put(ctx, same, sameAs{own}); err != nil {
+	if err := w.put(ctx, same, snapshots.PartitionPointer{Summary: own}); err != nil {
 		return models.PartitionsPrepared{}, err
 	}
 	return models.PartitionsPrepared{Rows: summary.Rows, Unknown: summary.Unknown, Reused: reused}, nil
@@ -147,8 +142,8 @@ func (w *preparing) prepare(ctx context.Context, n int) (models.PartitionsPrepar
 func (w *preparing) find(ctx context.Context, own, same string) (partSummary, error) {
 	summary, err := readJSON[partSummary](ctx, w.store, own)
 	if errors.Is(err, artifact.ErrNotFound) {
-		var other sameAs
-		if other, err = readJSON[sameAs](ctx, w.store, same); err != nil {
+		var other snapshots.PartitionPointer
+		if other, err = readJSON[snapshots.PartitionPointer](ctx, w.store, same); err != nil {
 			return summary, err
 		}
 		summary, err = readJSON[partSummary](ctx, w.store, other.Summary)

@@ -17,20 +17,9 @@ import (
 
 // read reads one partition and writes its share.
 func (w *preparing) read(ctx context.Context, part models.Partition) (partSummary, error) {
-	file, err := partition.Open(ctx, w.store, w.Data, part)
-	if err != nil {
-		return partSummary{}, unavailable(part.URI, "the file can't be opened", err)
-	}
-	summary, found, err := w.divide(ctx, part, file)
-	// A file that was changed under reading is found out at the end.
-	if closed := file.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return partSummary{}, unavailable(part.URI, "the file can't be read", err)
-	}
-	if found == nil {
-		return summary, nil
+	summary, found, err := w.divided(ctx, part)
+	if err != nil || found == nil {
+		return summary, err
 	}
 	writing, inGroup := errgroup.WithContext(ctx)
 	writing.Go(func() (err error) {
@@ -42,6 +31,20 @@ func (w *preparing) read(ctx context.Context, part models.Partition) (partSummar
 		return err
 	})
 	return summary, writing.Wait()
+}
+
+// divided opens a partition, divides it, and closes it.
+func (w *preparing) divided(ctx context.Context, part models.Partition) (partSummary, *division.Share, error) {
+	file, err := openPartition(ctx, w.store, w.Data, part)
+	if err != nil {
+		return partSummary{}, nil, err
+	}
+	summary, found, err := w.divide(ctx, part, file)
+	// A file that was changed under reading is found out at the end.
+	if closed := file.Close(); err == nil {
+		err = closed
+	}
+	return summary, found, unavailable(part.URI, "the file can't be read", err)
 }
 
 // divide reads what the window covers of a partition, once; nil: it covers

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -13,13 +14,18 @@ import (
 // but its own listing is given it.
 func (p *Prepare) FindTransformed(ctx context.Context, request models.FindTransformedRequest) (models.FindTransformedResult, error) {
 	defer pulse(ctx, busy("looking for what the program has left"))()
+	listing := sync.OnceValues(func() ([]models.Partition, error) { return readListing(ctx, p.Store, request.Raw.Listing) })
+	whole := make([]bool, len(request.Tasks))
+	err := each(ctx, len(whole), func(ctx context.Context, i int) (err error) {
+		whole[i], err = transforms{p.Store}.gather(ctx, request.Raw, request.Tasks[i], listing)
+		return err
+	})
 	var result models.FindTransformedResult
-	for _, task := range request.Tasks {
-		whole, err := transforms{p.Store}.gather(ctx, request.Raw, task)
-		if err != nil {
-			return result, err
-		}
-		if !whole {
+	if err != nil {
+		return result, err
+	}
+	for i, task := range request.Tasks {
+		if !whole[i] {
 			result.Missing = append(result.Missing, task)
 		}
 	}
@@ -31,9 +37,9 @@ func (p *Prepare) FindTransformed(ctx context.Context, request models.FindTransf
 func (p *Prepare) ListTransformed(ctx context.Context, request models.ListTransformedRequest) (models.PartitionList, error) {
 	defer pulse(ctx, busy("looking for what the program has left"))()
 	raw := request.Raw
-	var all []models.Partition
-	for _, task := range request.Tasks {
-		key := taskKey(raw.ID, task)
+	left := make([][]models.Partition, len(request.Tasks))
+	err := each(ctx, len(left), func(ctx context.Context, i int) error {
+		key := taskKey(raw.ID, request.Tasks[i])
 		outputs, found, err := transforms{p.Store}.find(ctx, key)
 		if err == nil && !found {
 			err = &models.Error{
@@ -41,12 +47,14 @@ func (p *Prepare) ListTransformed(ctx context.Context, request models.ListTransf
 				Hint: "start again; was the store cleaned meanwhile?",
 			}
 		}
-		if err != nil {
-			return models.PartitionList{}, err
-		}
-		all = append(all, outputs...)
+		left[i] = outputs
 		recordProgress(ctx, key)
+		return err
+	})
+	if err != nil {
+		return models.PartitionList{}, err
 	}
+	all := slices.Concat(left...)
 	slices.SortFunc(all, func(a, b models.Partition) int { return strings.Compare(a.Name, b.Name) })
 	for i := 1; i < len(all); i++ {
 		if all[i].Name == all[i-1].Name {

@@ -44,17 +44,23 @@ func (w *preparing) complete(ctx context.Context, use models.SnapshotUse) (model
 	if err != nil {
 		return models.Snapshot{}, err
 	}
-	results, failed := checks.Check(evidence)
-	failed = cmp.Or(all.differs, failed) // rows of other types are in no profile, and missed by checks
-	train, test := dataset.Spans(w.Data)
-	train.Rows, test.Rows = all.profile.Train.Rows, all.profile.Test.Rows
-	report := models.CheckReport{
-		Format: 1, Source: w.Data.Source, AsOf: w.Data.AsOf, Train: train, Test: test, Unknown: all.Unknown, Checks: results,
-	}
+	report, failed := w.judge(all, evidence)
 	if failed != nil {
 		return models.Snapshot{}, w.refuse(ctx, report, failed)
 	}
 	return w.write(ctx, all, report, use)
+}
+
+// judge makes the checks and their report, which is complete whether or not one
+// failed.
+func (w *preparing) judge(all joined, evidence checks.Evidence) (models.CheckReport, error) {
+	train, test := dataset.Spans(w.Data)
+	train.Rows, test.Rows = all.profile.Train.Rows, all.profile.Test.Rows
+	results, failed := checks.Check(evidence)
+	report := models.CheckReport{
+		Format: 1, Source: w.Data.Source, AsOf: w.Data.AsOf, Train: train, Test: test, Unknown: all.Unknown, Checks: results,
+	}
+	return report, cmp.Or(all.differs, failed) // rows of other types are in no profile, and missed by checks
 }
 
 // refuse keeps the report of a preparation that was stopped, and says where.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/checks"
-	"github.com/mainspring-ml/mainspring/internal/dataset/partition"
 	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
 	"github.com/mainspring-ml/mainspring/internal/dataset/survey"
 	"github.com/mainspring-ml/mainspring/models"
@@ -109,9 +108,9 @@ func (s *Survey) columns(ctx context.Context, p *Prepare, partitions []models.Pa
 // sources are the partitions with the columns that each has.
 func (s *Survey) sources(ctx context.Context, p *Prepare, partitions []models.Partition) ([]dataset.Source, error) {
 	return eachPartition(ctx, partitions, func(ctx context.Context, part models.Partition) (dataset.Source, error) {
-		file, err := partition.Open(ctx, p.Store, s.Data, part)
+		file, err := openPartition(ctx, p.Store, s.Data, part)
 		if err != nil {
-			return dataset.Source{}, unavailable(part.URI, "the file can't be opened", err)
+			return dataset.Source{}, err
 		}
 		return dataset.Source{URI: part.URI, Fields: file.Fields()}, unavailable(part.URI, "the file can't be read", file.Close())
 	})
@@ -154,9 +153,9 @@ func roleOf(spec models.DataSpec, name string) string {
 
 // survey reads a partition. Columns that it does not have are left out.
 func (p *Prepare) survey(ctx context.Context, spec models.DataSpec, part models.Partition, all []models.Column) (surveyed, error) {
-	file, err := partition.Open(ctx, p.Store, spec, part)
+	file, err := openPartition(ctx, p.Store, spec, part)
 	if err != nil {
-		return surveyed{}, unavailable(part.URI, "the file can't be opened", err)
+		return surveyed{}, err
 	}
 	name := dataset.PartitionName(spec.Source, part)
 	var columns []models.Column

@@ -71,7 +71,7 @@ func (t turn) key() (string, error) {
 
 // taskKey is where the outputs of a preparation's task are listed.
 func taskKey(preparation string, task models.PartitionTask) string {
-	return fmt.Sprintf("preparations/%s/transformed/%d-%d.json", preparation, task.From, task.To)
+	return snapshots.PreparationPrefix(preparation) + fmt.Sprintf("transformed/%d-%d.json", task.From, task.To)
 }
 
 // partitions reads those of a task from the listing of its preparation.
@@ -80,6 +80,10 @@ func (s transforms) partitions(ctx context.Context, of models.Preparation, task 
 	if err != nil {
 		return nil, err
 	}
+	return partitionsIn(all, task)
+}
+
+func partitionsIn(all []models.Partition, task models.PartitionTask) ([]models.Partition, error) {
 	if task.From < 0 || task.From > task.To || task.To > len(all) {
 		return nil, fmt.Errorf("task %d to %d is outside of the listing's %d partitions", task.From, task.To, len(all))
 	}
@@ -131,12 +135,17 @@ func (s transforms) keep(ctx context.Context, key string, outputs []models.Parti
 }
 
 // gather lists a task whose turns have all been carried out; whether they have
-// is its answer.
-func (s transforms) gather(ctx context.Context, of models.Preparation, task models.PartitionTask) (bool, error) {
+// is its answer. listing reads that of the preparation, which is asked for only
+// where something may be missing.
+func (s transforms) gather(ctx context.Context, of models.Preparation, task models.PartitionTask, listing func() ([]models.Partition, error)) (bool, error) {
 	if _, found, err := s.find(ctx, taskKey(of.ID, task)); err != nil || found {
 		return found, err
 	}
-	partitions, err := s.partitions(ctx, of, task)
+	all, err := listing()
+	if err != nil {
+		return false, err
+	}
+	partitions, err := partitionsIn(all, task)
 	if err != nil {
 		return false, err
 	}

@@ -25,9 +25,15 @@ func (w *writer) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// IsDiskFull reports whether a failure is that a disk, or somebody's part of it,
+// has no room.
+func IsDiskFull(err error) bool {
+	return errors.Is(err, ErrDiskFull) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
 // writeError is a failure to write a file that lacks so many bytes.
 func writeError(file string, cause error, missing int64) error {
-	if errors.Is(cause, syscall.ENOSPC) || errors.Is(cause, syscall.EDQUOT) {
+	if IsDiskFull(cause) {
 		return diskFull(file, missing, cause)
 	}
 	return localError("get", file, cause)

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // maxUnpacked bounds what an archive may grow to.
@@ -48,7 +47,7 @@ func unpackInto(root *os.Root, r io.Reader, dir string) error {
 			return &Error{Op: "unpack", URI: dir, Class: ErrTooLarge, Message: fmt.Sprintf("the archive unpacks to more than %d bytes", int64(maxUnpacked))}
 		}
 		err = unpackEntry(root, archive, header)
-		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		if IsDiskFull(err) {
 			return writeError(filepath.Join(dir, header.Name), err, header.Size)
 		}
 		if err != nil {

@@ -48,7 +48,7 @@ func local(path string, err error) error {
 		e.Cause = file.Err
 	}
 	switch {
-	case isFull(err):
+	case artifact.IsDiskFull(err):
 		return full(path, e.Cause)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		e.Class, e.Message, e.Hint = artifact.ErrDenied, "the directory can't be written to", "name another one, or change its permissions"
@@ -58,14 +58,10 @@ func local(path string, err error) error {
 	return e
 }
 
-func isFull(err error) bool {
-	return errors.Is(err, artifact.ErrDiskFull) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
 // fullDisk names the file that can't be held, where a transfer names the one
 // that it was on its way in.
 func fullDisk(path string, err error) error {
-	if !isFull(err) {
+	if !artifact.IsDiskFull(err) {
 		return err
 	}
 	var transfer *artifact.Error
@@ -109,42 +105,6 @@ func digestFile(path string) (digest string, size int64, err error) {
 	}
 	defer func() { _ = f.Close() }() // only read from
 	return digestOf(f)
-}
-
-// provenReader fails instead of handing out the last bytes of an object whose
-// digest is another one: a store that lacks bytes shows nothing.
-type provenReader struct {
-	from   io.Reader
-	item   Item
-	seen   int64
-	sum    hash.Hash
-	failed error
-}
-
-func (p *provenReader) Read(b []byte) (int, error) {
-	if p.sum == nil {
-		p.sum = sha256.New()
-	}
-	left := p.item.Size - p.seen
-	if left == 0 {
-		return 0, io.EOF
-	}
-	b = b[:min(int64(len(b)), left)]
-	n, err := p.from.Read(b)
-	_, _ = p.sum.Write(b[:n]) // never fails
-	p.seen += int64(n)
-	switch {
-	case err != nil && !errors.Is(err, io.EOF):
-		p.failed = err
-	case p.seen < p.item.Size && err != nil:
-		p.failed = changed(p.item.From, fmt.Sprintf("it ends after %d bytes and had %d", p.seen, p.item.Size))
-	case p.seen == p.item.Size && p.item.SHA256 != "" && hexOf(p.sum) != p.item.SHA256:
-		p.failed = corrupt(p.item.From, hexOf(p.sum), p.item.SHA256)
-	}
-	if p.failed != nil {
-		return 0, p.failed
-	}
-	return n, err
 }
 
 // same makes sure that an object is still the one that was listed.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/models"
 )
 
 // directory is a directory of this host. Files on their way are in a directory
@@ -103,13 +104,12 @@ func fetchFile(ctx context.Context, source artifact.Store, item Item, path strin
 	if from, ok := artifact.LocalPath(item.From); ok {
 		return copyFile(item, from, path)
 	}
-	bucket, key, err := artifact.ParseURI(item.From)
-	if err != nil {
+	if err := artifact.GetRef(ctx, source, models.Ref{URI: item.From, SHA256: item.SHA256, Size: item.Size}, path); err != nil {
 		return err
 	}
-	got, err := artifact.GetFile(ctx, source.InBucket(bucket), key, path, item.SHA256)
-	if err == nil && got.Size != item.Size {
-		err = changed(item.From, fmt.Sprintf("it has %d bytes and had %d", got.Size, item.Size))
+	info, err := os.Stat(path)
+	if err == nil && info.Size() != item.Size {
+		err = changed(item.From, fmt.Sprintf("it has %d bytes and had %d", info.Size(), item.Size))
 	}
 	return err
 }
@@ -125,11 +125,15 @@ func copyFile(item Item, from, to string) error {
 	if err != nil {
 		return local(to, err)
 	}
-	_, err = io.Copy(out, &provenReader{from: in, item: item})
-	if err := errors.Join(err, out.Close()); err != nil {
-		return err
+	got, size, err := digestOf(io.TeeReader(io.LimitReader(in, item.Size), out))
+	switch {
+	case err != nil:
+	case size < item.Size:
+		err = changed(item.From, fmt.Sprintf("it ends after %d bytes and had %d", size, item.Size))
+	case item.SHA256 != "" && got != item.SHA256:
+		err = corrupt(item.From, got, item.SHA256)
 	}
-	return nil
+	return errors.Join(err, out.Close())
 }
 
 // moveIn makes a spooled file appear in its place when its bytes are on the disk.

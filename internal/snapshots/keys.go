@@ -21,6 +21,11 @@ const (
 	IntentKey = "collections/intent.json"
 )
 
+// PartitionPointer is the object under PartitionsPrefix.
+type PartitionPointer struct {
+	Summary string `json:"summary"` // its key
+}
+
 // ManifestKey is where a snapshot's manifest lies.
 func ManifestKey(snapshot string) string { return dataset.ManifestKey(snapshot) }
 

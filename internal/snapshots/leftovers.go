@@ -251,9 +251,7 @@ func (g *Collector) dangles(ctx context.Context, key string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	var pointer struct {
-		Summary string `json:"summary"`
-	}
+	var pointer PartitionPointer
 	if err := json.Unmarshal(raw, &pointer); err != nil || pointer.Summary == "" {
 		return false, nil // not ours
 	}
