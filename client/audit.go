@@ -55,8 +55,13 @@ func (c *Client) Audit(ctx context.Context, model string, store artifact.Store, 
 	if err != nil {
 		return Trail{}, err
 	}
+	return trailFrom(ctx, model, status, store, last)
+}
+
+// trailFrom is Audit for a steward that has answered.
+func trailFrom(ctx context.Context, model string, status models.StewardStatus, store artifact.Store, last int) (Trail, error) {
 	trail := Trail{Model: model, Own: status.Records, Doing: status.Doing, Aliases: map[string]string{}}
-	for alias, version := range map[string]string{models.AliasChampion: status.Champion, models.AliasChallenger: status.Challenger, models.AliasPrevious: status.Previous} {
+	for alias, version := range aliasesOf(status) {
 		if version != "" {
 			trail.Aliases[alias] = version
 		}

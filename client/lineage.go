@@ -144,7 +144,7 @@ func (l *lineage) steward(ctx context.Context, model string) *stewardSeen {
 		l.miss("what the steward of %s knows: %v", model, seen.err)
 		return seen
 	}
-	trail, err := l.client.Audit(ctx, model, l.catalog.Store, 0)
+	trail, err := trailFrom(ctx, model, seen.status, l.catalog.Store, 0)
 	switch {
 	case err != nil:
 		l.miss("the audit trail of %s can't be read: %v", model, err)
@@ -153,13 +153,4 @@ func (l *lineage) steward(ctx context.Context, model string) *stewardSeen {
 	}
 	seen.records = trail.Records()
 	return seen
-}
-
-func (s *stewardSeen) version(number string) *models.ModelVersion {
-	for i, v := range s.status.Versions {
-		if v.Version == number {
-			return &s.status.Versions[i]
-		}
-	}
-	return nil
 }

@@ -27,7 +27,7 @@ func (l *lineage) find(ctx context.Context, target string) (versionSeen, error) 
 			return versionSeen{}, fmt.Errorf("%s has no version with the alias %s%s", model, alias, l.instead(target, steward, listed))
 		}
 	}
-	found := versionSeen{model: model, number: number, own: steward.version(number)}
+	found := versionSeen{model: model, number: number, own: knownVersion(steward.status, number)}
 	for i, v := range listed {
 		if v.Version == number {
 			found.listed = &listed[i]

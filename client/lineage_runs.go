@@ -79,7 +79,7 @@ func (l *lineage) runsOf(ctx context.Context, digest string) error {
 			id := l.knownRun(run)
 			snapshot := string(models.NodeSnapshot) + ":" + digest
 			if lifecycle := run.Tags[lifecycleTag]; lifecycle != "" {
-				made := l.lifecycle(ctx, lifecycle)
+				made := l.lifecycle(lifecycle)
 				l.edge(snapshot, made, "used by")
 				l.edge(made, id, "trained as")
 			} else {

@@ -101,10 +101,10 @@ func (l *lineage) snapshot(ctx context.Context, digest, only string) error {
 		}
 		l.source(ctx, use, id)
 		l.node(models.NodeSnapshot, digest, models.LineageNode{At: use.At, Facts: baselineFact(use)})
-		l.edge(id, l.lifecycle(ctx, use.Workflow), "used by")
+		l.edge(id, l.lifecycle(use.Workflow), "used by")
 	}
 	if only != "" && !hasUse(uses, only) {
-		l.edge(id, l.lifecycle(ctx, only), "used by")
+		l.edge(id, l.lifecycle(only), "used by")
 	}
 	return nil
 }
@@ -232,20 +232,20 @@ func (l *lineage) users(ctx context.Context, digest string) error {
 	listed, err := l.tracking.SearchModelVersions(ctx, fmt.Sprintf("tags.`%s` = '%s'", snapshotTag, digest))
 	l.lost(err)
 	for i, v := range listed {
-		l.version(ctx, versionSeen{model: v.Model, number: v.Version, own: l.steward(ctx, v.Model).version(v.Version), listed: &listed[i]})
+		l.version(ctx, versionSeen{model: v.Model, number: v.Version, own: knownVersion(l.steward(ctx, v.Model).status, v.Version), listed: &listed[i]})
 	}
 	return l.runsOf(ctx, digest)
 }
 
 // lifecycle adds a workflow that used a snapshot.
-func (l *lineage) lifecycle(_ context.Context, workflowID string) string {
+func (l *lineage) lifecycle(workflowID string) string {
 	return l.node(models.NodeLifecycle, workflowID, models.LineageNode{URL: l.client.page(workflowID)})
 }
 
 // outcome adds what a lifecycle made of a snapshot, a candidate that was refused
 // included.
 func (l *lineage) outcome(ctx context.Context, use models.SnapshotUse, digest string) {
-	made := l.lifecycle(ctx, use.Workflow)
+	made := l.lifecycle(use.Workflow)
 	tell := func(value string) {
 		l.node(models.NodeLifecycle, use.Workflow, models.LineageNode{At: use.At, Facts: []models.LineageFact{{Name: "outcome", Value: value}}})
 	}

@@ -101,7 +101,7 @@ func (l *lineage) version(ctx context.Context, v versionSeen) string {
 		l.edge(l.run(ctx, run), id, "registered as")
 	}
 	if lifecycle := v.lifecycle(); lifecycle != "" {
-		made := l.lifecycle(ctx, lifecycle)
+		made := l.lifecycle(lifecycle)
 		if run := v.runID(); run != "" {
 			l.edge(made, l.run(ctx, run), "trained as")
 		} else {
@@ -214,7 +214,7 @@ func (l *lineage) retrainings(ctx context.Context, v versionSeen) {
 		}
 		trigger := l.trigger(v.model, r)
 		l.edge(l.node(models.NodeVersion, v.name(), models.LineageNode{}), trigger, "decayed")
-		made := l.lifecycle(ctx, r.LifecycleID)
+		made := l.lifecycle(r.LifecycleID)
 		l.node(models.NodeLifecycle, r.LifecycleID, models.LineageNode{Facts: []models.LineageFact{{Name: "outcome", Value: joined(string(r.Outcome), r.Reason)}}})
 		l.edge(trigger, made, "started")
 		if r.Version != "" {

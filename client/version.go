@@ -16,8 +16,7 @@ func (c *Client) Version(ctx context.Context, model, name string) (models.ModelV
 		return models.ModelVersion{}, err
 	}
 	version := name
-	aliases := map[string]string{"champion": status.Champion, "challenger": status.Challenger, "previous": status.Previous}
-	if of, isAlias := aliases[name]; isAlias {
+	if of, isAlias := aliasesOf(status)[name]; isAlias {
 		if of == "" {
 			return models.ModelVersion{}, fmt.Errorf("%s has no %s: %s", model, name, standing(status, ""))
 		}
