@@ -29,48 +29,48 @@ type Tools struct {
 // interrupted at any moment: an item is there as a whole or not at all. The
 // error names what is missing on the machine and how to install it.
 func Setup(ctx context.Context, reporter Reporter) (Tools, error) {
-	c, err := openCache()
+	found, err := prepare(ctx, reporter, kitchen.items)
 	if err != nil {
 		return Tools{}, err
 	}
-	python, err := findPython(ctx)
-	if err != nil {
-		return Tools{}, err
-	}
-	s := newSetup(c, kitchen{cache: c, python: python}.items(), reporter)
-	if err := s.run(ctx); err != nil {
-		return Tools{}, err
-	}
-	mlflow := s.found[itemMLflow].Path
+	mlflow := found[itemMLflow].Path
 	return Tools{
-		UV:             s.found[itemUV].Path,
-		Temporal:       s.found[itemTemporal].Path,
-		S3Server:       s.found[itemS3].Path,
+		UV:             found[itemUV].Path,
+		Temporal:       found[itemTemporal].Path,
+		S3Server:       found[itemS3].Path,
 		MLflowPython:   mlflow,
 		MLflowTemplate: filepath.Join(filepath.Dir(mlflow), "..", "..", mlflowTemplate),
-		ONNXRuntime:    s.found[itemONNX].Path,
+		ONNXRuntime:    found[itemONNX].Path,
 	}, nil
 }
 
 // SetupTemporal installs no more than the Temporal CLI needs, and returns its
 // path.
 func SetupTemporal(ctx context.Context, reporter Reporter) (string, error) {
+	found, err := prepare(ctx, reporter, func(k kitchen) []item { return k.only(itemUV, itemTemporal) })
+	return found[itemTemporal].Path, err
+}
+
+// only are the items of some names.
+func (k kitchen) only(names ...string) []item {
+	return slices.DeleteFunc(k.items(), func(it item) bool { return !slices.Contains(names, it.name) })
+}
+
+// prepare installs items, unless they are there, and says where each is.
+func prepare(ctx context.Context, reporter Reporter, items func(kitchen) []item) (map[string]Located, error) {
 	c, err := openCache()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	python, err := findPython(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	items := slices.DeleteFunc(kitchen{cache: c, python: python}.items(), func(it item) bool {
-		return it.name != itemUV && it.name != itemTemporal
-	})
-	s := newSetup(c, items, reporter)
+	s := newSetup(c, items(kitchen{cache: c, python: python}), reporter)
 	if err := s.run(ctx); err != nil {
-		return "", err
+		return nil, err
 	}
-	return s.found[itemTemporal].Path, nil
+	return s.found, nil
 }
 
 // setup is one run of Setup.

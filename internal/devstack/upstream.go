@@ -3,7 +3,6 @@ package devstack
 import (
 	"context"
 	"path/filepath"
-	"slices"
 )
 
 // Items that tests hold Mainspring against. No stack needs them, so Setup and
@@ -15,32 +14,18 @@ const (
 
 // SetupModelSigning installs OpenSSF's model_signing and returns its program.
 func SetupModelSigning(ctx context.Context, reporter Reporter) (string, error) {
-	return setupUpstream(ctx, reporter, kitchen.modelSigning)
+	return setupUpstream(ctx, reporter, itemModelSigning, kitchen.modelSigning)
 }
 
 // SetupOpenLineage installs OpenLineage's own client and returns the Python
 // that has it.
 func SetupOpenLineage(ctx context.Context, reporter Reporter) (string, error) {
-	return setupUpstream(ctx, reporter, kitchen.openLineage)
+	return setupUpstream(ctx, reporter, itemOpenLineage, kitchen.openLineage)
 }
 
-func setupUpstream(ctx context.Context, reporter Reporter, upstream func(kitchen) item) (string, error) {
-	c, err := openCache()
-	if err != nil {
-		return "", err
-	}
-	python, err := findPython(ctx)
-	if err != nil {
-		return "", err
-	}
-	k := kitchen{cache: c, python: python}
-	items := slices.DeleteFunc(k.items(), func(it item) bool { return it.name != itemUV })
-	it := upstream(k)
-	s := newSetup(c, append(items, it), reporter)
-	if err := s.run(ctx); err != nil {
-		return "", err
-	}
-	return s.found[it.name].Path, nil
+func setupUpstream(ctx context.Context, reporter Reporter, name string, upstream func(kitchen) item) (string, error) {
+	found, err := prepare(ctx, reporter, func(k kitchen) []item { return append(k.only(itemUV), upstream(k)) })
+	return found[name].Path, err
 }
 
 func (k kitchen) modelSigning() item {
