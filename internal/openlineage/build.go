@@ -10,20 +10,19 @@ import (
 
 // Producer is the program that events come from.
 type Producer struct {
-	URI       string // default: DefaultProducer
 	Version   string
 	Namespace string // of its jobs; default: DefaultNamespace
 }
 
 const (
-	// DefaultProducer is the engine's home.
-	DefaultProducer = "https://github.com/mainspring-ml/mainspring"
+	// producer is the engine's home.
+	producer = "https://github.com/mainspring-ml/mainspring"
 	// DefaultNamespace is that of jobs.
 	DefaultNamespace = "mainspring"
 )
 
 func (p Producer) withDefaults() Producer {
-	p.URI, p.Namespace = cmp.Or(p.URI, DefaultProducer), cmp.Or(p.Namespace, DefaultNamespace)
+	p.Namespace = cmp.Or(p.Namespace, DefaultNamespace)
 	p.Version = cmp.Or(p.Version, "unknown")
 	return p
 }
@@ -36,7 +35,7 @@ type Figures map[string]map[string]ColumnMetrics
 func (p Producer) Event(e models.LineageEvent, figures Figures) RunEvent {
 	p = p.withDefaults()
 	event := RunEvent{
-		EventType: string(e.Type), EventTime: e.At.UTC(), Producer: p.URI, SchemaURL: SchemaURL,
+		EventType: string(e.Type), EventTime: e.At.UTC(), Producer: producer, SchemaURL: SchemaURL,
 		Run: Run{RunID: e.RunID, Facets: p.runFacets(e)},
 		Job: Job{Namespace: p.Namespace, Name: e.Job, Facets: JobFacets{JobType: &JobType{
 			Base: p.facet("2-0-4", "JobTypeJobFacet"), ProcessingType: "BATCH", Integration: "MAINSPRING", JobType: jobType(e),

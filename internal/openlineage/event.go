@@ -175,5 +175,5 @@ type ColumnMetrics struct {
 
 // facet is the base of a facet whose schema has a version and a name.
 func (p Producer) facet(version, name string) Base {
-	return Base{Producer: p.URI, SchemaURL: specification + "facets/" + version + "/" + name + ".json#/$defs/" + name}
+	return Base{Producer: producer, SchemaURL: specification + "facets/" + version + "/" + name + ".json#/$defs/" + name}
 }
