@@ -20,6 +20,7 @@ import (
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/devstack"
 	"github.com/mainspring-ml/mainspring/models"
+	document "github.com/mainspring-ml/mainspring/testenv/figures"
 )
 
 // cost is what one direction of a round took. CPU is the processor time of this
@@ -33,9 +34,7 @@ func (s *stage) timed(run func() error) (cost, error) {
 }
 
 func (s *stage) cpu() time.Duration {
-	var used unix.Rusage
-	_ = unix.Getrusage(unix.RUSAGE_SELF, &used) // with these arguments it can't fail
-	total := time.Duration(used.Utime.Nano() + used.Stime.Nano())
+	total := time.Duration(document.ProcessorSeconds(unix.RUSAGE_SELF) * float64(time.Second))
 	for _, status := range s.stack.Status() {
 		if status.Name == devstack.ServerS3 {
 			total += processorTime(status.PID)
@@ -69,12 +68,12 @@ type trip struct {
 }
 
 // round copies there and back, and removes what that left.
-func (s *stage) round(ctx context.Context, up, down func(fetched string) error) (t trip, err error) {
+func (s *stage) round(ctx context.Context, up func() error, down func(fetched string) error) (t trip, err error) {
 	fetched := filepath.Join(s.dir, "fetched")
 	if err := os.Mkdir(fetched, 0o700); err != nil {
 		return t, err
 	}
-	if t.up, err = s.timed(func() error { return up(fetched) }); err != nil {
+	if t.up, err = s.timed(up); err != nil {
 		return t, err
 	}
 	unix.Sync()
@@ -86,7 +85,7 @@ func (s *stage) round(ctx context.Context, up, down func(fetched string) error) 
 
 func (s *stage) roundBare(ctx context.Context, w workload, up, down tuning, dir string) (trip, error) {
 	t, err := s.round(ctx,
-		func(string) error { return s.bare.upload(ctx, up, dir, "bare") },
+		func() error { return s.bare.upload(ctx, up, dir, "bare") },
 		func(fetched string) error { return s.bare.download(ctx, down, w, "bare", fetched) })
 	if err != nil {
 		return t, err
@@ -98,7 +97,7 @@ func (s *stage) roundBare(ctx context.Context, w workload, up, down tuning, dir 
 func (s *stage) roundOurs(ctx context.Context, dir string) (trip, error) {
 	var tree models.Ref
 	return s.round(ctx,
-		func(string) error {
+		func() error {
 			var err error
 			tree, err = artifact.PutTree(ctx, s.ours, dir, "tree")
 			return err
