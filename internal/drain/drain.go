@@ -12,10 +12,20 @@ import (
 	"google.golang.org/grpc"
 )
 
+// idle is how long a connection may wait for its next request, and for its
+// first: callers' pools open connections ahead of need, and what is sent while
+// one is closed is lost to them.
+const idle = 2 * time.Minute
+
+// Server answers callers that keep their connections.
+func Server(handler http.Handler) *http.Server {
+	return &http.Server{Handler: handler, ReadHeaderTimeout: idle, IdleTimeout: idle}
+}
+
 // ServeHTTP answers on the listener until ctx ends. Then it calls stopping, takes
 // no new connections, and gives the requests in flight as long as within.
 func ServeHTTP(ctx context.Context, listener net.Listener, handler http.Handler, within time.Duration, stopping func()) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	server := Server(handler)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

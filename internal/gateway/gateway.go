@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mainspring-ml/mainspring/internal/drain"
 	"github.com/mainspring-ml/mainspring/internal/gateway/spool"
 	"github.com/mainspring-ml/mainspring/internal/gateway/upstream"
 	"github.com/mainspring-ml/mainspring/internal/serving/oip"
@@ -128,7 +129,8 @@ func (g *Gateway) Run(ctx context.Context, listeners Listeners) error {
 	workers.Go(func() { g.runFlusher(background) })
 	workers.Go(func() { g.door.run(background, g.config.Poll, g.config.Log) })
 
-	data := &http.Server{Handler: g.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader}
+	data := drain.Server(g.Handler())
+	data.MaxHeaderBytes = maxHeader
 	admin := &http.Server{Handler: g.AdminHandler(), ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 3)
 	grpcFront := g.serveGRPC(listeners.GRPC, failed)
