@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	rolloutLimit = 12 * time.Minute // of everything
+	rolloutLimit = 20 * time.Minute // of everything
 	// outcomesVariable names the file that gets the outcomes, for the
 	// documentation; empty: none.
 	outcomesVariable = "MAINSPRING_TEST_OUTCOMES"
@@ -96,7 +96,7 @@ func (o *outcomes) write(t *testing.T) {
 func orders(ctx context.Context, t *testing.T, l *laptop, bench *rollouts.Bench) {
 	const endpoint = "canary-ordered"
 	canary := models.CanarySpec{Steps: []float64{20, 50}, Block: models.Duration(time.Second),
-		Poll: models.Duration(time.Second), StepDeadline: models.Duration(25 * time.Second)}
+		Poll: models.Duration(time.Second), StepDeadline: models.Duration(time.Minute)}
 	release := func(key string) rollouts.Release {
 		return rollouts.Release{Endpoint: endpoint, Key: key, Behaviour: faulty.Behaviour{}, Canary: canary}
 	}
@@ -111,7 +111,7 @@ func orders(ctx context.Context, t *testing.T, l *laptop, bench *rollouts.Bench)
 	paused, err := bench.AwaitStatus(ctx, endpoint, second, func(s models.RolloutStatus) bool { return s.Paused })
 	require.NoError(t, err)
 	time.Sleep(time.Until(paused.Steps[0].StartedAt.Add(canary.StepDeadline.Std() + 3*time.Second)))
-	still, err := bench.Status(ctx, endpoint, second)
+	still, err := bench.AwaitStatus(ctx, endpoint, second, func(models.RolloutStatus) bool { return true })
 	require.NoError(t, err, "a pause holds the deadline")
 	require.True(t, still.Paused)
 	require.Len(t, still.Steps, 1, "and the weight")
@@ -126,6 +126,7 @@ func orders(ctx context.Context, t *testing.T, l *laptop, bench *rollouts.Bench)
 	champion(ctx, t, l, endpoint, second)
 
 	aborted := release("aborted")
+	aborted.Canary.StepDeadline = models.Duration(rolloutLimit)
 	require.NoError(t, bench.Submit(ctx, aborted))
 	third, err := bench.AwaitStep(ctx, aborted)
 	require.NoError(t, err)

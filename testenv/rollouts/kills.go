@@ -21,7 +21,7 @@ const (
 	killsEndpoint = "canary-killed"
 	// unflushed is the most that a killed gateway may lose of the log: a second
 	// of its answers, and what a busy machine adds to that.
-	unflushed = time.Second + 250*time.Millisecond
+	unflushed = 3 * time.Second
 	// calm is how long nothing is killed after a killed process is back.
 	calm = 2 * time.Second
 )

@@ -47,7 +47,7 @@ type Share struct {
 	Most     float64 `json:"most"` // four standard errors above the weight
 }
 
-// settle is how long gateways have to follow the last route.
+// settle is how long gateways usually need to follow the last route.
 const settle = 3 * time.Second
 
 // Run carries a scenario out. Its error says that there is no outcome; whether
@@ -153,19 +153,22 @@ func (o *Outcome) name(version string) string {
 // count reads what callers and the log say of it.
 func (b *Bench) count(ctx context.Context, endpoint string, run *traffic.Run, o *Outcome) error {
 	over := time.Now()
-	time.Sleep(settle)
+	last, err := awaitOne(ctx, run)
 	o.report = run.Stop()
+	if err != nil {
+		return err
+	}
+	o.last = map[string]int{}
+	for version, n := range last {
+		o.last[o.name(version)] = n
+	}
 	o.Traffic = o.report.Counts()
 	began := over
 	if len(o.result.Steps) > 0 {
 		began = o.result.Steps[0].StartedAt
 	}
-	o.last = map[string]int{}
 	seen, all := 0, 0
 	for _, r := range o.report.Requests {
-		if r.Sent.After(over.Add(settle - time.Second)) {
-			o.last[o.name(r.Version)]++
-		}
 		if r.Version != "" && r.Sent.After(began) && r.Sent.Before(over) {
 			all++
 			if r.Version == o.candidate {
@@ -174,7 +177,6 @@ func (b *Bench) count(ctx context.Context, endpoint string, run *traffic.Run, o 
 		}
 	}
 	o.Seen = float64(seen) / max(1, float64(all))
-	var err error
 	if o.logged, err = b.AwaitLog(ctx, endpoint, o.report); err != nil {
 		return err
 	}
@@ -184,10 +186,35 @@ func (b *Bench) count(ctx context.Context, endpoint string, run *traffic.Run, o 
 	return nil
 }
 
+// awaitOne waits until the traffic of now is answered by one version, and counts
+// what each has answered of it.
+func awaitOne(ctx context.Context, run *traffic.Run) (answered map[string]int, err error) {
+	const enough = 50 // requests
+	for asked := time.Now(); time.Since(asked) < laptop.Patience; {
+		from := time.Now().Add(settle)
+		answered = map[string]int{}
+		err = laptop.Eventually(laptop.Patience, func() (bool, any) {
+			clear(answered)
+			n := 0
+			for _, r := range run.Report().Requests {
+				if r.Sent.After(from) {
+					answered[r.Version]++
+					n++
+				}
+			}
+			return ctx.Err() != nil || n >= enough, answered
+		})
+		if err = errors.Join(err, ctx.Err()); err != nil || len(answered) == 1 {
+			break
+		}
+	}
+	return answered, err
+}
+
 // AwaitLog reads the inference log once every answered request is in it, or
 // when it has stopped growing without.
 func (b *Bench) AwaitLog(ctx context.Context, endpoint string, report traffic.Report) (logged Logged, err error) {
-	const still = 10 * time.Second
+	const still = 30 * time.Second
 	answered := 0
 	for _, r := range report.Requests {
 		if r.Answered() {

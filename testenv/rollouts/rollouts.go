@@ -6,8 +6,8 @@
 //
 //   - A scenario is a sound champion, a candidate with one fault or none, and
 //     the verdict that the candidate deserves.
-//   - The traffic is an open loop of numbered requests. Faults, latencies and
-//     labels belong to a request's ID, see package faulty.
+//   - The traffic is a loop of numbered requests, see package traffic. Faults,
+//     latencies and labels belong to a request's ID, see package faulty.
 //   - The exposed share is what the candidate answered, of all that was answered
 //     while its rollout ran.
 //   - The outcome is everything that can be seen from outside once the rollout
@@ -37,7 +37,7 @@ const (
 	Program     = "./testenv/faulty/faulty-model"
 	programName = "faulty-model"
 	// patience bounds a whole lifecycle, its rollout included.
-	patience = 4 * time.Minute
+	patience = 8 * time.Minute
 )
 
 // Bench is a stack to run scenarios on, several at once.
@@ -160,6 +160,7 @@ func (b *Bench) spec(r Release) (s models.LifecycleSpec, err error) {
 		},
 		Deploy: &models.DeploySpec{
 			Endpoint: r.Endpoint, Replicas: max(r.Replicas, 1), Canary: r.Canary,
+			Traffic: models.TrafficSpec{Timeout: models.Duration(time.Minute)}, // no fault is that slow, a busy machine may be
 			Server: models.ServerSpec{
 				Command:     []string{program, "serve", "{model_dir}", "{host}:{port}", "{endpoint}", "{version}"},
 				StartWithin: models.Duration(30 * time.Second),

@@ -42,7 +42,7 @@ var steps = []float64{20, 50}
 func quick() models.CanarySpec {
 	return models.CanarySpec{
 		Steps: steps, Block: models.Duration(time.Second), Poll: models.Duration(time.Second),
-		StepDeadline: models.Duration(150 * time.Second),
+		StepDeadline: models.Duration(4 * time.Minute),
 	}
 }
 

@@ -4,7 +4,9 @@
 // # Vocabulary
 //
 //   - The loop is open: a request is sent when its time has come, however many
-//     are still on their way.
+//     are still on their way, up to a bound. What the bound holds back is never
+//     sent: a machine that is busy with other things is asked less, and is not
+//     buried.
 //   - A request is answered when a status came back, and failed when that was
 //     5xx. It is lost when the connection broke after the request was on its
 //     way: nobody knows what became of it. It is unsent when no gateway took a
@@ -14,6 +16,7 @@ package traffic
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,7 +40,9 @@ type Config struct {
 	EventTime func(at time.Time) time.Time
 	// Labels of answered requests are posted; nil: none.
 	Labels *Labels
-	// Patience is the longest wait for an answer; 0: 15 s.
+	// Most is the bound on the requests on their way; 0: 64.
+	Most int
+	// Patience is the longest wait for an answer; 0: a minute.
 	Patience time.Duration
 }
 
@@ -92,14 +97,12 @@ type label struct {
 
 // Start begins to send.
 func Start(ctx context.Context, config Config) *Run {
-	if config.Patience == 0 {
-		config.Patience = 15 * time.Second
-	}
+	config.Most, config.Patience = cmp.Or(config.Most, 64), cmp.Or(config.Patience, time.Minute)
 	ctx, cancel := context.WithCancel(ctx)
 	// Gateways close connections that are idle for two minutes. A request that is
 	// on its way by then is lost, so the sender closes them first.
 	const idle = time.Minute
-	transport := &http.Transport{MaxIdleConnsPerHost: 256, IdleConnTimeout: idle, DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext}
+	transport := &http.Transport{MaxIdleConnsPerHost: 256, IdleConnTimeout: idle, DialContext: (&net.Dialer{Timeout: 15 * time.Second}).DialContext}
 	r := &Run{config: config, cancel: cancel, client: &http.Client{Transport: transport}}
 	r.loops.Go(func() { r.send(ctx) })
 	if config.Labels != nil {
@@ -125,9 +128,10 @@ func (r *Run) Report() Report {
 	return Report{Requests: append([]Request(nil), r.requests...), Labels: r.labelled, Open: r.open}
 }
 
-// send keeps the rate: what a late turn of the clock left over is sent with it.
+// send keeps the rate: what a late turn of the clock left over is sent with it,
+// as far as the bound allows.
 func (r *Run) send(ctx context.Context) {
-	began, sent := time.Now(), 0
+	began, sent, held := time.Now(), 0, 0
 	tick := time.NewTicker(time.Duration(float64(time.Second) / r.config.Rate))
 	defer tick.Stop()
 	for {
@@ -136,16 +140,26 @@ func (r *Run) send(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for due := int(time.Since(began).Seconds() * r.config.Rate); sent < due; sent++ {
+		due := int(time.Since(began).Seconds()*r.config.Rate) - held
+		for ; sent < due && r.enter(); sent++ {
 			id := fmt.Sprintf("%s-%d", r.config.Prefix, sent)
 			first := sent % len(r.config.Gateways)
-			r.mu.Lock()
-			r.open++
-			r.mu.Unlock()
 			// The end of sending is no reason to break off what is on its way.
 			r.flying.Go(func() { r.keep(r.ask(context.WithoutCancel(ctx), id, first)) })
 		}
+		held += due - sent
 	}
+}
+
+// enter counts one more request on its way, unless there are too many.
+func (r *Run) enter() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.open >= r.config.Most {
+		return false
+	}
+	r.open++
+	return true
 }
 
 func (r *Run) keep(done Request) {

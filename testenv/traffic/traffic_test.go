@@ -109,3 +109,33 @@ func TestNoGatewayIsUnsent(t *testing.T) {
 		t.Errorf("%s", c)
 	}
 }
+
+// A sender that is not answered has no more than its bound on the way, and does
+// not catch up afterwards.
+func TestASlowGatewayIsNotBuried(t *testing.T) {
+	open := make(chan struct{})
+	var mu sync.Mutex
+	here, most := 0, 0
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		mu.Lock()
+		here++
+		most = max(most, here)
+		mu.Unlock()
+		<-open
+		mu.Lock()
+		here--
+		mu.Unlock()
+	}))
+	t.Cleanup(server.Close)
+	const bound, held = 5, 100
+	run := Start(t.Context(), Config{Gateways: []string{server.URL}, Endpoint: "e", Prefix: "r", Rate: 500, Body: body, Most: bound})
+	for began := time.Now(); run.Report().Open < bound || time.Since(began) < held*time.Second/500; {
+		time.Sleep(5 * time.Millisecond)
+	}
+	run.cancel() // nothing is sent from here on
+	run.loops.Wait()
+	close(open)
+	if c := run.Stop().Counts(); c.Sent != bound || c.Answered != bound || most > bound {
+		t.Errorf("%s; %d at once", c, most)
+	}
+}
