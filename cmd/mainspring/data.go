@@ -12,6 +12,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/activities"
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/spec"
 	"github.com/mainspring-ml/mainspring/internal/stores"
 	"github.com/mainspring-ml/mainspring/models"
 )
@@ -57,14 +58,10 @@ func (f *sourceFlags) spec(source string) (models.DataSpec, error) {
 
 // sourceURI is the URI of a source; a path is relative to a directory.
 func sourceURI(source, dir string) (string, error) {
-	if strings.Contains(source, "://") {
+	if !spec.IsLocal(source) {
 		return source, nil
 	}
-	path := filepath.FromSlash(source)
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
-	}
-	path, err := filepath.Abs(path)
+	path, err := filepath.Abs(spec.Beside(dir, source))
 	if err != nil {
 		return "", err
 	}

@@ -174,13 +174,13 @@ func Main(ctx context.Context, options Options) error {
 // localData is the directory that the demo replays; a spec that reads from
 // elsewhere has no traffic to offer.
 func localData(specPath string, s models.LifecycleSpec) (string, error) {
-	if strings.Contains(s.Data.Source, "://") {
+	if !spec.IsLocal(s.Data.Source) {
 		return "", fmt.Errorf("%s: data.source is %s; the demo replays local files, so name a local directory", specPath, s.Data.Source)
 	}
 	if s.Deploy == nil || s.Monitor == nil || s.Data.AsOf.IsZero() {
 		return "", fmt.Errorf("%s: the demo needs deploy, monitor and data.as_of", specPath)
 	}
-	return filepath.Join(filepath.Dir(specPath), s.Data.Source), nil
+	return spec.Beside(filepath.Dir(specPath), s.Data.Source), nil
 }
 
 func tell(ctx context.Context, options Options, up *Up, document *spec.Document, dataDir string) (*Story, error) {

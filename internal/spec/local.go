@@ -23,10 +23,23 @@ type localPaths struct {
 
 // data is the directory of the source, and empty when that is a URI.
 func (l localPaths) data() string {
-	if strings.Contains(l.spec.Data.Source, "://") {
+	if !IsLocal(l.spec.Data.Source) {
 		return ""
 	}
-	return l.absolute(l.spec.Data.Source)
+	return Beside(l.dir, l.spec.Data.Source)
+}
+
+// IsLocal reports whether a source is a path rather than a URI.
+func IsLocal(source string) bool { return !strings.Contains(source, "://") }
+
+// Beside is where a spec's local path leads: relative paths begin at the spec
+// file's directory.
+func Beside(dir, path string) string {
+	path = filepath.FromSlash(path)
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
 }
 
 // directories and files are the sources of the spec, each at its place in it:
@@ -67,17 +80,9 @@ func (l localPaths) source(s models.Source) models.Source {
 		return s
 	}
 	if s.Path != "" {
-		s.Path = l.absolute(s.Path)
+		s.Path = Beside(l.dir, s.Path)
 	}
 	return s
-}
-
-func (l localPaths) absolute(path string) string {
-	path = filepath.FromSlash(path)
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(l.dir, path)
 }
 
 // check looks whether every local path is there and of the right kind.
