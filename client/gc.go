@@ -145,26 +145,38 @@ const experimentsAtOnce = 100
 
 // runs are those that have not ended.
 func (n *needs) runs(ctx context.Context) error {
-	experiments, err := n.tracking.SearchExperiments(ctx)
-	if err != nil {
-		return err
-	}
-	for some := range slices.Chunk(experiments, experimentsAtOnce) {
-		for _, status := range []mlflow.RunStatus{mlflow.RunRunning, mlflow.RunScheduled} {
-			request := mlflow.SearchRunsRequest{Filter: fmt.Sprintf("attributes.status = '%s'", status)}
-			for _, e := range some {
-				request.ExperimentIDs = append(request.ExperimentIDs, e.ID)
-			}
-			found, err := n.tracking.SearchRuns(ctx, request)
-			if err != nil {
-				return err
-			}
-			for _, run := range found {
-				n.keepOfRun(run, snapshots.KeptByRun, "MLflow's run "+cmp.Or(run.Name, run.ID))
-			}
+	// In the order in which a run passes through them: none slips between two looks.
+	for _, status := range []mlflow.RunStatus{mlflow.RunScheduled, mlflow.RunRunning} {
+		found, err := runsWhere(ctx, n.tracking, fmt.Sprintf("attributes.status = '%s'", status))
+		if err != nil {
+			return err
+		}
+		for _, run := range found {
+			n.keepOfRun(run, snapshots.KeptByRun, "MLflow's run "+cmp.Or(run.Name, run.ID))
 		}
 	}
 	return nil
+}
+
+// runsWhere are the runs of all experiments that a filter finds; with an error,
+// those found so far.
+func runsWhere(ctx context.Context, tracking Tracking, filter string) (found []mlflow.Run, err error) {
+	experiments, err := tracking.SearchExperiments(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for some := range slices.Chunk(experiments, experimentsAtOnce) {
+		request := mlflow.SearchRunsRequest{Filter: filter}
+		for _, e := range some {
+			request.ExperimentIDs = append(request.ExperimentIDs, e.ID)
+		}
+		runs, err := tracking.SearchRuns(ctx, request)
+		if err != nil {
+			return found, err
+		}
+		found = append(found, runs...)
+	}
+	return found, nil
 }
 
 // stewards know the versions that they have registered, and those that they are

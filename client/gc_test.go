@@ -20,6 +20,7 @@ type fakeTracking struct {
 	models     map[string]mlflow.RegisteredModel
 	all        []mlflow.Run
 	down       string // the question that is not answered
+	searched   func() // after each search of runs; nil: nothing
 }
 
 var errDown = fmt.Errorf("%w: connection refused", mlflow.ErrUnavailable)
@@ -62,6 +63,9 @@ func (f *fakeTracking) SearchRuns(_ context.Context, request mlflow.SearchRunsRe
 		default:
 			found = append(found, run)
 		}
+	}
+	if f.searched != nil {
+		f.searched()
 	}
 	return found, f.fails("runs")
 }
@@ -162,6 +166,22 @@ func TestSnapshotNeeds(t *testing.T) {
 	}
 	if !found.Preparations[sha("f")] || !found.Preparations[sha("e")] || found.Blind != "" {
 		t.Errorf("preparations %v, blind %q", found.Preparations, found.Blind)
+	}
+}
+
+// A run that starts between two looks is needed all the same.
+func TestSnapshotNeedsOfARunThatStarts(t *testing.T) {
+	server, tracking := needsWorld()
+	tracking.searched = func() {
+		for i := range tracking.all {
+			if tracking.all[i].Status == mlflow.RunScheduled {
+				tracking.all[i].Status = mlflow.RunRunning
+			}
+		}
+	}
+	found, err := newTestClient(t, server).SnapshotNeeds(t.Context(), tracking, needsItems())
+	if err != nil || len(found.Keepers[sha("4")]) == 0 {
+		t.Errorf("keepers %v, %v", found.Keepers[sha("4")], err)
 	}
 }
 

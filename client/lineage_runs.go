@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
@@ -64,27 +63,17 @@ func (l *lineage) runsOf(ctx context.Context, digest string) error {
 	if l.tracking == nil {
 		return nil
 	}
-	experiments, err := l.tracking.SearchExperiments(ctx)
+	found, err := runsWhere(ctx, l.tracking, fmt.Sprintf("dataset.digest = '%s'", mlflow.DatasetDigest(digest)))
 	l.lost(err)
-	for some := range slices.Chunk(experiments, experimentsAtOnce) {
-		request := mlflow.SearchRunsRequest{Filter: fmt.Sprintf("dataset.digest = '%s'", mlflow.DatasetDigest(digest))}
-		for _, e := range some {
-			request.ExperimentIDs = append(request.ExperimentIDs, e.ID)
-		}
-		found, err := l.tracking.SearchRuns(ctx, request)
-		if l.lost(err); err != nil {
-			return nil
-		}
-		for _, run := range found {
-			id := l.knownRun(run)
-			snapshot := string(models.NodeSnapshot) + ":" + digest
-			if lifecycle := run.Tags[lifecycleTag]; lifecycle != "" {
-				made := l.lifecycle(lifecycle)
-				l.edge(snapshot, made, "used by")
-				l.edge(made, id, "trained as")
-			} else {
-				l.edge(snapshot, id, "input of")
-			}
+	for _, run := range found {
+		id := l.knownRun(run)
+		snapshot := string(models.NodeSnapshot) + ":" + digest
+		if lifecycle := run.Tags[lifecycleTag]; lifecycle != "" {
+			made := l.lifecycle(lifecycle)
+			l.edge(snapshot, made, "used by")
+			l.edge(made, id, "trained as")
+		} else {
+			l.edge(snapshot, id, "input of")
 		}
 	}
 	return nil
