@@ -39,16 +39,20 @@ func (c *Client) SnapshotNeeds(ctx context.Context, tracking Tracking, items []s
 	for _, item := range items {
 		n.byDigest[mlflow.DatasetDigest(item.Snapshot)] = item.Snapshot
 	}
+	// What a workflow needs it hands to its model's steward, and the steward to
+	// MLflow; a run may become a version. They are asked in that order, so that
+	// nothing which is handed on meanwhile slips between two questions.
 	for _, ask := range []struct {
 		whom string
 		do   func(context.Context) error
 	}{
-		{"MLflow's model versions", n.versions},
-		{"MLflow's runs", n.runs},
-		{"the models' stewards", n.stewards},
 		{"the workflows that use snapshots", n.users},
 		{"the trainings that run", n.trainings},
 		{"the preparations that run", n.preparations},
+		{"the models' stewards", n.stewards},
+		{"MLflow's runs", n.runs},
+		{"MLflow's model versions", n.versions},
+		{"MLflow's models", n.stewarded},
 	} {
 		if err := ask.do(ctx); err != nil {
 			return snapshots.Needs{}, fmt.Errorf("%s: %w", ask.whom, err)
@@ -72,6 +76,7 @@ type needs struct {
 	// registered are the versions that MLflow has.
 	registered map[string]bool
 	mu         sync.Mutex
+	states     []models.StewardState // of the stewards
 	found      snapshots.Needs
 }
 
@@ -180,7 +185,7 @@ func runsWhere(ctx context.Context, tracking Tracking, filter string) (found []m
 }
 
 // stewards know the versions that they have registered, and those that they are
-// about to.
+// about to; of the former, MLflow is asked.
 func (n *needs) stewards(ctx context.Context) error {
 	found, err := n.client.running(ctx, models.ModelStewardWorkflow)
 	if err != nil {
@@ -191,19 +196,29 @@ func (n *needs) stewards(ctx context.Context) error {
 		if err := n.client.query(ctx, id, &status); err != nil {
 			return err
 		}
-		for _, v := range status.Versions {
-			name := versionName(status.Model, v.Version)
-			gone, err := n.gone(ctx, status.StewardState, v)
+		n.mu.Lock()
+		n.states = append(n.states, status.StewardState)
+		n.mu.Unlock()
+		for _, task := range status.Queue {
+			if task.Register != nil {
+				n.keep(task.Register.Candidate.Snapshot, snapshots.KeptByVersion, status.Model+", to be registered")
+			}
+		}
+		return nil
+	})
+}
+
+// stewarded are the versions that stewards have registered, if they are still
+// there.
+func (n *needs) stewarded(ctx context.Context) error {
+	return many(ctx, n.states, func(ctx context.Context, state models.StewardState) error {
+		for _, v := range state.Versions {
+			gone, err := n.gone(ctx, state, v)
 			if err != nil {
 				return err
 			}
 			if !gone {
-				n.keep(v.Candidate.Snapshot, snapshots.KeptByVersion, name)
-			}
-		}
-		for _, task := range status.Queue {
-			if task.Register != nil {
-				n.keep(task.Register.Candidate.Snapshot, snapshots.KeptByVersion, status.Model+", to be registered")
+				n.keep(v.Candidate.Snapshot, snapshots.KeptByVersion, versionName(state.Model, v.Version))
 			}
 		}
 		return nil

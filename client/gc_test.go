@@ -7,7 +7,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/converter"
 
 	"github.com/mainspring-ml/mainspring/internal/mlflow"
 	"github.com/mainspring-ml/mainspring/internal/snapshots"
@@ -192,6 +196,80 @@ func TestSnapshotNeedsOfASilentPreparation(t *testing.T) {
 	if err != nil || !strings.Contains(found.Blind, "prepare/silent") {
 		t.Errorf("blind %q, %v", found.Blind, err)
 	}
+}
+
+// A version that is registered between any two questions, by a lifecycle that
+// ends then, keeps its snapshot.
+func TestSnapshotNeedsOfAVersionThatIsRegisteredMeanwhile(t *testing.T) {
+	for after := 1; ; after++ {
+		server, tracking := needsWorld()
+		world := &movingWorld{fakeServer: server, fakeTracking: tracking, after: after, move: func() {
+			server.closed["lifecycle/running"] = true
+			status := server.scenes[0].status["model/flight-delay"].(models.StewardStatus)
+			status.Versions = append(status.Versions, models.ModelVersion{Version: "6", Candidate: models.Candidate{Snapshot: sha("8")}})
+			server.scenes[0].status["model/flight-delay"] = status
+			tracking.registered = append(tracking.registered, mlflow.ModelVersion{Model: "flight-delay", Version: "6", Tags: map[string]string{snapshotTag: sha("8")}})
+		}}
+		asked := newTestClient(t, server)
+		asked.temporal = world
+		found, err := asked.SnapshotNeeds(t.Context(), world, needsItems())
+		if err != nil || len(found.Keepers[sha("8")]) == 0 {
+			t.Errorf("registered after %d questions: keepers %v, %v", after, found.Keepers[sha("8")], err)
+		}
+		if world.asked < after {
+			break
+		}
+	}
+}
+
+// movingWorld changes once, after some question.
+type movingWorld struct {
+	*fakeServer
+	*fakeTracking
+	mu    sync.Mutex
+	asked int
+	after int
+	move  func()
+}
+
+func answer[T any](w *movingWorld, ask func() (T, error)) (T, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	answered, err := ask()
+	if w.asked++; w.asked == w.after {
+		w.move()
+	}
+	return answered, err
+}
+
+func (w *movingWorld) QueryWorkflow(ctx context.Context, id, run, query string, arguments ...any) (converter.EncodedValue, error) {
+	return answer(w, func() (converter.EncodedValue, error) {
+		return w.fakeServer.QueryWorkflow(ctx, id, run, query, arguments...)
+	})
+}
+
+func (w *movingWorld) DescribeWorkflowExecution(ctx context.Context, id, run string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	return answer(w, func() (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+		return w.fakeServer.DescribeWorkflowExecution(ctx, id, run)
+	})
+}
+
+func (w *movingWorld) SearchModelVersions(ctx context.Context, filter string) ([]mlflow.ModelVersion, error) {
+	return answer(w, func() ([]mlflow.ModelVersion, error) { return w.fakeTracking.SearchModelVersions(ctx, filter) })
+}
+
+func (w *movingWorld) GetRegisteredModel(ctx context.Context, name string) (mlflow.RegisteredModel, error) {
+	return answer(w, func() (mlflow.RegisteredModel, error) { return w.fakeTracking.GetRegisteredModel(ctx, name) })
+}
+
+func (w *movingWorld) SearchRuns(ctx context.Context, request mlflow.SearchRunsRequest) ([]mlflow.Run, error) {
+	return answer(w, func() ([]mlflow.Run, error) { return w.fakeTracking.SearchRuns(ctx, request) })
+}
+
+func (w *movingWorld) ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	return answer(w, func() (*workflowservice.ListWorkflowExecutionsResponse, error) {
+		return w.fakeServer.ListWorkflow(ctx, request)
+	})
 }
 
 // Whoever does not answer may need anything.
