@@ -49,13 +49,18 @@ func (l *lineage) run(ctx context.Context, runID string) string {
 	return id
 }
 
+// knownRun adds what MLflow has said of a run; by now it may have become silent.
 func (l *lineage) knownRun(run mlflow.Run) string {
+	url := ""
+	if l.tracking != nil {
+		url = l.tracking.RunURL(run.ExperimentID, run.ID)
+	}
 	facts := []models.LineageFact{
 		{Name: "name", Value: run.Name}, {Name: "status", Value: strings.ToLower(string(run.Status))},
 		{Name: "gate", Value: joined(run.Tags[gateTag], run.Tags[gateReasonTag])},
 		{Name: "failure", Value: run.Tags["mainspring.failure"]},
 	}
-	return l.node(models.NodeRun, run.ID, models.LineageNode{At: run.Start, URL: l.tracking.RunURL(run.ExperimentID, run.ID), Facts: facts})
+	return l.node(models.NodeRun, run.ID, models.LineageNode{At: run.Start, URL: url, Facts: facts})
 }
 
 // runsOf are MLflow's runs whose inputs name a snapshot.

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -131,6 +132,34 @@ func TestLineageWithoutMLflow(t *testing.T) {
 		if err != nil || len(graph.Edges) < 6 || len(graph.Missing) != 1 || !strings.Contains(graph.Missing[0], "MLflow does not answer") {
 			t.Errorf("%s: %d edges, missing %q, %v", target, len(graph.Edges), graph.Missing, err)
 		}
+	}
+}
+
+// halfSilent answers about the first experiments and about no others.
+type halfSilent struct {
+	*fakeTracking
+	asked int
+}
+
+func (h *halfSilent) SearchExperiments(context.Context) ([]mlflow.Experiment, error) {
+	return make([]mlflow.Experiment, experimentsAtOnce+1), nil
+}
+
+func (h *halfSilent) SearchRuns(ctx context.Context, request mlflow.SearchRunsRequest) ([]mlflow.Run, error) {
+	if h.asked++; h.asked > 1 {
+		return nil, errDown
+	}
+	return h.fakeTracking.SearchRuns(ctx, request)
+}
+
+// What MLflow has said before it became silent is told.
+func TestLineageWhenMLflowBecomesSilent(t *testing.T) {
+	server, sources, snapshot := lineageWorld(t)
+	sources.Tracking = &halfSilent{fakeTracking: sources.Tracking.(*fakeTracking)}
+	graph, err := newTestClient(t, server).Lineage(t.Context(), sources, snapshot)
+	edges := strings.Join(edgesOf(graph), "\n")
+	if err != nil || !strings.Contains(edges, "input of run:by-hand") || len(graph.Missing) != 1 {
+		t.Errorf("missing %q, %v, edges\n%s", graph.Missing, err, edges)
 	}
 }
 
