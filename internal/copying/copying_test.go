@@ -303,6 +303,28 @@ func TestBadDestinations(t *testing.T) {
 	}
 }
 
+// However a directory's URI is written, its files keep their paths below it.
+func TestFilesKeepTheirPaths(t *testing.T) {
+	dir := t.TempDir() + "/my flights"
+	for _, name := range []string{"2013/01.csv", "2014/01.csv"} {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(name), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, uri := range []string{artifact.FileURI(dir), "file://" + dir + "/", "file://localhost" + dir + "/", "file:///" + dir + "/./"} {
+		c := newClouds()
+		to := must[copying.Destination](t)(copying.Open(c.both, "s3://far/"))
+		if _, err := run(t, copying.Copier{Source: c.both, To: to}, must[copying.Plan](t)(copying.At(t.Context(), c.both, uri))); err != nil {
+			t.Fatal(err)
+		}
+		got := objects(t, c.far)
+		if want := map[string]string{"2013/01.csv": artifact.Digest([]byte("2013/01.csv")), "2014/01.csv": artifact.Digest([]byte("2014/01.csv"))}; !maps.Equal(got, want) {
+			t.Errorf("%s became %v; want %v", uri, got, want)
+		}
+	}
+}
+
 func TestAnObjectThatChangesIsNotCopied(t *testing.T) {
 	c := newClouds()
 	must[artifact.Info](t)(artifact.PutBytes(t.Context(), c.home, "data/a.csv", []byte("one"), artifact.PutOptions{}))

@@ -138,6 +138,9 @@ func Objects(ctx context.Context, store artifact.Store, uri string) (Plan, error
 		return Plan{}, err
 	}
 	root := strings.TrimSuffix(uri, "/") + "/"
+	if local, ok := artifact.LocalPath(uri); ok { // what is listed is written in one way, whatever a person wrote
+		root = strings.TrimSuffix(artifact.FileURI(local), "/") + "/"
+	}
 	plan := Plan{What: uri}
 	dirs := map[string]bool{}
 	for _, f := range found {
