@@ -273,6 +273,11 @@ func TestTreeGoesOnWhereItWasInterrupted(t *testing.T) {
 	if _, err := os.Stat(out); err == nil {
 		t.Fatal("a tree that is not complete was shown")
 	}
+	// A process that is killed leaves the small file that it was writing as well.
+	killed := filepath.Join(filepath.Dir(out), ".out.part", "fresh", "c", ".d.part-123")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(killed), 0o700), os.WriteFile(killed, []byte("sm"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	s.SlowDown(0)
 	before := s.Sent.Load()
 	if err := artifact.GetTree(t.Context(), store, ref, out); err != nil {

@@ -64,7 +64,7 @@ func getTreeFile(ctx context.Context, s Store, key, dir string, f TreeFile) erro
 func treePath(dir string, f TreeFile) string { return filepath.Join(dir, filepath.FromSlash(f.Path)) }
 
 // keepOnly empties a directory that has files of another tree, which an attempt
-// at that one has left.
+// at that one has left. Of this tree it removes only what can't be gone on with.
 func keepOnly(dir string, manifest TreeManifest) error {
 	keep := map[string]bool{}
 	for _, f := range manifest.Files {
@@ -73,6 +73,9 @@ func keepOnly(dir string, manifest TreeManifest) error {
 	}
 	foreign := false
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && !keep[path] && keep[partOf(path)] {
+			return os.Remove(path) // of a process that was killed, and not resumed
+		}
 		if err == nil && entry.IsDir() == keep[path] { // a directory in a file's place, or a foreign file
 			foreign = true
 			return fs.SkipAll
@@ -86,6 +89,16 @@ func keepOnly(dir string, manifest TreeManifest) error {
 		return err
 	}
 	return os.Mkdir(dir, 0o755)
+}
+
+// partOf is the file that a part of a random name was to become; empty: it is none.
+func partOf(path string) string {
+	dir, name := filepath.Split(path)
+	at := strings.LastIndex(name, ".part-")
+	if at <= 1 || name[0] != '.' {
+		return ""
+	}
+	return filepath.Join(dir, name[1:at])
 }
 
 // missingBytes is what the tree needs on the disk beside what is there.
