@@ -166,10 +166,13 @@ func listS3(ctx context.Context, s Store, uri string) ([]Source, error) {
 func listFiles(ctx context.Context, root string) ([]Source, error) {
 	var found []Source
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || ctx.Err() != nil {
-			return cmp.Or(err, ctx.Err())
+		if err = cmp.Or(err, ctx.Err()); err != nil && (path == root || !os.IsNotExist(err)) {
+			return err
 		}
 		info, err := entry.Info()
+		if path != root && os.IsNotExist(err) {
+			return nil // gone since its directory was read: renamed or removed by its writer
+		}
 		if err != nil {
 			return err
 		}
