@@ -191,6 +191,25 @@ func TestOnlyWhatChangedIsPreparedAgain(t *testing.T) {
 	wantKind(t, err, models.KindPreparationFailed, "not there any more")
 }
 
+// Which of its files count is said by the format: what counted for another one is
+// no answer.
+func TestAnotherFormatCountsOtherFiles(t *testing.T) {
+	t.Parallel()
+	b := newHostBench(t)
+	req := b.preparing(double + `echo '{}' > "$MAINSPRING_OUTPUT_DIR/schema.json"`)
+	req.Preparation.Data.Prepare.Per = models.PreparePerSource
+	if left := b.transform(req); len(left) != 3 {
+		t.Errorf("left %+v", left)
+	}
+	spec := req.Preparation.Data
+	spec.Format = models.FormatCSV
+	next := b.over(spec)
+	next.Key = "def456"
+	if left := b.transform(next); len(left) != 2 {
+		t.Errorf("left %+v; want CSV files only", left)
+	}
+}
+
 func TestTwoRunsMustNotLeaveOneName(t *testing.T) {
 	t.Parallel()
 	b := newHostBench(t)

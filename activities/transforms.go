@@ -28,6 +28,7 @@ type transforms struct {
 type turn struct {
 	program models.PrepareSpec
 	source  string
+	format  models.DataFormat // of the outputs that count
 	inputs  []models.Partition
 }
 
@@ -38,11 +39,11 @@ func turnsOf(spec models.DataSpec, partitions []models.Partition) []turn {
 	}
 	program := spec.Prepare.WithDefaults()
 	if program.Per == models.PreparePerSource {
-		return []turn{{program, spec.Source, partitions}}
+		return []turn{{program, spec.Source, spec.Format, partitions}}
 	}
 	turns := make([]turn, len(partitions))
 	for i := range partitions {
-		turns[i] = turn{program, spec.Source, partitions[i : i+1]}
+		turns[i] = turn{program, spec.Source, spec.Format, partitions[i : i+1]}
 	}
 	return turns
 }
@@ -58,10 +59,11 @@ func (t turn) key() (string, error) {
 		Params       map[string]any     `json:"params"`
 		Env          map[string]string  `json:"env"`
 		Source       string             `json:"source"`
+		Format       models.DataFormat  `json:"format,omitempty"`
 		Inputs       []models.Partition `json:"inputs"`
 	}{
 		t.program.Command, t.program.Code.SHA256, t.program.Environment.Requirements.SHA256, t.program.Environment.Python,
-		t.program.Params, t.program.Env, t.source, t.inputs,
+		t.program.Params, t.program.Env, t.source, t.format, t.inputs,
 	})
 	if err != nil {
 		return "", fmt.Errorf("name a run of the preparing program: %w", err)
