@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -48,7 +49,10 @@ func PutTree(ctx context.Context, s Store, dir, prefix string) (models.Ref, erro
 		return models.Ref{}, err
 	}
 	old, _, err := GetBytes(ctx, s, TreeKey(prefix), maxTreeManifest)
-	if err == nil {
+	if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrTooLarge) {
+		return models.Ref{}, err // there may be a manifest that has to go before a file does
+	}
+	if !errors.Is(err, ErrNotFound) {
 		if ref, err := sameTree(s, dir, prefix, old); err != nil || ref.URI != "" {
 			return ref, err
 		}
@@ -56,7 +60,6 @@ func PutTree(ctx context.Context, s Store, dir, prefix string) (models.Ref, erro
 			return models.Ref{}, err
 		}
 	}
-	// Any other failure of reading the old manifest shows up again below.
 	sizes, err := listedSizes(ctx, s, prefix+"/")
 	if err != nil {
 		return models.Ref{}, err
