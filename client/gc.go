@@ -199,7 +199,11 @@ func (n *needs) stewards(ctx context.Context) error {
 		n.mu.Lock()
 		n.states = append(n.states, status.StewardState)
 		n.mu.Unlock()
-		for _, task := range status.Queue {
+		tasks := status.Queue
+		if status.Current != nil {
+			tasks = append(tasks, *status.Current)
+		}
+		for _, task := range tasks {
 			if task.Register != nil {
 				n.keep(task.Register.Candidate.Snapshot, snapshots.KeptByVersion, status.Model+", to be registered")
 			}

@@ -189,6 +189,18 @@ func TestSnapshotNeedsOfARunThatStarts(t *testing.T) {
 	}
 }
 
+// A registration goes on after the lifecycle that asked for it was cancelled.
+func TestSnapshotNeedsOfACandidateThatIsBeingRegistered(t *testing.T) {
+	server, tracking := needsWorld()
+	steward := server.scenes[0].status["model/flight-delay"].(models.StewardStatus)
+	steward.Current, steward.Queue = &steward.Queue[0], nil
+	server.scenes[0].status["model/flight-delay"] = steward
+	found, err := newTestClient(t, server).SnapshotNeeds(t.Context(), tracking, needsItems())
+	if err != nil || len(found.Keepers[sha("7")]) == 0 {
+		t.Errorf("keepers %v, %v", found.Keepers[sha("7")], err)
+	}
+}
+
 func TestSnapshotNeedsOfASilentPreparation(t *testing.T) {
 	server, tracking := needsWorld()
 	server.byType[models.PrepareDataWorkflow] = []string{"prepare/silent"}

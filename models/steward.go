@@ -253,4 +253,7 @@ type StewardStatus struct {
 	StewardState
 	Doing   string `json:"doing"`   // empty: waiting for requests
 	Waiting string `json:"waiting"` // what a person has to decide; empty: nothing
+	// Current is the task that is being carried out, which is in the queue no more;
+	// nil: none.
+	Current *StewardTask `json:"current,omitempty"`
 }

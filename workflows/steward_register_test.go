@@ -94,6 +94,30 @@ func TestRegistrationEndsAsAnAnswerWhateverIsWrong(t *testing.T) {
 	}
 }
 
+// A candidate that is being registered is in the queue no more, and no version yet:
+// whoever asks what is needed must hear of it.
+func TestTheStewardNamesTheTaskThatItCarriesOut(t *testing.T) {
+	h := newHouse(t)
+	h.registry.signing = func() (models.SignModelResult, error) {
+		return models.SignModelResult{}, fail(models.KindUnavailable, "the store does not answer")
+	}
+	request := candidate("lifecycle/m/a")
+	request.Candidate.Snapshot = "5a4b"
+	h.at(time.Second, models.SignalRegister, request)
+	var meanwhile models.StewardStatus
+	h.RegisterDelayedCallback(func() {
+		meanwhile = status[models.StewardStatus](t, h)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.registry.signing = nil
+	}, time.Minute)
+	h.runSteward(models.StewardState{Model: "m"}, time.Hour)
+	require.NotNil(t, meanwhile.Current)
+	require.Equal(t, "5a4b", meanwhile.Current.Register.Candidate.Snapshot)
+	require.Len(t, h.registered, 1)
+	require.Nil(t, status[models.StewardStatus](t, h).Current)
+}
+
 func TestAnOperatorTakesAModelOver(t *testing.T) {
 	h := newHouse(t)
 	h.registry.owner = "other/model/m/run"

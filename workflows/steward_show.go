@@ -11,7 +11,7 @@ import (
 )
 
 func (s *steward) status() models.StewardStatus {
-	return models.StewardStatus{StewardState: s.state, Doing: s.doing, Waiting: strings.Join(s.waitingFor(), "; ")}
+	return models.StewardStatus{StewardState: s.state, Doing: s.doing, Waiting: strings.Join(s.waitingFor(), "; "), Current: s.current}
 }
 
 // waitingFor is what people have to decide, one sentence each.
