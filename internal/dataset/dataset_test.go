@@ -145,6 +145,16 @@ func TestTwoFilesOfOneNameAreRefused(t *testing.T) {
 	wantError(t, "names", err, models.KindInvalidSpec, "two partitions would both become train/a.parquet")
 }
 
+// A partition has the same name however a person has written the source's URI.
+func TestPartitionNamesOfADirectory(t *testing.T) {
+	part := models.Partition{URI: "file:///data/my%20flights/2013/01.csv"}
+	for _, source := range []string{"file:///data/my%20flights/", "file:///data/my flights", "file://localhost/data/my%20flights/", "file:///data//my%20flights/./"} {
+		if name := dataset.PartitionName(source, part); name != "2013/01.csv" {
+			t.Errorf("%s: the name is %s", source, name)
+		}
+	}
+}
+
 func TestFileNames(t *testing.T) {
 	source := "s3://b/data"
 	uris := []string{

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -102,6 +103,10 @@ func ObjectKey(digest string) string { return "objects/" + digest }
 func PartitionName(source string, part models.Partition) string {
 	if part.Name != "" {
 		return part.Name
+	}
+	// Partitions' URIs are written in one way, whatever a person wrote.
+	if local, err := url.Parse(source); err == nil && local.Scheme == "file" {
+		source = (&url.URL{Scheme: local.Scheme, Path: path.Clean(local.Path)}).String()
 	}
 	name := strings.TrimPrefix(part.URI, strings.TrimSuffix(source, "/")+"/")
 	if name == part.URI {
