@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
+	"github.com/mainspring-ml/mainspring/internal/snapshots"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -189,6 +190,34 @@ func TestOnlyWhatChangedIsPreparedAgain(t *testing.T) {
 	}
 	_, err = p.ListTransformed(ctx, models.ListTransformedRequest{Raw: next.Preparation, Tasks: tasks})
 	wantKind(t, err, models.KindPreparationFailed, "not there any more")
+}
+
+// A collection may have asked which preparations run just before one begins that
+// counts on what another has left long ago.
+func TestACollectionTakesNothingThatWasFound(t *testing.T) {
+	t.Parallel()
+	b := newHostBench(t)
+	req := b.preparing(double)
+	b.transform(req)
+	p, ctx := &Prepare{Store: b.memory}, context.Background()
+	tasks := []models.PartitionTask{req.Task}
+	collector := &snapshots.Collector{
+		Catalog: snapshots.Catalog{Store: b.memory, Now: func() time.Time { return time.Now().Add(30 * models.Day.Std()) }},
+		Rules:   snapshots.Rules{Grace: snapshots.Grace, Leftovers: 7 * models.Day.Std()}, Delete: true,
+		Needed: func(context.Context, []snapshots.Item) (snapshots.Needs, error) {
+			found, err := p.FindTransformed(ctx, models.FindTransformedRequest{Raw: req.Preparation, Tasks: tasks})
+			if len(found.Missing) > 0 {
+				t.Errorf("missing %+v", found.Missing)
+			}
+			return snapshots.Needs{}, err
+		},
+	}
+	if _, err := collector.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.ListTransformed(ctx, models.ListTransformedRequest{Raw: req.Preparation, Tasks: tasks}); err != nil {
+		t.Error(err)
+	}
 }
 
 // Which of its files count is said by the format: what counted for another one is

@@ -140,7 +140,10 @@ func (s transforms) keep(ctx context.Context, key string, outputs []models.Parti
 // is its answer. listing reads that of the preparation, which is asked for only
 // where something may be missing.
 func (s transforms) gather(ctx context.Context, of models.Preparation, task models.PartitionTask, listing func() ([]models.Partition, error)) (bool, error) {
-	if _, found, err := s.find(ctx, taskKey(of.ID, task)); err != nil || found {
+	if left, found, err := s.find(ctx, taskKey(of.ID, task)); err != nil || found {
+		if found { // written again: a collection that has looked already sees that somebody counts on it
+			_, found, err = s.keepTask(ctx, taskKey(of.ID, task), left)
+		}
 		return found, err
 	}
 	all, err := listing()
