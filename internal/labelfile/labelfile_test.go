@@ -143,6 +143,30 @@ func TestTheLastLabelOfAFileCounts(t *testing.T) {
 	}
 }
 
+func TestTheLastFileOfAFolderCounts(t *testing.T) {
+	store := artifact.NewMemory("b")
+	in := input()
+	in.Columns.Time = ""
+	dir := t.TempDir()
+	for name, text := range map[string]string{"a.csv": "flight,delayed\n2,1\n1,1\n", "b.csv": "flight,delayed\n1,0\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := labelfile.StoreAll(t.Context(), store, artifact.FileURI(dir), in); err != nil {
+		t.Fatal(err)
+	}
+	var last models.LabelRow
+	for _, row := range stored(t, store) {
+		if row.ID == "1" && row.Time > last.Time {
+			last = row
+		}
+	}
+	if last.Label != 0 {
+		t.Errorf("the label of the first file arrived last: %+v", stored(t, store))
+	}
+}
+
 func TestErrorsNameTheLineAndTheColumn(t *testing.T) {
 	for _, test := range []struct {
 		name, text string
