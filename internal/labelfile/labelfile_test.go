@@ -167,6 +167,27 @@ func TestTheLastFileOfAFolderCounts(t *testing.T) {
 	}
 }
 
+// Programs that know integers and nulls only as floats write IDs as floats.
+func TestAnIDThatIsAFloatIsWrittenInFull(t *testing.T) {
+	type row struct {
+		Flight  float64 `parquet:"flight"`
+		Delayed int64   `parquet:"delayed"`
+	}
+	var buffer bytes.Buffer
+	if err := parquet.Write(&buffer, []row{{12345678, 1}, {0.5, 0}}); err != nil {
+		t.Fatal(err)
+	}
+	store := artifact.NewMemory("b")
+	in := input()
+	in.Columns.Time = ""
+	if _, err := labelfile.StoreAll(t.Context(), store, write(t, "a.parquet", buffer.String()), in); err != nil {
+		t.Fatal(err)
+	}
+	if rows := stored(t, store); len(rows) != 2 || rows[0].ID != "12345678" || rows[1].ID != "0.5" {
+		t.Errorf("%+v", rows)
+	}
+}
+
 func TestErrorsNameTheLineAndTheColumn(t *testing.T) {
 	for _, test := range []struct {
 		name, text string
