@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -115,7 +116,8 @@ func (s *blockScorer) width() int {
 }
 
 // readAnswers reads the answers of the tasks' blocks. An endpoint whose answers
-// in one block all lack the prediction is misconfigured.
+// all lack the prediction is misconfigured. Those of one block may: the only one
+// was streamed, or too large to log.
 func (s *blockScorer) readAnswers(ctx context.Context, tasks []dataset.Task, files []logFile) ([]*answersPart, error) {
 	parts := make([]*answersPart, len(files))
 	var mu sync.Mutex
@@ -135,7 +137,7 @@ func (s *blockScorer) readAnswers(ctx context.Context, tasks []dataset.Task, fil
 		return nil, err
 	}
 	for k := range tasks {
-		if !with[k] && without[k] != "" {
+		if without[k] != "" && !slices.Contains(with, true) {
 			answers := fmt.Sprintf("no answer of version %s in the block of %s", s.request.Version, tasks[k].Start.Format(time.RFC3339))
 			return nil, noPrediction(s.request.Endpoint, answers, s.request.Prediction, s.width(), without[k])
 		}

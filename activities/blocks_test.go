@@ -212,6 +212,35 @@ func TestALogWithoutThePredictionIsAnError(t *testing.T) {
 	}
 }
 
+// An answer that was streamed, or too large to log, may be the only one of a
+// block. The others are judged all the same.
+func TestABlockWithoutThePredictionHoldsUpNoOther(t *testing.T) {
+	streamed := func(at time.Time) []models.InferenceRow {
+		return []models.InferenceRow{{ID: "s", EventTime: at.UnixMicro(), Version: "3", Status: 200, Inputs: "{}", Outputs: "{}"}}
+	}
+	for name, bare := range map[string]time.Time{"that is mature": march(2), "whose labels are waited for": march(5)} {
+		t.Run(name, func(t *testing.T) {
+			r, b := newReplay(t)
+			for day := 1; day <= 5; day++ {
+				if at := march(day); at.Equal(bare) {
+					r.put(models.InferenceHourPrefix(endpoint, at)+"gw.parquet", encode(t, streamed(at)))
+				} else {
+					r.day(at, 40, time.Hour)
+				}
+			}
+			got, err := b.ScoreBlocks(t.Context(), blocksRequest())
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []models.Block{wantBlock(march(1), 40), wantBlock(march(2), 40), wantBlock(march(3), 40), wantBlock(march(4), 40)}
+			if bare.Equal(march(2)) {
+				want[1] = models.Block{Start: march(2), End: march(3), Requests: 1}
+			}
+			sameBlocks(t, got.Blocks, want)
+		})
+	}
+}
+
 func TestAnUnreadableLogIsAnErrorNotAnEmptyBlock(t *testing.T) {
 	r, b := newReplay(t)
 	r.day(march(1), 40, time.Hour)

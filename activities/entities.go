@@ -53,23 +53,27 @@ func (e *Entities) SignalSteward(ctx context.Context, s models.StewardSignal) er
 	}, name, message)
 }
 
-// SignalMonitor delivers a request, starting the monitor when this is the
-// endpoint's first.
+// SignalMonitor delivers a request to watch, starting the monitor when this is
+// the endpoint's first, or news of a retraining, for which it starts none: that
+// one would watch nobody, and run, so that the steward's sweep would not see that
+// it has to begin the monitor anew.
 func (e *Entities) SignalMonitor(ctx context.Context, s models.MonitorSignal) error {
-	var name string
-	var message any
+	id := models.MonitorID(s.Endpoint)
 	switch {
 	case s.Watch != nil:
-		name, message = models.SignalWatch, s.Watch
+		return e.signal(ctx, entity{
+			id: id, workflowType: models.MonitorWorkflow,
+			input: models.MonitorState{Endpoint: s.Endpoint}, summary: "Monitor of " + s.Endpoint,
+		}, models.SignalWatch, s.Watch)
 	case s.Settled != nil:
-		name, message = models.SignalRetrainSettled, s.Settled
+		err := e.Temporal.SignalWorkflow(ctx, id, "", models.SignalRetrainSettled, s.Settled)
+		if missing := (*serviceerror.NotFound)(nil); err != nil && !errors.As(err, &missing) {
+			return fmt.Errorf("signal %s to %s: %w", models.SignalRetrainSettled, id, err)
+		}
+		return nil
 	default:
-		return &models.Error{Kind: models.KindInvalidSpec, Subject: models.MonitorID(s.Endpoint), Message: "the signal is empty"}
+		return &models.Error{Kind: models.KindInvalidSpec, Subject: id, Message: "the signal is empty"}
 	}
-	return e.signal(ctx, entity{
-		id: models.MonitorID(s.Endpoint), workflowType: models.MonitorWorkflow,
-		input: models.MonitorState{Endpoint: s.Endpoint}, summary: "Monitor of " + s.Endpoint,
-	}, name, message)
 }
 
 type entity struct {

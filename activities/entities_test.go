@@ -84,3 +84,38 @@ func TestEveryRequestReachesTheStewardByItsSignal(t *testing.T) {
 	}
 	require.ErrorContains(t, (&Entities{Temporal: &stewardAnswers{}}).SignalSteward(t.Context(), models.StewardSignal{}), "empty")
 }
+
+// monitorAnswers plays Temporal with one monitor, or none.
+type monitorAnswers struct {
+	client.Client
+	runs    bool
+	signals []string
+}
+
+func (m *monitorAnswers) SignalWithStartWorkflow(_ context.Context, _, name string, _ any, _ client.StartWorkflowOptions, _ any, _ ...any) (client.WorkflowRun, error) {
+	m.runs, m.signals = true, append(m.signals, name)
+	return nil, nil
+}
+
+func (m *monitorAnswers) SignalWorkflow(_ context.Context, _, _, name string, _ any) error {
+	if !m.runs {
+		return serviceerror.NewNotFound("workflow execution already completed")
+	}
+	m.signals = append(m.signals, name)
+	return nil
+}
+
+// A monitor that somebody terminated is begun anew by the steward's sweep, with
+// whom to watch. One that the news of a retraining began would watch nobody,
+// and run, so that no sweep would ever tell it.
+func TestNewsOfARetrainingBeginNoMonitor(t *testing.T) {
+	temporal := &monitorAnswers{}
+	e := &Entities{Temporal: temporal}
+	settled := models.MonitorSignal{Endpoint: "flights", Settled: &models.RetrainSettled{RequestID: "r"}}
+	require.NoError(t, e.SignalMonitor(t.Context(), settled), "nobody waits for it")
+	require.False(t, temporal.runs)
+	require.NoError(t, e.SignalMonitor(t.Context(), models.MonitorSignal{Endpoint: "flights", Watch: &models.WatchRequest{}}))
+	require.True(t, temporal.runs)
+	require.NoError(t, e.SignalMonitor(t.Context(), settled))
+	require.Equal(t, []string{models.SignalWatch, models.SignalRetrainSettled}, temporal.signals)
+}

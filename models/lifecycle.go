@@ -98,6 +98,7 @@ type LifecycleClosed struct {
 // they have seen.
 type Entities interface {
 	SignalSteward(context.Context, StewardSignal) error
+	// SignalMonitor starts a monitor for a request to watch only.
 	SignalMonitor(context.Context, MonitorSignal) error
 	// ReadChampion asks the model's steward; no steward means no champion.
 	ReadChampion(context.Context, ReadChampionRequest) (ReadChampionResult, error)

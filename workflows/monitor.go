@@ -118,7 +118,8 @@ func (m *monitor) catchUp(ctx workflow.Context) error {
 			m.troubled(err)
 			return nil
 		}
-		m.trouble, m.state.Watermark, m.state.Ahead = "", scored.Watermark, scored.Ahead
+		// A gateway that is gone says nothing any more; what was complete stays so.
+		m.trouble, m.state.Watermark, m.state.Ahead = "", later(m.state.Watermark, scored.Watermark), scored.Ahead
 		var looks []look
 		looks, whole = inOrder(watch.Spec, scored, request.Open, len(m.open()))
 		for _, l := range looks {

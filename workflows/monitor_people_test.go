@@ -68,6 +68,30 @@ func TestWhatNobodyMayOrder(t *testing.T) {
 	})
 }
 
+// Once all gateways have been gone for a while nobody says how far the log is
+// complete. It is complete as far as it was.
+func TestAnOutageOfTheGatewaysTakesNothingBack(t *testing.T) {
+	log := days(60, steady)
+	begin := time.Time{}
+	log.watermark = func(wall time.Time) time.Time {
+		if begin.IsZero() {
+			begin = wall
+		}
+		if wall.Sub(begin) > time.Hour {
+			return time.Time{}
+		}
+		return march.AddDate(0, 0, 64)
+	}
+	w := newTower(t, log)
+	var refused error
+	w.orders(2*time.Hour, by(models.MonitorRetrain), &refused)
+	s := w.watching(t, watch("w1", "1"), 3*time.Hour)
+	require.NoError(t, refused)
+	require.Len(t, w.retrainRequests(), 1)
+	require.Equal(t, march.AddDate(0, 0, 61), w.retrainRequests()[0].AsOf, "when the last block's labels were known")
+	require.Equal(t, march.AddDate(0, 0, 64), s.Watermark)
+}
+
 func TestAPersonAcceptsTheLevel(t *testing.T) {
 	w := newTower(t, aDayEveryTenMinutes(140, jump(40)))
 	w.answer = func(models.RetrainRequest) []stewardNews {

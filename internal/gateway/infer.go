@@ -184,6 +184,11 @@ func (g *Gateway) name(in *inference, own string) (err error) {
 		if in.eventTime, err = time.Parse(time.RFC3339Nano, text); err != nil {
 			return fmt.Errorf("header %s: %q is no time; write it like 2013-01-01T05:15:00Z", HeaderEventTime, text)
 		}
+		// Go's zero time is one that the caller did not set. A monitor that begins
+		// with the first event would count centuries of blocks from there.
+		if !in.eventTime.After(time.Time{}) {
+			return fmt.Errorf("header %s: %s is no event's time; leave it out where the time is not known", HeaderEventTime, text)
+		}
 		if in.eventTime.After(in.started.Add(maxAhead)) {
 			return fmt.Errorf("header %s: %s is in the future, and it is %s now", HeaderEventTime, text, in.started.UTC().Format(time.RFC3339))
 		}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,25 @@ func TestLabelsOfEveryTask(t *testing.T) {
 		case err != nil || len(rows) != 1 || rows[0].Label != test.want:
 			t.Errorf("%s %s: %+v, %v", test.task, test.label, rows, err)
 		}
+	}
+}
+
+// Readers take the label that arrived last.
+func TestTheLastOfSeveralLabelsInOneBodyArrivesLast(t *testing.T) {
+	body := `{"id":"a","label":1,"label_time":"2013-01-02T00:00:00Z"}` + "\n" + `{"id":"b","label":1,"label_time":"2013-01-01T12:00:00Z"}` + "\n" +
+		`{"id":"a","label":0,"label_time":"2013-01-01T00:00:00Z"}`
+	rows, err := ParseLabels([]byte(body), models.TaskBinary, day(3, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrived := day(3, 0).UnixMicro()
+	want := []models.LabelRow{
+		{ID: "a", Label: 0, LabelTime: day(1, 0).UnixMicro(), Time: arrived + 1},
+		{ID: "b", Label: 1, LabelTime: day(1, 12).UnixMicro(), Time: arrived},
+		{ID: "a", Label: 1, LabelTime: day(2, 0).UnixMicro(), Time: arrived},
+	}
+	if !reflect.DeepEqual(rows, want) {
+		t.Errorf("%+v", rows)
 	}
 }
 

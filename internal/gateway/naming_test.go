@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mainspring-ml/mainspring/models"
 )
 
 // TestANameThatNoHeaderCanCarryIsTheCallersFault: the ID in a body is sent on in
@@ -44,5 +46,21 @@ func TestNoEventIsInTheFarFuture(t *testing.T) {
 	s.flush()
 	if got := s.watermark(); !got.Equal(ahead) {
 		t.Errorf("watermark %v", got)
+	}
+}
+
+// TestNoEventIsBeforeAllTime: a monitor would begin there, or find no day in the
+// name of its folder.
+func TestNoEventIsBeforeAllTime(t *testing.T) {
+	s := readyStage(t, Config{})
+	for _, at := range []string{"0001-01-01T00:00:00Z", "0000-01-01T00:00:00+14:00"} {
+		r := s.post("/v2/models/flights/infer", inferBody, map[string]string{HeaderEventTime: at})
+		if r.status != http.StatusBadRequest || !strings.Contains(r.body, "no event's time") {
+			t.Errorf("%s: %d %s", at, r.status, r.body)
+		}
+	}
+	s.flush()
+	if logged, err := s.store.List(t.Context(), models.InferenceRoot("flights")); err != nil || len(logged) > 0 {
+		t.Errorf("logged %v, %v", logged, err)
 	}
 }

@@ -136,7 +136,7 @@ func textOf(s *dataset.Series, row int) string {
 	case !ok:
 		return ""
 	case s.Type == dataset.TypeFloat64:
-		return strconv.FormatFloat(number, 'g', -1, 64)
+		return strconv.FormatFloat(number, 'f', -1, 64) // an ID has no exponent
 	default:
 		return strconv.FormatInt(s.Ints[row], 10)
 	}

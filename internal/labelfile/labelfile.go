@@ -73,6 +73,7 @@ func StoreAll(ctx context.Context, store artifact.Store, uri string, in Input) (
 		if err := put(ctx, store, rows, in, &total); err != nil {
 			return total, err
 		}
+		in.Now = in.Now.Add(time.Duration(len(rows)) * time.Microsecond) // the next file arrives after this one
 	}
 	return total, nil
 }

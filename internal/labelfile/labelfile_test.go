@@ -143,6 +143,51 @@ func TestTheLastLabelOfAFileCounts(t *testing.T) {
 	}
 }
 
+func TestTheLastFileOfAFolderCounts(t *testing.T) {
+	store := artifact.NewMemory("b")
+	in := input()
+	in.Columns.Time = ""
+	dir := t.TempDir()
+	for name, text := range map[string]string{"a.csv": "flight,delayed\n2,1\n1,1\n", "b.csv": "flight,delayed\n1,0\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := labelfile.StoreAll(t.Context(), store, artifact.FileURI(dir), in); err != nil {
+		t.Fatal(err)
+	}
+	var last models.LabelRow
+	for _, row := range stored(t, store) {
+		if row.ID == "1" && row.Time > last.Time {
+			last = row
+		}
+	}
+	if last.Label != 0 {
+		t.Errorf("the label of the first file arrived last: %+v", stored(t, store))
+	}
+}
+
+// Programs that know integers and nulls only as floats write IDs as floats.
+func TestAnIDThatIsAFloatIsWrittenInFull(t *testing.T) {
+	type row struct {
+		Flight  float64 `parquet:"flight"`
+		Delayed int64   `parquet:"delayed"`
+	}
+	var buffer bytes.Buffer
+	if err := parquet.Write(&buffer, []row{{12345678, 1}, {0.5, 0}}); err != nil {
+		t.Fatal(err)
+	}
+	store := artifact.NewMemory("b")
+	in := input()
+	in.Columns.Time = ""
+	if _, err := labelfile.StoreAll(t.Context(), store, write(t, "a.parquet", buffer.String()), in); err != nil {
+		t.Fatal(err)
+	}
+	if rows := stored(t, store); len(rows) != 2 || rows[0].ID != "12345678" || rows[1].ID != "0.5" {
+		t.Errorf("%+v", rows)
+	}
+}
+
 func TestErrorsNameTheLineAndTheColumn(t *testing.T) {
 	for _, test := range []struct {
 		name, text string
