@@ -45,6 +45,9 @@ func TestValidateMonitor(t *testing.T) {
 			"monitor.block_rows: is 29; with min_labels 30 no block could ever be judged (make blocks larger, or min_labels smaller)"},
 		"blocks of seconds": {func(s *LifecycleSpec) { s.Monitor.Block = Duration(time.Second) },
 			"monitor.block: is 1s; it must be at least 1m0s"},
+		"blocks that stay open": {func(s *LifecycleSpec) {
+			s.Monitor.Block, s.Monitor.Maturity = Duration(time.Minute), 7*Day
+		}, "monitor.corrections: is 7d; 10080 blocks of 1m0s would wait for it at a time, and 5000 may (shorten it, or make blocks longer)"},
 		"detectors": {func(s *LifecycleSpec) {
 			s.Monitor.Detectors = []DetectorSpec{
 				{Kind: "ks", Season: "moon", Share: -1}, {Kind: DetectorLevel, Season: SeasonDayOfWeek, Level: f(0)},

@@ -138,9 +138,12 @@ func (m *monitor) catchUp(ctx workflow.Context) error {
 
 func (m *monitor) scoreRequest() models.ScoreBlocksRequest {
 	watch, open := m.state.Watch, m.open()
+	if since := len(m.state.Blocks) - m.firstOpen(); since > 0 {
+		open = open[:min(len(open), openAtOnce, max(1, judgedAtOnce/since))]
+	}
 	return models.ScoreBlocksRequest{
 		Endpoint: m.state.Endpoint, Version: watch.Version, Data: watch.Data, Spec: watch.Spec, Prediction: watch.Prediction,
-		Reference: m.state.Reference.Object, From: m.state.Next, Max: blocksAtOnce, Open: open[:min(len(open), openAtOnce)],
+		Reference: m.state.Reference.Object, From: m.state.Next, Max: blocksAtOnce, Open: open,
 	}
 }
 

@@ -252,3 +252,22 @@ func TestLateLabelsMayDecideABlock(t *testing.T) {
 	few, _ := correcting(t, late, late)
 	require.EqualValues(t, 20, few.present.Observed, "inconclusive blocks feed no detector")
 }
+
+// With blocks of a minute a day of them is open. Each that is corrected lets the
+// detectors judge all since anew, and a workflow may not compute for a second.
+func TestManyOpenBlocksAreCorrectedFewAtATime(t *testing.T) {
+	day := models.Day
+	for open, most := range map[int]int{0: 0, 1: 1, 40: 40, 160: openAtOnce, 1440: 6, 2 * judgedAtOnce: 1} {
+		m := &monitor{judge: judge{state: models.MonitorState{
+			Watch:     &models.WatchRequest{Spec: models.MonitorSpec{Block: models.Duration(time.Minute), Corrections: &day}.WithDefaults()},
+			Reference: &models.MonitorReference{},
+		}}}
+		for i := range open {
+			start := origin.Add(time.Duration(i) * time.Minute)
+			m.state.Blocks = append(m.state.Blocks, models.Block{Start: start, End: start.Add(time.Minute)})
+		}
+		request := m.scoreRequest()
+		require.Len(t, request.Open, most, "of %d", open)
+		require.NotNil(t, request.Open)
+	}
+}

@@ -12,6 +12,10 @@ const (
 	// blocksAtOnce bounds one scoring call; a backlog of months is worked off in
 	// order, piece by piece. openAtOnce bounds the open blocks that it looks at.
 	blocksAtOnce, openAtOnce = 31, 62
+	// judgedAtOnce bounds how many blocks the last looks of one call let the
+	// detectors judge again, which all takes a small part of a second: a workflow
+	// that computes for a second is taken for one that hangs.
+	judgedAtOnce = 10_000
 )
 
 // look is one score of one block. A block is looked at twice: for the first
