@@ -69,6 +69,11 @@ func LabelPrefix(endpoint string, day time.Time) string {
 	return fmt.Sprintf("labels/%s/dt=%s/", endpoint, DayKey(day))
 }
 
+// LabelFileKey says when a file of labels without times was stored first.
+func LabelFileKey(endpoint, digest string) string {
+	return fmt.Sprintf("label-files/%s/%s.txt", endpoint, digest)
+}
+
 // BlockEvidencePrefix holds what a version's blocks looked like, as scored
 // against one reference (its SHA-256).
 func BlockEvidencePrefix(endpoint, version, reference string) string {

@@ -12,6 +12,7 @@
 // says. The same file gives the same objects, and an object that is there
 // already stays as it is, with the moment at which it was stored first: to
 // store a file twice changes nothing, not even a correction that came between.
+// That is why a small object remembers when a file without times came first.
 package labelfile
 
 import (
@@ -70,6 +71,11 @@ func StoreAll(ctx context.Context, store artifact.Store, uri string, in Input) (
 			return total, err
 		}
 		total.Without += without
+		if in.Columns.Time == "" && len(rows) > 0 {
+			if err := date(ctx, store, rows, in); err != nil {
+				return total, err
+			}
+		}
 		if err := put(ctx, store, rows, in, &total); err != nil {
 			return total, err
 		}
@@ -100,6 +106,31 @@ func read(ctx context.Context, store artifact.Store, source artifact.Source, in 
 
 func wrong(uri string, cause error, hint string) error {
 	return &models.Error{Kind: models.KindInvalidSpec, Subject: uri, Message: "the labels can't be read", Cause: cause, Hint: hint}
+}
+
+// date gives rows of a file without times those at which it was stored first: on
+// another day they would be other labels.
+func date(ctx context.Context, store artifact.Store, rows []models.LabelRow, in Input) error {
+	key := models.LabelFileKey(in.Endpoint, digest(rows, false))
+	_, err := artifact.PutBytes(ctx, store, key, []byte(in.Now.UTC().Format(time.RFC3339Nano)), artifact.PutOptions{IfAbsent: true})
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, artifact.ErrPreconditionFailed) {
+		return fmt.Errorf("note when the labels were stored: %w", err)
+	}
+	text, _, err := artifact.GetBytes(ctx, store, key, int64(len(time.RFC3339Nano)))
+	if err != nil {
+		return fmt.Errorf("find out when the labels were stored first: %w", err)
+	}
+	first, err := time.Parse(time.RFC3339Nano, string(text))
+	if err != nil {
+		return fmt.Errorf("find out when the labels were stored first: %s: %w", artifact.URI(store, key), err)
+	}
+	for i := range rows {
+		rows[i].LabelTime, rows[i].Time = first.UnixMicro(), first.UnixMicro()+int64(i)
+	}
+	return nil
 }
 
 // put stores rows, one object per day.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/stretchr/testify/require"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
 	"github.com/mainspring-ml/mainspring/internal/labelfile"
@@ -140,6 +141,32 @@ func TestTheLastLabelOfAFileCounts(t *testing.T) {
 	}
 	if rows := stored(t, store); !reflect.DeepEqual(rows, want) {
 		t.Errorf("%+v", rows)
+	}
+}
+
+// Labels of a file without times belong to the day on which it came first, and
+// one whose storing was broken off then, too.
+func TestAFileWithoutTimesCountsOnceOnAnyDay(t *testing.T) {
+	for name, lost := range map[string]bool{"stored": false, "broken off": true} {
+		store := artifact.NewMemory("b")
+		in := input()
+		in.Columns.Time, in.Task = "", models.TaskRegression
+		file := write(t, "a.csv", "flight,delayed\n1,-2.5\n2,4\n")
+		_, err := labelfile.StoreAll(t.Context(), store, file, in)
+		require.NoError(t, err, name)
+		want := stored(t, store)
+		if lost {
+			objects, err := store.List(t.Context(), models.LabelPrefix("flights", now))
+			require.NoError(t, err)
+			require.Len(t, objects, 1)
+			require.NoError(t, store.Delete(t.Context(), objects[0].Key))
+		}
+		in.Now = now.Add(48 * time.Hour)
+		got, err := labelfile.StoreAll(t.Context(), store, file, in)
+		require.NoError(t, err, name)
+		require.Equal(t, want, stored(t, store), name)
+		require.Equal(t, lost, got.Already == 0, name)
+		require.Equal(t, map[string]int{models.DayKey(now): 2}, got.Days, name)
 	}
 }
 
