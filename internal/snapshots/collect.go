@@ -90,11 +90,13 @@ func (g *Collector) Run(ctx context.Context) (report Report, err error) {
 	if err := g.reckon(ctx, &report); err != nil || !g.Delete {
 		return report, err
 	}
-	return report, g.carryOut(ctx, &report)
+	err = g.carryOut(ctx, &report)
+	return report, err
 }
 
 func (g *Collector) carryOut(ctx context.Context, report *Report) error {
 	report.Frees = 0
+	done := 0
 	for i := range report.Snapshots {
 		d := &report.Snapshots[i]
 		var err error
@@ -114,7 +116,10 @@ func (g *Collector) carryOut(ctx context.Context, report *Report) error {
 			d.Action, d.Reason, d.Frees, err = ActionKeep, "it was used at this moment", 0, nil
 		}
 		if err != nil {
-			return fmt.Errorf("snapshot %s: %w", d.Snapshot, err)
+			return fmt.Errorf("snapshot %s: %w (%d were condemned, revived or deleted before it; the next collection goes on)", d.Snapshot, err, done)
+		}
+		if d.Action != ActionKeep {
+			done++
 		}
 	}
 	return g.clear(ctx, report)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,40 @@ func TestAnUnansweredQuestionDeletesNothing(t *testing.T) {
 	}
 	if after := keysOf(t, store); !reflect.DeepEqual(after, append([]string{IntentKey}, before...)) {
 		t.Errorf("there is %q; want %q", after, before)
+	}
+}
+
+// stuck is a store that deletes nothing of one snapshot.
+type stuck struct {
+	artifact.Store
+	snapshot string
+}
+
+func (s stuck) Delete(ctx context.Context, key string) error {
+	if strings.HasPrefix(key, Prefix+s.snapshot+"/") {
+		return errors.New("access denied")
+	}
+	return s.Store.Delete(ctx, key)
+}
+
+func TestACollectionThatBreaksOffSaysHowFarItCame(t *testing.T) {
+	store := artifact.NewMemory("data")
+	all := []string{makeSnapshot("a").sha, makeSnapshot("b").sha}
+	for _, text := range []string{"a", "b"} {
+		condemned(t.Context(), store, makeSnapshot(text))
+	}
+	g := &Collector{Catalog: catalogAt(stuck{store, slices.Max(all)}, later), Rules: Rules{Grace: 24 * time.Hour}, Delete: true,
+		Needed: func(context.Context, []Item) (Needs, error) { return Needs{}, nil }}
+	report, err := g.Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "access denied (1 were condemned, revived or deleted before it; the next collection goes on)") {
+		t.Errorf("the error is %v", err)
+	}
+	if report.Frees == 0 {
+		t.Error("nothing was freed")
+	}
+	collectAt(t, store, later, Needs{})
+	if rest := keysOf(t, store); !reflect.DeepEqual(rest, []string{IntentKey}) {
+		t.Errorf("%q is left", rest)
 	}
 }
 
