@@ -2,6 +2,10 @@ package models
 
 import "time"
 
+// MostOpenBlocks bounds the blocks that wait for corrections: what a monitor
+// carries, and judges anew when one of them is corrected.
+const MostOpenBlocks = 5000
+
 // MonitorSpec says how live quality is judged and what an alarm starts.
 type MonitorSpec struct {
 	Block              Duration       `json:"block,omitempty" jsonschema_description:"Length of a block in event time. Default: 1d, unless block_rows is given."`

@@ -11,9 +11,6 @@ import (
 const (
 	// shortestBlock keeps a monitor from looking more often than logs are written.
 	shortestBlock = Duration(time.Minute)
-	// mostOpenBlocks keeps small what a monitor carries, and judges anew when a
-	// block is corrected.
-	mostOpenBlocks = 5000
 	// shortestSchedule is far below what any training takes.
 	shortestSchedule = Duration(time.Minute)
 	// mostRuns and mostFailures are below what a steward remembers.
@@ -38,8 +35,8 @@ func (m MonitorSpec) check(at section) {
 		at.check(*m.Corrections >= 0, "corrections", "", "is %s; it must be 0s or more", *m.Corrections)
 		if m.Block >= shortestBlock {
 			open := int64(*m.Corrections / m.Block)
-			at.check(open <= mostOpenBlocks, "corrections", "shorten it, or make blocks longer",
-				"is %s; %d blocks of %s would wait for it at a time, and %d may", *m.Corrections, open, m.Block, mostOpenBlocks)
+			at.check(open <= MostOpenBlocks, "corrections", "shorten it, or make blocks longer",
+				"is %s; %d blocks of %s would wait for it at a time, and %d may", *m.Corrections, open, m.Block, MostOpenBlocks)
 		}
 	}
 	at.atLeast("min_labels", int64(m.MinLabels), 1)

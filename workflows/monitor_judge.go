@@ -52,6 +52,7 @@ func (j *judge) take(l look) *models.Alarm {
 	block.Final = corrections(j.state.Watch.Spec) == 0
 	block.P, block.Martingale = 1, sixDigits(valueOf(j.present))
 	j.state.Blocks = append(j.state.Blocks, block)
+	j.closeOldest()
 	j.state.Blocks = j.state.Blocks[max(0, min(len(j.state.Blocks)-blocksShown, j.firstOpen())):]
 	j.state.Next = block.End
 	if block.Evidence {
@@ -69,6 +70,17 @@ func (j *judge) take(l look) *models.Alarm {
 		return nil
 	}
 	return j.cry(*newest, l.due)
+}
+
+// closeOldest waits no more for corrections of the oldest blocks when too many
+// wait, as those of few rows may: their first look was their last.
+func (j *judge) closeOldest() {
+	for i := j.firstOpen(); i < len(j.state.Blocks) && (j.state.Blocks[i].Final || len(j.state.Blocks)-i > models.MostOpenBlocks); i++ {
+		j.state.Blocks[i].Final = true
+		if !j.resting() {
+			j.advance(&j.state.Detector, i)
+		}
+	}
 }
 
 // correct is the last look at a block. One that differs from the first opens

@@ -271,3 +271,30 @@ func TestManyOpenBlocksAreCorrectedFewAtATime(t *testing.T) {
 		require.NotNil(t, request.Open)
 	}
 }
+
+// Blocks of few rows may be so many that not all of them can wait.
+func TestTheOldestOfTooManyOpenBlocksAreFinal(t *testing.T) {
+	corrections := models.Day
+	spec := models.MonitorSpec{BlockRows: 100, Corrections: &corrections}.WithDefaults()
+	s := tell(2, models.Day, corrections)
+	j := judge{state: models.MonitorState{Endpoint: "flights", Watch: &s.watch, Reference: &models.MonitorReference{}}}
+	s.watch.Spec = spec
+	reference := []models.BlockLoss{}
+	for _, loss := range s.watch.Reference {
+		reference = append(reference, models.BlockLoss{Loss: loss})
+	}
+	j.restart(drift.New, reference)
+	const more = 3
+	for i := range models.MostOpenBlocks + more {
+		start := origin.Add(time.Duration(i) * time.Second)
+		block := models.Block{Start: start, End: start.Add(time.Second), Requests: 100, Labelled: 100, Loss: .5 + .001*float64(i%7)}
+		require.Nil(t, j.take(look{due: firstDue(spec, block.End), block: block}), "block %d", i)
+	}
+	if open, kept := len(j.open()), len(j.state.Blocks); open != models.MostOpenBlocks || kept != open {
+		t.Fatalf("%d blocks are open and %d kept; want %d", open, kept, models.MostOpenBlocks)
+	}
+	late := j.state.Blocks[0]
+	late.Start, late.End, late.Loss = origin, origin.Add(time.Second), 9
+	require.Nil(t, j.take(look{due: lastDue(spec, late.End), last: true, block: late}))
+	require.Equal(t, newJudge(j.state).present, j.present, "the detectors of now follow from the state")
+}
