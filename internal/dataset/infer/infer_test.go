@@ -20,9 +20,15 @@ func date(month time.Month, d int) float64 {
 const rows = 1000
 
 func times(name string, from, to float64) profile.Column {
-	return profile.Column{Name: name, Type: "timestamp", Rows: rows,
-		Numbers: &profile.Numbers{Count: rows, Min: from, Max: to, Mean: (from + to) / 2, Days: true},
-		Values:  &profile.Values{Distinct: 900, Top: []profile.Count{{Value: "x", Rows: 2}}}}
+	const day = 86400
+	first, last := int32(from/day), int32(to/day)
+	n := &profile.Numbers{Count: rows, Min: from, Max: to, Mean: (from + to) / 2, Days: true}
+	for left, at := int64(rows), first; at <= last; at++ { // about as many on each day
+		onDay := left / int64(last-at+1)
+		n.Buckets, left = append(n.Buckets, profile.Bucket{At: at, Rows: onDay}), left-onDay
+	}
+	return profile.Column{Name: name, Type: "timestamp", Rows: rows, Numbers: n,
+		Values: &profile.Values{Distinct: 900, Top: []profile.Count{{Value: "x", Rows: 2}}}}
 }
 
 func numbers(name, kind string, low, high float64, distinct int64) profile.Column {
@@ -92,7 +98,7 @@ func TestInferredSection(t *testing.T) {
     always: {type: int64}                # no feature: it has one value
     late: {type: int64}
   checks:
-    min_rows: 400                        # about 803 rows train: half of that
+    min_rows: 400                        # about 813 rows train: half of that
     max_rows: 2000                       # and twice of that
     max_null_fraction:                   # of all other columns: 0
       wind: 0.06                         # 4 % seen
@@ -243,6 +249,50 @@ func TestNothingToGuessFrom(t *testing.T) {
 				t.Errorf("error %v, want %s", err, test.want)
 			}
 		})
+	}
+}
+
+// A source that grows, one with a wrong time in it, and one whose labels come
+// late: the window has rows on both sides, and the band holds those that train.
+func TestTheBandHoldsTheRowsOfTheWindow(t *testing.T) {
+	with := func(change func(sched, landed *profile.Column)) Guess {
+		s := flights()
+		s.Profile.Columns = slices.Clone(s.Profile.Columns)
+		change(&s.Profile.Columns[2], &s.Profile.Columns[1])
+		return draft(t, s, Settled{}).Hold(profile.Evidence{}, nil)
+	}
+	buckets := func(c *profile.Column, days ...profile.Bucket) {
+		c.Numbers.Buckets = days
+		c.Numbers.Min, c.Numbers.Max = 86400*float64(days[0].At), 86400*float64(days[len(days)-1].At)
+		c.Numbers.Mean = c.Numbers.Min
+	}
+	day := func(month time.Month, d int) int32 { return int32(date(month, d) / 86400) }
+	for name, g := range map[string]Guess{
+		"grows": with(func(sched, _ *profile.Column) {
+			buckets(sched, profile.Bucket{At: day(1, 1), Rows: 10}, profile.Bucket{At: day(2, 1), Rows: 90}, profile.Bucket{At: day(3, 1), Rows: 900})
+		}),
+		"an old row": with(func(sched, _ *profile.Column) {
+			buckets(sched, profile.Bucket{At: 0, Rows: 1}, profile.Bucket{At: day(1, 1), Rows: 799}, profile.Bucket{At: day(3, 1), Rows: 200})
+		}),
+		"labels come late": with(func(_, landed *profile.Column) { landed.Numbers.Max = date(6, 1) }),
+		"they come after a year": with(func(sched, _ *profile.Column) {
+			buckets(sched, profile.Bucket{At: 0, Rows: 500}, profile.Bucket{At: 60, Rows: 500})
+		}),
+		"gap": with(func(sched, _ *profile.Column) {
+			buckets(sched, profile.Bucket{At: 0, Rows: 500}, profile.Bucket{At: day(3, 1), Rows: 500})
+		}),
+	} {
+		sched := g.column("sched").Numbers
+		asOf, window := g.Data.AsOf, g.Data.Window.Std()
+		train, test := rowsOf(sched, asOf.Add(-window), asOf.Add(-g.Data.Holdout.Std())), rowsOf(sched, asOf.Add(-g.Data.Holdout.Std()), asOf)
+		if g.Data.Split.By == models.SplitByHash {
+			all := rowsOf(sched, asOf.Add(-window), asOf)
+			train, test = all*8/10, all*2/10
+		}
+		if limits := g.Data.Checks; train < limits.MinRows || train > limits.MaxRows || test == 0 {
+			t.Errorf("%s: %d rows train and %d test, of at least %d and at most %d (window %s, holdout %s)",
+				name, train, test, limits.MinRows, limits.MaxRows, g.Data.Window, g.Data.Holdout)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
+	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
 	"github.com/mainspring-ml/mainspring/models"
 )
 
@@ -37,27 +38,55 @@ func (g *Guess) window() {
 		g.Data.AsOf = asOf
 		g.why["as_of"] = "the day after the last row: drop it when data goes on coming"
 	}
+	late := asOf.Sub(last.Truncate(day).Add(day)) // of the window, when no row is there: labels come later
 	whole := asOf.Sub(first.Truncate(day))
 	window := whole
 	if whole > longestWindow {
-		window = year
+		window = min(whole, year+late)
 	}
 	g.Data.Window = models.Duration(window)
 	g.why["window"] = fmt.Sprintf("rows are from %s to %s", first.Format(time.DateOnly), last.Format(time.DateOnly))
-	train := 0.8
-	if window < leastSpan {
+	holdout := max(2*day, (window / 5).Truncate(day))
+	if rowsOf(times, asOf.Add(-holdout), asOf) == 0 {
+		holdout += late
+	}
+	rows := float64(rowsOf(times, asOf.Add(-window), asOf.Add(-holdout)))
+	if short := window < leastSpan; short || rows == 0 {
 		g.Data.Split = models.SplitSpec{By: models.SplitByHash, Fraction: 0.2}
 		g.why["split"] = fmt.Sprintf("%s is too short to hold a part of it out by time", models.Duration(window))
+		if !short {
+			g.why["split"] = "by time, no row would train"
+		}
+		rows = 0.8 * float64(rowsOf(times, asOf.Add(-window), asOf))
 	} else {
-		holdout := max(2*day, (window / 5).Truncate(day))
 		g.Data.Holdout = models.Duration(holdout)
 		g.why["holdout"] = "the last fifth, to evaluate on"
-		train = float64(window-holdout) / float64(window)
 	}
-	rows := train * float64(g.source.Profile.Rows) * float64(window) / float64(whole)
+	rows *= g.known()
 	g.Data.Checks.MinRows, g.Data.Checks.MaxRows = max(1, oneDigit(rows/2, math.Floor)), max(1, oneDigit(rows*2, math.Ceil))
 	g.why["checks.min_rows"] = fmt.Sprintf("about %d rows train: half of that", int64(rows))
 	g.why["checks.max_rows"] = "and twice of that"
+}
+
+// rowsOf counts the rows from one day to before another one. Their share of the
+// time says little of it: sources grow, and a single wrong time makes them long.
+func rowsOf(times *profile.Numbers, from, to time.Time) (rows int64) {
+	dayOf := func(t time.Time) int64 { return t.Unix() / int64(day/time.Second) }
+	for _, b := range times.Buckets {
+		if at := int64(b.At); at >= dayOf(from) && at < dayOf(to) {
+			rows += b.Rows
+		}
+	}
+	return rows
+}
+
+// known is about the share of rows that have an outcome: the others are left out.
+func (g *Guess) known() float64 {
+	unknown := g.column(g.Data.Label).NullFraction()
+	if c := g.column(g.Data.LabelTime); c != nil {
+		unknown = max(unknown, c.NullFraction())
+	}
+	return 1 - unknown
 }
 
 // oneDigit rounds a number of rows to its first digit.
