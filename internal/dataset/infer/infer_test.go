@@ -308,6 +308,23 @@ func TestRoomAroundWhatWasSeen(t *testing.T) {
 	}
 }
 
+func TestNoRangeThatItsOwnRowsBreak(t *testing.T) {
+	s := flights()
+	infinite := numbers("ratio", "float64", 0, 9, 500)
+	infinite.Numbers.Infinite = 3
+	s.Profile.Columns = append(s.Profile.Columns, infinite,
+		numbers("widest", "float64", -math.MaxFloat64, math.MaxFloat64, 500), numbers("narrow", "float64", 0, math.SmallestNonzeroFloat64, 500))
+	g := draft(t, s, Settled{}).Hold(profile.Evidence{}, nil)
+	for _, name := range []string{"ratio", "widest", "narrow"} {
+		if limits, ok := g.Data.Checks.Range[name]; ok || !slices.Contains(g.Data.Features, name) {
+			t.Errorf("%s: range %v to %v", name, *limits.Min, *limits.Max)
+		}
+	}
+	if _, err := spec.Parse("lifecycle.yaml", lifecycle(g.YAML())); err != nil {
+		t.Errorf("refused: %v", err)
+	}
+}
+
 func TestPersonalData(t *testing.T) {
 	for name, top := range map[string][]string{
 		"email": {"x"}, "customerEmail": {"x"}, "first_name": {"x"}, "name": {"x"}, "IP": {"x"}, "home-address": {"x"},

@@ -69,6 +69,10 @@ func (g *Guess) limitRange(c *profile.Column) {
 	if n.Min >= 0 {
 		low = max(low, 0) // what is counted or measured from 0 does not get negative
 	}
+	holds := low <= n.Min && n.Max <= high && !math.IsInf(high-low, 0)
+	if n.Infinite > 0 || !holds {
+		return // there is none that can be written and holds these numbers
+	}
 	g.Data.Checks.Range[c.Name] = models.Range{Min: &low, Max: &high}
 	g.why["checks.range."+c.Name] = fmt.Sprintf("%s to %s seen", number(n.Min), number(n.Max))
 }
