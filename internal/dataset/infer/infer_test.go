@@ -325,6 +325,17 @@ func TestNoRangeThatItsOwnRowsBreak(t *testing.T) {
 	}
 }
 
+// Only some orders are ever cancelled: the others have an outcome all the same.
+func TestATimeThatMostRowsLackIsNoLabelTime(t *testing.T) {
+	for nulls, want := range map[int64]string{rows / 2: "landed", rows/2 + 1: ""} {
+		s := flights()
+		s.Profile.Columns[1].Nulls = nulls
+		if got := draft(t, s, Settled{}).Data.LabelTime; got != want {
+			t.Errorf("with %d of %d: label time %q, want %q", rows-nulls, rows, got, want)
+		}
+	}
+}
+
 func TestPersonalData(t *testing.T) {
 	for name, top := range map[string][]string{
 		"email": {"x"}, "customerEmail": {"x"}, "first_name": {"x"}, "name": {"x"}, "IP": {"x"}, "home-address": {"x"},
