@@ -25,6 +25,9 @@ func (s *sideColumn) addStrings(series *dataset.Series, rows selection, labels *
 		if s.values.targets != nil {
 			s.values.targets[k] += labels.numbers[i]
 		}
+		if s.summed {
+			s.squares += labels.numbers[i] * labels.numbers[i]
+		}
 	}
 	if s.values != nil {
 		s.values.own()
@@ -111,6 +114,7 @@ func (b *scratch) pick(s *sideColumn, series *dataset.Series, rows selection, la
 		if s.summed {
 			x, _ := series.Number(i)
 			s.numbers.placeTarget(x+0, labels.numbers[i])
+			s.squares += labels.numbers[i] * labels.numbers[i]
 		}
 	}
 	b.ints = b.ownInts
