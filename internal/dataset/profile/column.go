@@ -183,6 +183,7 @@ func (s *sideColumn) addText(text string, rows int64, byLabel []int64, target fl
 	if s.values == nil {
 		return
 	}
+	text = asWritten(text)
 	k := s.values.add(hashText(text, 0), 0, text, rows)
 	for l := range s.values.width {
 		s.values.labels[k*s.values.width+l] += byLabel[l]

@@ -18,6 +18,7 @@ func (s *sideColumn) addStrings(series *dataset.Series, rows selection, labels *
 		if s.values == nil {
 			continue
 		}
+		text = asWritten(text)
 		k := s.values.add(hashText(text, 0), 0, text, 1)
 		if s.values.width > 0 {
 			s.values.labels[k*s.values.width+int(labels.classes[i])]++
