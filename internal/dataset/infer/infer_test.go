@@ -275,6 +275,13 @@ func TestTheBandHoldsTheRowsOfTheWindow(t *testing.T) {
 			buckets(sched, profile.Bucket{At: 0, Rows: 1}, profile.Bucket{At: day(1, 1), Rows: 799}, profile.Bucket{At: day(3, 1), Rows: 200})
 		}),
 		"labels come late": with(func(_, landed *profile.Column) { landed.Numbers.Max = date(6, 1) }),
+		"some never come": with(func(_, landed *profile.Column) {
+			landed.Numbers.Max = float64(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC).Unix())
+		}),
+		"a row without an end": with(func(sched, _ *profile.Column) {
+			sched.Numbers.Max = math.MaxInt64 / 1e6
+			sched.Numbers.Buckets = append(sched.Numbers.Buckets, profile.Bucket{At: 106_751_991, Rows: 1})
+		}),
 		"they come after a year": with(func(sched, _ *profile.Column) {
 			buckets(sched, profile.Bucket{At: 0, Rows: 500}, profile.Bucket{At: 60, Rows: 500})
 		}),
@@ -292,6 +299,9 @@ func TestTheBandHoldsTheRowsOfTheWindow(t *testing.T) {
 		if limits := g.Data.Checks; train < limits.MinRows || train > limits.MaxRows || test == 0 {
 			t.Errorf("%s: %d rows train and %d test, of at least %d and at most %d (window %s, holdout %s)",
 				name, train, test, limits.MinRows, limits.MaxRows, g.Data.Window, g.Data.Holdout)
+		}
+		if _, err := spec.Parse("lifecycle.yaml", lifecycle(g.YAML())); err != nil || asOf.After(time.Date(2015, 1, 1, 0, 0, 0, 0, time.UTC)) {
+			t.Errorf("%s: as of %s, %v", name, asOf, err)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package infer
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
@@ -26,10 +27,10 @@ const (
 // of rows from how many lie in it.
 func (g *Guess) window() {
 	times := g.column(g.Data.Time).Numbers
-	first, last := dataset.FromSeconds(times.Min), dataset.FromSeconds(times.Max)
+	first, last := dataset.FromSeconds(times.Min), g.newest(times)
 	end := last
 	if c := g.column(g.Data.LabelTime); c != nil && c.Numbers != nil && c.Numbers.Count > 0 {
-		if known := dataset.FromSeconds(c.Numbers.Max); known.After(end) {
+		if known := g.newest(c.Numbers); known.After(end) {
 			end = known
 		}
 	}
@@ -66,6 +67,21 @@ func (g *Guess) window() {
 	g.Data.Checks.MinRows, g.Data.Checks.MaxRows = max(1, oneDigit(rows/2, math.Floor)), max(1, oneDigit(rows*2, math.Ceil))
 	g.why["checks.min_rows"] = fmt.Sprintf("about %d rows train: half of that", int64(rows))
 	g.why["checks.max_rows"] = "and twice of that"
+}
+
+// newest is the last time, or the day of the last one that does not lie ahead: what
+// does stands for never, or was planned.
+func (g *Guess) newest(times *profile.Numbers) time.Time {
+	last := dataset.FromSeconds(times.Max)
+	if !last.After(g.source.Now) {
+		return last
+	}
+	for _, b := range slices.Backward(times.Buckets) {
+		if at := time.Unix(int64(b.At)*int64(day/time.Second), 0).UTC(); !at.After(g.source.Now) {
+			return at
+		}
+	}
+	return last
 }
 
 // rowsOf counts the rows from one day to before another one. Their share of the
