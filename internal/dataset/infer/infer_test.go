@@ -318,6 +318,20 @@ func TestRoomAroundWhatWasSeen(t *testing.T) {
 	}
 }
 
+// A longer source is cut to a year. A program that has left a column out of late
+// has done so in the window.
+func TestNullsOfTheLastYearAreAllowed(t *testing.T) {
+	s := flights()
+	s.Profile.Columns[1], s.Profile.Columns[2] = times("landed", date(1, 1), date(1, 1)+4*365*86400), times("sched", date(1, 1), date(1, 1)+4*365*86400)
+	s.Profile.Columns[5].Nulls = 240
+	g := draft(t, s, Settled{}).Hold(profile.Evidence{}, nil)
+	asOf := g.Data.AsOf
+	most := 240 / float64(rowsOf(g.column("sched").Numbers, asOf.Add(-g.Data.Window.Std()), asOf))
+	if got := g.Data.Checks.MaxNullFraction["wind"]; most < 0.5 || got < most {
+		t.Errorf("a share of %v of the window's rows may have no wind, %v is allowed", most, got)
+	}
+}
+
 func TestNoRangeThatItsOwnRowsBreak(t *testing.T) {
 	s := flights()
 	infinite := numbers("ratio", "float64", 0, 9, 500)

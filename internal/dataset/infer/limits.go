@@ -35,14 +35,15 @@ func (g *Guess) limits() {
 }
 
 // limitNulls allows half as many again as there are, and at least one in a
-// hundred more, where there are any.
+// hundred more, where there are any. All of them may lie in the window.
 func (g *Guess) limitNulls(c *profile.Column) {
 	nulls := c.Nulls - g.bad(c.Name).Count
 	if nulls <= 0 || c.Rows == 0 {
 		return
 	}
 	seen := float64(nulls) / float64(c.Rows)
-	g.Data.Checks.MaxNullFraction[c.Name] = min(1, math.Ceil(100*max(1.5*seen, seen+0.01))/100)
+	most := float64(nulls) / max(1, g.inWindow)
+	g.Data.Checks.MaxNullFraction[c.Name] = min(1, math.Ceil(100*max(1.5*seen, seen+0.01, most))/100)
 	g.why["checks.max_null_fraction."+c.Name] = fmt.Sprintf("%.2g %% seen", 100*seen)
 	if c.Name == g.Data.LabelTime {
 		g.why["checks.max_null_fraction."+c.Name] += ": labels that were not known yet"

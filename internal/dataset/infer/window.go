@@ -51,19 +51,19 @@ func (g *Guess) window() {
 	if rowsOf(times, asOf.Add(-holdout), asOf) == 0 {
 		holdout += late
 	}
-	rows := float64(rowsOf(times, asOf.Add(-window), asOf.Add(-holdout)))
+	g.inWindow = g.known() * float64(rowsOf(times, asOf.Add(-window), asOf))
+	rows := g.known() * float64(rowsOf(times, asOf.Add(-window), asOf.Add(-holdout)))
 	if short := window < leastSpan; short || rows == 0 {
 		g.Data.Split = models.SplitSpec{By: models.SplitByHash, Fraction: 0.2}
 		g.why["split"] = fmt.Sprintf("%s is too short to hold a part of it out by time", models.Duration(window))
 		if !short {
 			g.why["split"] = "by time, no row would train"
 		}
-		rows = 0.8 * float64(rowsOf(times, asOf.Add(-window), asOf))
+		rows = 0.8 * g.inWindow
 	} else {
 		g.Data.Holdout = models.Duration(holdout)
 		g.why["holdout"] = "the last fifth, to evaluate on"
 	}
-	rows *= g.known()
 	g.Data.Checks.MinRows, g.Data.Checks.MaxRows = max(1, oneDigit(rows/2, math.Floor)), max(1, oneDigit(rows*2, math.Ceil))
 	g.why["checks.min_rows"] = fmt.Sprintf("about %d rows train: half of that", int64(rows))
 	g.why["checks.max_rows"] = "and twice of that"
