@@ -47,9 +47,10 @@ func (g *Guess) window() {
 	}
 	g.Data.Window = models.Duration(window)
 	g.why["window"] = fmt.Sprintf("rows are from %s to %s", first.Format(time.DateOnly), last.Format(time.DateOnly))
-	holdout := max(2*day, (window / 5).Truncate(day))
-	if rowsOf(times, asOf.Add(-holdout), asOf) == 0 {
-		holdout += late
+	fifth := max(2*day, (window / 5).Truncate(day))
+	holdout, unknown := fifth, int64((1-g.known())*float64(g.source.Profile.Rows)) // most often the newest rows
+	for holdout < window && rowsOf(times, asOf.Add(-holdout), asOf) <= unknown {
+		holdout += fifth
 	}
 	g.inWindow = g.known() * float64(rowsOf(times, asOf.Add(-window), asOf))
 	rows := g.known() * float64(rowsOf(times, asOf.Add(-window), asOf.Add(-holdout)))
@@ -63,6 +64,9 @@ func (g *Guess) window() {
 	} else {
 		g.Data.Holdout = models.Duration(holdout)
 		g.why["holdout"] = "the last fifth, to evaluate on"
+		if holdout > fifth {
+			g.why["holdout"] = "to evaluate on; the last labels are not known yet"
+		}
 	}
 	g.Data.Checks.MinRows, g.Data.Checks.MaxRows = max(1, oneDigit(rows/2, math.Floor)), max(1, oneDigit(rows*2, math.Ceil))
 	g.why["checks.min_rows"] = fmt.Sprintf("about %d rows train: half of that", int64(rows))
