@@ -74,10 +74,16 @@ func (s *Survey) columns(ctx context.Context, p *Prepare, partitions []models.Pa
 	}
 	var names []string
 	text := false
+	var fixed checks.Schema // of Parquet files
 	for i, part := range partitions {
 		name := dataset.PartitionName(s.Data.Source, part)
-		s.Schema = checks.MergeSchemas(s.Schema, checks.SchemaOf(name, sources[i].Fields, nil))
-		text = text || dataset.FormatOf(s.Data.Format, name) != models.FormatParquet
+		schema := checks.SchemaOf(name, sources[i].Fields, nil)
+		s.Schema = checks.MergeSchemas(s.Schema, schema)
+		if dataset.FormatOf(s.Data.Format, name) == models.FormatParquet {
+			fixed = checks.MergeSchemas(fixed, schema)
+		} else {
+			text = true
+		}
 		for _, f := range sources[i].Fields {
 			if !slices.Contains(names, f.Name) {
 				names = append(names, f.Name)
@@ -89,7 +95,10 @@ func (s *Survey) columns(ctx context.Context, p *Prepare, partitions []models.Pa
 	for _, name := range names {
 		at := slices.IndexFunc(s.Schema.Columns, func(c checks.SeenColumn) bool { return c.Name == name })
 		seen := s.Schema.Columns[at]
-		kind := oneType(seen, text)
+		kind := oneType(seen, true)
+		if i := slices.IndexFunc(fixed.Columns, func(c checks.SeenColumn) bool { return c.Name == name }); i >= 0 {
+			kind = oneType(fixed.Columns[i], false)
+		}
 		if kind == "" {
 			s.Left = append(s.Left, seen)
 			continue

@@ -216,6 +216,28 @@ func TestFilesThatDisagree(t *testing.T) {
 
 // What other programs export: semicolons behind a byte order mark, and another
 // encoding than UTF-8.
+// A Parquet file's types are what they are: a text beside it is read as them.
+func TestTextBesideParquet(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(flightsData(t), "2013-02.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	for name, content := range map[string][]byte{
+		"2013-02.parquet": data, "2013-03.csv": []byte("id,sched_dep,distance,late\na,2013-03-01,1.5,1\nb,2013-03-01,700,0\n"),
+	} {
+		if err := os.WriteFile(name, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := mainspring(t, "data", "profile", ".")
+	for _, want := range []string{"23,613 rows in 2 files", "distance        int64", "1 value does not read as int64: above it is null (the first: 2013-03.csv line 2)"} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("the profile lacks %q:\n%s%s", want, got.stdout, got.stderr)
+		}
+	}
+}
+
 func TestExportsOfOtherPrograms(t *testing.T) {
 	t.Chdir(t.TempDir())
 	export := "\uFEFFid;at;town;paid\r\n" + "a;2013-01-01T00:00:00Z;Paris;0\r\n" + "b;2013-01-02T00:00:00Z;M\xfcnchen;1\r\n" + "c;2013-01-03T00:00:00Z;Rome;1\r\n"

@@ -67,8 +67,14 @@ func (s *Series) Number(i int) (float64, bool) {
 	}
 }
 
-// FromSeconds is the time of which Number is the seconds.
-func FromSeconds(v float64) time.Time { return time.UnixMicro(int64(v * 1e6)).UTC() }
+// FromSeconds is the time of which Number is the seconds. A float64 may be a little
+// beyond the last time that microseconds count.
+func FromSeconds(v float64) time.Time {
+	if v *= 1e6; v >= math.MaxInt64 {
+		return time.UnixMicro(math.MaxInt64).UTC()
+	}
+	return time.UnixMicro(int64(v)).UTC()
+}
 
 // Text is row i as people and joins write it; a null is the empty string.
 func (s *Series) Text(i int) string {

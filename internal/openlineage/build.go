@@ -116,6 +116,10 @@ func (p Producer) quality(s models.LineageSnapshot, columns map[string]ColumnMet
 // Name is a dataset's namespace and name: s3://bucket and the key, file and the
 // path, and scheme, authority and path of any other URI.
 func Name(uri string) (namespace, name string) {
+	if rest, ok := strings.CutPrefix(uri, "s3://"); ok { // a key is written as it is, whatever it means in other URIs
+		bucket, key, _ := strings.Cut(rest, "/")
+		return "s3://" + bucket, cmp.Or(strings.TrimSuffix(key, "/"), "/")
+	}
 	u, err := url.Parse(uri)
 	if err != nil || u.Scheme == "" {
 		return "file", cmp.Or(uri, "/")

@@ -223,6 +223,8 @@ func TestNames(t *testing.T) {
 		"s3://bucket/data/flights/":              {"s3://bucket", "data/flights"},
 		"s3://bucket/snapshots/ab/manifest.json": {"s3://bucket", "snapshots/ab/manifest.json"},
 		"s3://bucket/":                           {"s3://bucket", "/"},
+		"s3://bucket/runs/#1/data":               {"s3://bucket", "runs/#1/data"},
+		"s3://bucket/what?/a%20b/100%/":          {"s3://bucket", "what?/a%20b/100%"},
 		"file:///data/flights/":                  {"file", "/data/flights"},
 		"mlflow-artifacts://host:5000/1/model":   {"mlflow-artifacts://host:5000", "1/model"},
 		"data/flights":                           {"file", "data/flights"},

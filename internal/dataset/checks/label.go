@@ -52,40 +52,41 @@ func (j judge) kinds() (kinds int64, only string, known bool) {
 	return j.hiddenKinds()
 }
 
-// hiddenKinds counts the labels that any one feature has met.
-func (j judge) hiddenKinds() (int64, string, bool) {
+// hiddenKinds counts the labels that a feature has met: the one that has met most,
+// for each has only the rows with a value. That there is one label is known of a
+// feature with a value in all rows.
+func (j judge) hiddenKinds() (kinds int64, only string, known bool) {
 	for _, a := range j.Rows.Associations {
 		if a.Crowded || len(a.Cells) == 0 {
 			continue
 		}
-		if j.Spec.Task == models.TaskRegression {
-			rows, sum := int64(0), 0.0
-			for _, cell := range a.Cells {
-				sum += cell.Sum
-				for _, n := range cell.Labels {
-					rows += n
-				}
-			}
-			if rows == 0 {
-				continue
-			}
-			mean := sum / float64(rows)
-			if a.Squares/float64(rows)-mean*mean > 1e-12*(1+mean*mean) {
-				return 2, "", true
-			}
-			return 1, models.Masked, true
-		}
-		met := map[int]bool{}
-		for _, cell := range a.Cells {
-			for label, n := range cell.Labels[:len(cell.Labels)-1] { // the last is what is no label
-				if n > 0 {
-					met[label] = true
-				}
-			}
-		}
-		return int64(len(met)), models.Masked, true
+		met, rows := j.met(a)
+		kinds, known = max(kinds, met), known || met >= 2 || rows >= j.Profile.Train.Rows
 	}
-	return 0, "", false
+	return kinds, models.Masked, known
+}
+
+// met are the different labels of a feature's rows, at most two of task
+// regression, and how many rows these are.
+func (j judge) met(a profile.Association) (kinds, rows int64) {
+	sum, met := 0.0, map[int]bool{}
+	for _, cell := range a.Cells {
+		sum += cell.Sum
+		for label, n := range cell.Labels {
+			rows += n
+			if last := len(cell.Labels) - 1; n > 0 && label < last { // the last is what is no label
+				met[label] = true
+			}
+		}
+	}
+	if j.Spec.Task != models.TaskRegression {
+		return int64(len(met)), rows
+	}
+	mean := sum / float64(rows)
+	if a.Squares/float64(rows)-mean*mean > 1e-12*(1+mean*mean) {
+		return 2, rows
+	}
+	return 1, rows
 }
 
 // foreign says what a label is that the task does not know.

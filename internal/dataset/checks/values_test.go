@@ -109,6 +109,16 @@ func TestLabelsThatNobodyMaySee(t *testing.T) {
 		{"nothing to count with", func(e *Evidence) { hide(e) }, `ok late 0 of 0: column "late": 0 labels are neither 0 nor 1` + "\n" +
 			`skipped late: the label is sensitive, and there is no feature to count its values with`},
 	})
+	gaps := sound()
+	hide(&gaps, 20, 30, 0)
+	gaps.Rows.Associations = append([]profile.Association{{Column: "cancelled", Cells: []profile.Cell{{Labels: []int64{0, 9, 0}}}}}, gaps.Rows.Associations...)
+	if got := written(gaps, checkLabel); !strings.Contains(got, "have both labels") {
+		t.Errorf("a feature that has a value only with one label: %s", got)
+	}
+	gaps.Rows.Associations = gaps.Rows.Associations[:1]
+	if got := written(gaps, checkLabel); !strings.Contains(got, "skipped late") {
+		t.Errorf("nothing but such a feature: %s", got)
+	}
 	e := sound()
 	e.Spec.Task = models.TaskRegression
 	hide(&e, 50) // 100 rows of the label 2

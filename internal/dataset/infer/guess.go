@@ -39,6 +39,8 @@ type Guess struct {
 	// why has reasons by field (label) or column (columns.carrier).
 	why  map[string]string
 	keys []string // candidates, the best first
+	// inWindow is about how many rows the window has with an outcome.
+	inWindow float64
 }
 
 // Draft guesses roles from the columns one by one. It fails with KindInvalidSpec
@@ -80,8 +82,8 @@ func (g Guess) Hold(evidence profile.Evidence, repeats map[string]int64) Guess {
 	g.holdLabelTime(evidence)
 	g.holdFeatures(evidence)
 	g.Data.Checks.Unique = nil // the key, by default
-	g.limits()
 	g.window()
+	g.limits()
 	g.shrink()
 	return g
 }

@@ -20,9 +20,15 @@ func date(month time.Month, d int) float64 {
 const rows = 1000
 
 func times(name string, from, to float64) profile.Column {
-	return profile.Column{Name: name, Type: "timestamp", Rows: rows,
-		Numbers: &profile.Numbers{Count: rows, Min: from, Max: to, Mean: (from + to) / 2, Days: true},
-		Values:  &profile.Values{Distinct: 900, Top: []profile.Count{{Value: "x", Rows: 2}}}}
+	const day = 86400
+	first, last := int32(from/day), int32(to/day)
+	n := &profile.Numbers{Count: rows, Min: from, Max: to, Mean: (from + to) / 2, Days: true}
+	for left, at := int64(rows), first; at <= last; at++ { // about as many on each day
+		onDay := left / int64(last-at+1)
+		n.Buckets, left = append(n.Buckets, profile.Bucket{At: at, Rows: onDay}), left-onDay
+	}
+	return profile.Column{Name: name, Type: "timestamp", Rows: rows, Numbers: n,
+		Values: &profile.Values{Distinct: 900, Top: []profile.Count{{Value: "x", Rows: 2}}}}
 }
 
 func numbers(name, kind string, low, high float64, distinct int64) profile.Column {
@@ -92,7 +98,7 @@ func TestInferredSection(t *testing.T) {
     always: {type: int64}                # no feature: it has one value
     late: {type: int64}
   checks:
-    min_rows: 400                        # about 803 rows train: half of that
+    min_rows: 400                        # about 813 rows train: half of that
     max_rows: 2000                       # and twice of that
     max_null_fraction:                   # of all other columns: 0
       wind: 0.06                         # 4 % seen
@@ -246,6 +252,65 @@ func TestNothingToGuessFrom(t *testing.T) {
 	}
 }
 
+// A source that grows, one with a wrong time in it, and one whose labels come
+// late: the window has rows on both sides, and the band holds those that train.
+func TestTheBandHoldsTheRowsOfTheWindow(t *testing.T) {
+	with := func(change func(sched, landed *profile.Column)) Guess {
+		s := flights()
+		s.Profile.Columns = slices.Clone(s.Profile.Columns)
+		change(&s.Profile.Columns[2], &s.Profile.Columns[1])
+		return draft(t, s, Settled{}).Hold(profile.Evidence{}, nil)
+	}
+	buckets := func(c *profile.Column, days ...profile.Bucket) {
+		c.Numbers.Buckets = days
+		c.Numbers.Min, c.Numbers.Max = 86400*float64(days[0].At), 86400*float64(days[len(days)-1].At)
+		c.Numbers.Mean = c.Numbers.Min
+	}
+	day := func(month time.Month, d int) int32 { return int32(date(month, d) / 86400) }
+	for name, g := range map[string]Guess{
+		"grows": with(func(sched, _ *profile.Column) {
+			buckets(sched, profile.Bucket{At: day(1, 1), Rows: 10}, profile.Bucket{At: day(2, 1), Rows: 90}, profile.Bucket{At: day(3, 1), Rows: 900})
+		}),
+		"an old row": with(func(sched, _ *profile.Column) {
+			buckets(sched, profile.Bucket{At: 0, Rows: 1}, profile.Bucket{At: day(1, 1), Rows: 799}, profile.Bucket{At: day(3, 1), Rows: 200})
+		}),
+		"labels come late":                with(func(_, landed *profile.Column) { landed.Numbers.Max = date(6, 1) }),
+		"the last ones are not there yet": with(func(_, landed *profile.Column) { landed.Nulls = rows / 4 }),
+		"some never come": with(func(_, landed *profile.Column) {
+			landed.Numbers.Max = float64(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC).Unix())
+		}),
+		"a row without an end": with(func(sched, _ *profile.Column) {
+			sched.Numbers.Max = math.MaxInt64 / 1e6
+			sched.Numbers.Buckets = append(sched.Numbers.Buckets, profile.Bucket{At: 106_751_991, Rows: 1})
+		}),
+		"they come after a year": with(func(sched, _ *profile.Column) {
+			buckets(sched, profile.Bucket{At: 0, Rows: 500}, profile.Bucket{At: 60, Rows: 500})
+		}),
+		"gap": with(func(sched, _ *profile.Column) {
+			buckets(sched, profile.Bucket{At: 0, Rows: 500}, profile.Bucket{At: day(3, 1), Rows: 500})
+		}),
+	} {
+		sched := g.column("sched").Numbers
+		asOf, window := g.Data.AsOf, g.Data.Window.Std()
+		train, test := rowsOf(sched, asOf.Add(-window), asOf.Add(-g.Data.Holdout.Std())), rowsOf(sched, asOf.Add(-g.Data.Holdout.Std()), asOf)
+		if g.Data.Split.By == models.SplitByHash {
+			all := rowsOf(sched, asOf.Add(-window), asOf)
+			train, test = all*8/10, all*2/10
+		}
+		unknown := g.column("landed").Nulls
+		if g.Data.Split.By != models.SplitByHash {
+			test -= unknown // the newest
+		}
+		if limits := g.Data.Checks; test <= 0 || train < limits.MinRows || train > limits.MaxRows || test == 0 {
+			t.Errorf("%s: %d rows train and %d test, of at least %d and at most %d (window %s, holdout %s)",
+				name, train, test, limits.MinRows, limits.MaxRows, g.Data.Window, g.Data.Holdout)
+		}
+		if _, err := spec.Parse("lifecycle.yaml", lifecycle(g.YAML())); err != nil || asOf.After(time.Date(2015, 1, 1, 0, 0, 0, 0, time.UTC)) {
+			t.Errorf("%s: as of %s, %v", name, asOf, err)
+		}
+	}
+}
+
 func TestRoomAroundWhatWasSeen(t *testing.T) {
 	for _, test := range []struct{ low, high, wantLow, wantHigh float64 }{
 		{0, 100, -10, 110}, {94, 4983, -400, 5500}, {0.1, 0.9, 0.02, 0.98}, {-2.5, 31, -6, 35}, {1e-9, 3e-9, 8e-10, 3.2e-9}, {1, 7, 0, 8},
@@ -254,6 +319,48 @@ func TestRoomAroundWhatWasSeen(t *testing.T) {
 		low, high := outward(test.low, width, -1), outward(test.high, width, 1)
 		if math.Abs(low-test.wantLow) > 1e-9*width || math.Abs(high-test.wantHigh) > 1e-9*width || low > test.low || high < test.high {
 			t.Errorf("%v to %v: limits %v to %v, want %v to %v", test.low, test.high, low, high, test.wantLow, test.wantHigh)
+		}
+	}
+}
+
+// A longer source is cut to a year. A program that has left a column out of late
+// has done so in the window.
+func TestNullsOfTheLastYearAreAllowed(t *testing.T) {
+	s := flights()
+	s.Profile.Columns[1], s.Profile.Columns[2] = times("landed", date(1, 1), date(1, 1)+4*365*86400), times("sched", date(1, 1), date(1, 1)+4*365*86400)
+	s.Profile.Columns[5].Nulls = 240
+	g := draft(t, s, Settled{}).Hold(profile.Evidence{}, nil)
+	asOf := g.Data.AsOf
+	most := 240 / float64(rowsOf(g.column("sched").Numbers, asOf.Add(-g.Data.Window.Std()), asOf))
+	if got := g.Data.Checks.MaxNullFraction["wind"]; most < 0.5 || got < most {
+		t.Errorf("a share of %v of the window's rows may have no wind, %v is allowed", most, got)
+	}
+}
+
+func TestNoRangeThatItsOwnRowsBreak(t *testing.T) {
+	s := flights()
+	infinite := numbers("ratio", "float64", 0, 9, 500)
+	infinite.Numbers.Infinite = 3
+	s.Profile.Columns = append(s.Profile.Columns, infinite,
+		numbers("widest", "float64", -math.MaxFloat64, math.MaxFloat64, 500), numbers("narrow", "float64", 0, math.SmallestNonzeroFloat64, 500))
+	g := draft(t, s, Settled{}).Hold(profile.Evidence{}, nil)
+	for _, name := range []string{"ratio", "widest", "narrow"} {
+		if limits, ok := g.Data.Checks.Range[name]; ok || !slices.Contains(g.Data.Features, name) {
+			t.Errorf("%s: range %v to %v", name, *limits.Min, *limits.Max)
+		}
+	}
+	if _, err := spec.Parse("lifecycle.yaml", lifecycle(g.YAML())); err != nil {
+		t.Errorf("refused: %v", err)
+	}
+}
+
+// Only some orders are ever cancelled: the others have an outcome all the same.
+func TestATimeThatMostRowsLackIsNoLabelTime(t *testing.T) {
+	for nulls, want := range map[int64]string{rows / 2: "landed", rows/2 + 1: ""} {
+		s := flights()
+		s.Profile.Columns[1].Nulls = nulls
+		if got := draft(t, s, Settled{}).Data.LabelTime; got != want {
+			t.Errorf("with %d of %d: label time %q, want %q", rows-nulls, rows, got, want)
 		}
 	}
 }

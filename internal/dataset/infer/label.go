@@ -112,9 +112,11 @@ func isClassNumbers(c *profile.Column) bool {
 }
 
 // chooseLabelTime takes a further column of times by its name, or the only one.
+// Rows without such a time are left out: what most of them lack is another thing,
+// such as when an order was cancelled.
 func (g *Guess) chooseLabelTime() {
 	times := g.names(func(c *profile.Column) bool {
-		return c.Type == dataset.TypeTimestamp && c.Name != g.Data.Time && c.Nulls < c.Rows && g.Data.Columns[c.Name].Sensitive == ""
+		return c.Type == dataset.TypeTimestamp && c.Name != g.Data.Time && 2*c.Nulls <= c.Rows && g.Data.Columns[c.Name].Sensitive == ""
 	})
 	named := keep(times, func(name string) bool {
 		return hasWord(name, []string{"label", "outcome", "known", "resolved", "settled", "closed", "observed", "arrival", "arrived"})

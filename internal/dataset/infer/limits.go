@@ -35,14 +35,15 @@ func (g *Guess) limits() {
 }
 
 // limitNulls allows half as many again as there are, and at least one in a
-// hundred more, where there are any.
+// hundred more, where there are any. All of them may lie in the window.
 func (g *Guess) limitNulls(c *profile.Column) {
 	nulls := c.Nulls - g.bad(c.Name).Count
 	if nulls <= 0 || c.Rows == 0 {
 		return
 	}
 	seen := float64(nulls) / float64(c.Rows)
-	g.Data.Checks.MaxNullFraction[c.Name] = min(1, math.Ceil(100*max(1.5*seen, seen+0.01))/100)
+	most := float64(nulls) / max(1, g.inWindow)
+	g.Data.Checks.MaxNullFraction[c.Name] = min(1, math.Ceil(100*max(1.5*seen, seen+0.01, most))/100)
 	g.why["checks.max_null_fraction."+c.Name] = fmt.Sprintf("%.2g %% seen", 100*seen)
 	if c.Name == g.Data.LabelTime {
 		g.why["checks.max_null_fraction."+c.Name] += ": labels that were not known yet"
@@ -68,6 +69,10 @@ func (g *Guess) limitRange(c *profile.Column) {
 	low, high := outward(n.Min, width, -1), outward(n.Max, width, +1)
 	if n.Min >= 0 {
 		low = max(low, 0) // what is counted or measured from 0 does not get negative
+	}
+	holds := low <= n.Min && n.Max <= high && !math.IsInf(high-low, 0)
+	if n.Infinite > 0 || !holds {
+		return // there is none that can be written and holds these numbers
 	}
 	g.Data.Checks.Range[c.Name] = models.Range{Min: &low, Max: &high}
 	g.why["checks.range."+c.Name] = fmt.Sprintf("%s to %s seen", number(n.Min), number(n.Max))

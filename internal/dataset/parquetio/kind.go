@@ -17,6 +17,8 @@ type kind struct {
 	unsigned bool
 	// A timestamp's value times multiply divided by divide is microseconds.
 	multiply, divide int64
+	// most is the largest value, of either sign, that can be multiplied.
+	most int64
 }
 
 const microsPerDay = 24 * 60 * 60 * 1_000_000
@@ -28,7 +30,7 @@ func kindOf(c *parquet.Column) kind {
 		return kind{}
 	}
 	t := c.Type()
-	k := kind{physical: t.Kind(), multiply: 1, divide: 1}
+	k := kind{physical: t.Kind(), multiply: 1, divide: 1, most: math.MaxInt64}
 	var logical format.LogicalTypeValue
 	if l := t.LogicalType(); l != nil {
 		logical = l.Value
@@ -37,8 +39,8 @@ func kindOf(c *parquet.Column) kind {
 	case *format.TimestampType:
 		return k.timestamp(l)
 	case *format.DateType:
-		k.Type, k.multiply = dataset.TypeTimestamp, microsPerDay
-		return k
+		k.Type = dataset.TypeTimestamp
+		return k.times(microsPerDay)
 	case *format.IntType:
 		k.Type, k.unsigned = dataset.TypeInt64, !l.IsSigned
 		return k
@@ -55,7 +57,7 @@ func kindOf(c *parquet.Column) kind {
 func (k kind) timestamp(l *format.TimestampType) kind {
 	switch l.Unit.Value.(type) {
 	case *format.MilliSeconds:
-		k.multiply = 1000
+		k = k.times(1000)
 	case *format.NanoSeconds:
 		k.divide = 1000
 	case *format.MicroSeconds:
@@ -63,6 +65,11 @@ func (k kind) timestamp(l *format.TimestampType) kind {
 		return kind{}
 	}
 	k.Type = dataset.TypeTimestamp
+	return k
+}
+
+func (k kind) times(factor int64) kind {
+	k.multiply, k.most = factor, math.MaxInt64/factor
 	return k
 }
 
@@ -74,8 +81,8 @@ func (k kind) plain(t parquet.Type) kind {
 			k.Type = dataset.TypeTimestamp
 			return k
 		case deprecated.TimestampMillis:
-			k.Type, k.multiply = dataset.TypeTimestamp, 1000
-			return k
+			k.Type = dataset.TypeTimestamp
+			return k.times(1000)
 		case deprecated.Decimal, deprecated.Interval, deprecated.TimeMicros, deprecated.TimeMillis, deprecated.Bson:
 			return kind{}
 		default:
@@ -109,7 +116,7 @@ func (k kind) integer(v parquet.Value) int64 {
 		if k.unsigned {
 			return int64(v.Uint32())
 		}
-		return int64(v.Int32()) * k.multiply
+		return k.scale(int64(v.Int32()))
 	default:
 		if k.unsigned && v.Int64() < 0 {
 			return math.MaxInt64
@@ -119,8 +126,15 @@ func (k kind) integer(v parquet.Value) int64 {
 }
 
 // scale rounds towards the past, so that no row moves across a boundary into
-// the future.
+// the future. A time beyond what microseconds count becomes the last or the first
+// that they do: such stand for never.
 func (k kind) scale(v int64) int64 {
+	switch {
+	case v > k.most:
+		return math.MaxInt64
+	case v < -k.most:
+		return math.MinInt64
+	}
 	v *= k.multiply
 	if k.divide == 1 {
 		return v

@@ -125,7 +125,7 @@ func (k kind) integers(data encoding.Values, n int, b *buffers) []int64 {
 		}
 	case k.physical == parquet.Int32:
 		for _, v := range data.Int32() {
-			b.ints = append(b.ints, int64(v)*k.multiply)
+			b.ints = append(b.ints, k.scale(int64(v)))
 		}
 	case k.unsigned:
 		for _, v := range data.Uint64() {

@@ -211,6 +211,38 @@ func TestForeignTypes(t *testing.T) {
 	}
 }
 
+// Programs write the largest number there is for a time that never comes. It must
+// not become one that has long been.
+func TestTimesBeyondMicrosecondsAreTheLastOnes(t *testing.T) {
+	type row struct {
+		Millis int64 `parquet:"millis,timestamp(millisecond)"`
+		Day    int32 `parquet:"day,date"`
+	}
+	var b bytes.Buffer
+	rows := []row{{math.MaxInt64, math.MaxInt32}, {math.MinInt64, math.MinInt32}, {math.MaxInt64 / 1000, 2_932_896}}
+	if err := parquet.Write(&b, rows); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, b.Bytes())
+	got, err := f.ReadAll(t.Context(), []string{"millis", "day"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := dataset.Table{Series: []dataset.Series{
+		{Name: "millis", Type: "timestamp", Ints: []int64{math.MaxInt64, math.MinInt64, math.MaxInt64 / 1000 * 1000}},
+		{Name: "day", Type: "timestamp", Ints: []int64{math.MaxInt64, math.MinInt64, 2_932_896 * 86_400_000_000}},
+	}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("read %+v\nwant %+v", got, want)
+	}
+	if scanned := scan(t, f, want); !reflect.DeepEqual(scanned, want) {
+		t.Errorf("scanned %+v\nwant %+v", scanned, want)
+	}
+	if last := f.Groups("millis")[0].Max; !last.Equal(time.UnixMicro(math.MaxInt64)) || !dataset.FromSeconds(math.MaxInt64/1e6).Equal(last) {
+		t.Errorf("the last time is %s", last)
+	}
+}
+
 // counted counts the reads that reach the source.
 type counted struct {
 	io.ReaderAt

@@ -38,6 +38,7 @@ type sideColumn struct {
 	// counts are the rows by code and label, targets the sums of their labels.
 	counts  []int64
 	targets []float64
+	squares float64 // the sum of the squares of labels that are summed
 }
 
 func newSideColumn(c models.Column, sensitive bool, width int, summed bool) sideColumn {
@@ -97,7 +98,7 @@ func (c *column) flush() {
 func (c *column) count(side Side, rows selection, labels *labels) {
 	s := &c.sides[side-Train]
 	if c.coding != nil {
-		s.countCodes(c.coding.Codes, rows, labels)
+		s.countCodes(c.coding, rows, labels)
 		return
 	}
 	if !c.kept {
@@ -111,8 +112,8 @@ func (c *column) count(side Side, rows selection, labels *labels) {
 	s.addNumbers(c.series, rows, labels, &c.scratch)
 }
 
-func (s *sideColumn) countCodes(codes []int32, rows selection, labels *labels) {
-	counts := s.counts
+func (s *sideColumn) countCodes(coding *dataset.Coding, rows selection, labels *labels) {
+	values, codes, counts := coding.Values, coding.Codes, s.counts
 	switch {
 	case rows.all && s.width == 0:
 		for _, code := range codes {
@@ -134,6 +135,9 @@ func (s *sideColumn) countCodes(codes []int32, rows selection, labels *labels) {
 	if s.summed {
 		for i := range rows.each() {
 			s.targets[codes[i]] += labels.numbers[i]
+			if !values.Absent(int(codes[i])) {
+				s.squares += labels.numbers[i] * labels.numbers[i]
+			}
 		}
 	}
 }
@@ -179,6 +183,7 @@ func (s *sideColumn) addText(text string, rows int64, byLabel []int64, target fl
 	if s.values == nil {
 		return
 	}
+	text = asWritten(text)
 	k := s.values.add(hashText(text, 0), 0, text, rows)
 	for l := range s.values.width {
 		s.values.labels[k*s.values.width+l] += byLabel[l]
@@ -247,6 +252,7 @@ func (s *sideColumn) merge(other *sideColumn) {
 	s.rows += other.rows
 	s.nulls += other.nulls
 	s.nans += other.nans
+	s.squares += other.squares
 	s.lengths.Count += other.lengths.Count
 	s.lengths.Total += other.lengths.Total
 	s.lengths.Min, s.lengths.Max = min(s.lengths.Min, other.lengths.Min), max(s.lengths.Max, other.lengths.Max)

@@ -58,7 +58,8 @@ type Association struct {
 	Crowded bool `json:"crowded,omitempty"`
 	// Cells are the feature's buckets, or its strings by their hash, rising.
 	Cells []Cell `json:"cells,omitempty"`
-	// Squares is the sum of the labels' squares, of task regression.
+	// Squares is the sum of the squares of the labels of the cells' rows, of task
+	// regression.
 	Squares float64 `json:"squares,omitempty"`
 }
 

@@ -18,7 +18,7 @@ func (p *Pass) evidence() Evidence {
 			out.Findings = append(out.Findings, r.finding)
 		}
 		if p.associates(c.Column) {
-			out.Associations = append(out.Associations, c.association(p.labels.squares).summable())
+			out.Associations = append(out.Associations, c.association().summable())
 		}
 	}
 	for _, o := range p.orders {
@@ -29,9 +29,9 @@ func (p *Pass) evidence() Evidence {
 }
 
 // association is that of a feature.
-func (c *column) association(squares float64) Association {
+func (c *column) association() Association {
 	s := &c.sides[0]
-	out := Association{Column: c.Name, Squares: squares}
+	out := Association{Column: c.Name, Squares: s.squares}
 	if s.numbers != nil {
 		s.numbers.buckets(func(at int32, labels []int64, sum float64) {
 			out.Cells = append(out.Cells, Cell{Key: int64(at), Labels: slices.Clone(labels), Sum: sum})

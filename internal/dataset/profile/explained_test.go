@@ -80,6 +80,34 @@ func TestExplained(t *testing.T) {
 }
 
 // What Explained says of a table is what its definition says, chance aside.
+// A feature that is the label where it has a value explains it, as far as it
+// goes: rows without a value are in no cell.
+func TestRowsWithoutAValueDoNotHideTheAnswer(t *testing.T) {
+	const rows = 2000
+	random := rand.New(rand.NewPCG(1, 5))
+	label := dataset.Series{Name: "y", Type: dataset.TypeFloat64}
+	number := dataset.Series{Name: "number", Type: dataset.TypeFloat64, Nulls: make([]bool, rows)}
+	text := dataset.Series{Name: "text", Type: dataset.TypeString, Nulls: number.Nulls}
+	for i := range rows {
+		y := float64(random.IntN(5))
+		number.Nulls[i] = random.IntN(2) == 0
+		label.Floats, number.Floats, text.Strings = append(label.Floats, y), append(number.Floats, y), append(text.Strings, fmt.Sprint(y))
+	}
+	table := dataset.Table{Series: []dataset.Series{label, number, text}}
+	plan := profile.Plan{Spec: models.DataSpec{Label: "y", Task: models.TaskRegression}, Columns: []models.Column{
+		{Name: "y", Type: "float64", Role: "label"}, {Name: "number", Type: "float64", Role: "feature"}, {Name: "text", Type: "string", Role: "feature"}}}
+	whole := part(table, 0, rows)
+	for name, chunks := range map[string][]dataset.Chunk{"plain": {whole}, "coded": {code(whole)}} {
+		found := pass(t, plan, nil)
+		found.Append(pass(t, plan, nil, chunks...))
+		for _, a := range found.Finish().Evidence.Associations {
+			if got, ok := a.Explained(models.TaskRegression); !ok || got < 0.999 {
+				t.Errorf("%s: %s explains %v of the label", name, a.Column, got)
+			}
+		}
+	}
+}
+
 func TestExplainedByHand(t *testing.T) {
 	a := profile.Association{Cells: []profile.Cell{{Key: 1, Labels: []int64{300, 100, 0}}, {Key: 2, Labels: []int64{100, 300, 7}}}}
 	entropy := func(p float64) float64 { return -p*math.Log(p) - (1-p)*math.Log(1-p) }

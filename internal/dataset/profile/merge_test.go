@@ -9,6 +9,7 @@ import (
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 	"github.com/mainspring-ml/mainspring/internal/dataset/profile"
+	"github.com/mainspring-ml/mainspring/models"
 )
 
 // cutUp divides rows at random, some parts empty.
@@ -64,6 +65,27 @@ func TestAnySplitAndAnyOrderGiveTheSameBytes(t *testing.T) {
 				t.Fatalf("seed %d, %s: runs differ", seed, name)
 			}
 		}
+	}
+}
+
+// Bytes that are no UTF-8 can't be written. What they are written as is counted,
+// known as a category, and merged.
+func TestTextsThatCannotBeWrittenMerge(t *testing.T) {
+	plan := profile.Plan{Columns: []models.Column{{Name: "s", Type: "string", Role: "feature"}}}
+	chunk := func(texts ...string) dataset.Chunk {
+		return dataset.Chunk{First: 1, Table: dataset.Table{Series: []dataset.Series{{Name: "s", Type: "string", Strings: texts}}}}
+	}
+	whole := pass(t, plan, nil, chunk("a\xff\xfe", "a\xfe\xfe", "a\xff\xff", "b")).Finish().Profile
+	first, second := pass(t, plan, nil, code(chunk("a\xff\xfe", "a\xfe\xfe"))).Finish().Profile, pass(t, plan, nil, chunk("a\xff\xff", "b")).Finish().Profile
+	merged, err := profile.Merge(reread(t, first), reread(t, second))
+	if got, want := encoded(t, reread(t, merged)), encoded(t, reread(t, whole)); err != nil || got != want {
+		t.Errorf("%v\nmerged %s\nwhole  %s", err, got, want)
+	}
+	before := reread(t, whole)
+	plan.Baseline = &before
+	evidence := pass(t, plan, nil, chunk("a\xff\xfe", "b", "c")).Finish().Evidence
+	if unseen := evidence.Find(profile.RuleUnseen, "s"); unseen == nil || unseen.Seen != 3 || unseen.Count != 1 {
+		t.Errorf("unseen: %+v", unseen)
 	}
 }
 

@@ -137,7 +137,6 @@ func (p *Pass) Add(chunk dataset.Chunk, sides []Side) error {
 	}
 	if p.labels != nil {
 		p.labels.read(p.columns[p.label].series, p.columns[p.label].coding)
-		p.labels.sum(p.sorter.train)
 	}
 	for i := range p.columns {
 		c := &p.columns[i]
@@ -225,9 +224,6 @@ func (p *Pass) Append(next *Pass) {
 	}
 	for i, o := range p.orders {
 		o.finding.append(next.orders[i].finding)
-	}
-	if p.labels != nil {
-		p.labels.squares += next.labels.squares
 	}
 	p.whole.append(next.whole)
 }

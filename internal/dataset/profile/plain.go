@@ -18,12 +18,16 @@ func (s *sideColumn) addStrings(series *dataset.Series, rows selection, labels *
 		if s.values == nil {
 			continue
 		}
+		text = asWritten(text)
 		k := s.values.add(hashText(text, 0), 0, text, 1)
 		if s.values.width > 0 {
 			s.values.labels[k*s.values.width+int(labels.classes[i])]++
 		}
 		if s.values.targets != nil {
 			s.values.targets[k] += labels.numbers[i]
+		}
+		if s.summed {
+			s.squares += labels.numbers[i] * labels.numbers[i]
 		}
 	}
 	if s.values != nil {
@@ -111,6 +115,7 @@ func (b *scratch) pick(s *sideColumn, series *dataset.Series, rows selection, la
 		if s.summed {
 			x, _ := series.Number(i)
 			s.numbers.placeTarget(x+0, labels.numbers[i])
+			s.squares += labels.numbers[i] * labels.numbers[i]
 		}
 	}
 	b.ints = b.ownInts

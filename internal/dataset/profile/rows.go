@@ -91,7 +91,6 @@ type labels struct {
 	width   int // classes and one more for what is none; 0: the task is regression
 	classes []uint8
 	numbers []float64 // of regression
-	squares float64   // the sum of the training rows' squares, of regression
 	// coded is the dictionary of which the labels are known by code.
 	coded *dataset.Series
 	codes labelled
@@ -140,16 +139,6 @@ func (l *labels) read(series *dataset.Series, coding *dataset.Coding) {
 	}
 	for _, code := range coding.Codes {
 		l.numbers = append(l.numbers, l.codes.numbers[code])
-	}
-}
-
-// sum adds the squares of training rows.
-func (l *labels) sum(rows selection) {
-	if l.width > 0 {
-		return
-	}
-	for i := range rows.each() {
-		l.squares += l.numbers[i] * l.numbers[i]
 	}
 }
 

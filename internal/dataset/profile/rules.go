@@ -221,7 +221,7 @@ func among(kind string, texts []string) func(*dataset.Series, int) verdict {
 			if s.IsNull(i) {
 				return unasked
 			}
-			_, ok := set[s.Strings[i]]
+			_, ok := set[asWritten(s.Strings[i])]
 			return judged(!ok)
 		}
 	}

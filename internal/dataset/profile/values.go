@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mainspring-ml/mainspring/internal/dataset"
 )
@@ -239,6 +240,16 @@ func (v *values) counted(kind string) *Values {
 		out.Distinct, out.Error, out.Sketch = v.sketch.estimate(), SketchError, v.sketch[:]
 	}
 	return out
+}
+
+// asWritten is a text as JSON gives it back: the bytes of a Parquet file may be no
+// UTF-8. Values that a profile can't tell apart are one from the start, or else
+// merging would find fewer than were counted.
+func asWritten(text string) string {
+	if utf8.ValidString(text) {
+		return text
+	}
+	return string([]rune(text))
 }
 
 // written is a number of a column's type. A time that no calendar has, such as

@@ -82,7 +82,7 @@ const ctxEvery = 4096
 // inspect finds the columns and their types.
 func (f *File) inspect(ctx context.Context, r records) error {
 	asJSON := f.options.Format == models.FormatJSONL
-	declared := func(name string) bool { return f.options.Columns[name].Type != "" }
+	declared := func(name string) bool { return f.declared(name) != "" }
 	if !asJSON && !slices.ContainsFunc(r.names(), func(name string) bool { return !declared(name) }) {
 		f.describe(r.names(), nil)
 		return nil
@@ -121,6 +121,16 @@ func (f *File) inspect(ctx context.Context, r records) error {
 	return nil
 }
 
+// declared is the type that the spec says a column has; empty: it says nothing.
+// Numbers that are said to count time are times.
+func (f *File) declared(name string) string {
+	c := f.options.Columns[name]
+	if c.Type == "" && c.TimeFormat != "" && c.TimeFormat != models.TimeISO {
+		return dataset.TypeTimestamp
+	}
+	return c.Type
+}
+
 // noRows: nothing is known about such a file's columns, and most often its
 // writer was interrupted.
 func (f *File) noRows() error {
@@ -135,7 +145,7 @@ func (f *File) noRows() error {
 func (f *File) describe(names []string, guesses []guess) {
 	f.fields = make([]dataset.Field, len(names))
 	for i, name := range names {
-		field := dataset.Field{Name: name, Type: f.options.Columns[name].Type}
+		field := dataset.Field{Name: name, Type: f.declared(name)}
 		if field.Type == "" {
 			g := &guesses[i]
 			field.Type, field.Mixed = g.found(), g.mixed()

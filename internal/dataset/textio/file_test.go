@@ -65,6 +65,23 @@ func broken(t *testing.T, options textio.Options, data []byte) *textio.Broken {
 	return found
 }
 
+func TestNumbersThatCountTimeAreTimes(t *testing.T) {
+	at := map[string]models.ColumnSpec{"at": {TimeFormat: models.TimeUnixMillis}}
+	for name, f := range map[string]*textio.File{
+		"csv":  open(t, csvOptions(at), "at,n\n1357000000123,1\n"),
+		"json": open(t, jsonOptions(at), `{"at":1357000000123,"n":1}`),
+	} {
+		got := readAll(t, f).Column("at")
+		if bad := f.BadValues(); got.Type != dataset.TypeTimestamp || got.Ints[0] != 1357000000123000 || bad != nil {
+			t.Errorf("%s: %+v, bad %+v", name, got, bad)
+		}
+	}
+	iso := map[string]models.ColumnSpec{"at": {TimeFormat: models.TimeISO}} // how times are written, if there are some
+	if got := open(t, csvOptions(iso), "at\n5\n").Fields()[0].Type; got != dataset.TypeInt64 {
+		t.Errorf("5 is read as %s", got)
+	}
+}
+
 func TestTypesAreGuessedFromAllValues(t *testing.T) {
 	const head, rows = "i,f,b,t,s,code,none,mix\n", "1,1,true,2013-02-01,x,007,,1\n-2,2.5,False,2013-02-01T05:00Z,1,8,,true\n,,,,,,,\n"
 	want := []string{"int64", "float64", "bool", "timestamp", "string", "string", "string", "string"}
