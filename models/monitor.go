@@ -184,6 +184,7 @@ type MonitorState struct {
 	// blocks before it were known when they started.
 	Judged time.Time `json:"judged,omitzero"`
 	// Orders counts what people asked the steward for, Arrivals what arrivals did.
+	// Like Begun, they count on from the second in which the monitor began.
 	Orders   int `json:"orders,omitempty"`
 	Arrivals int `json:"arrivals,omitempty"`
 	// Request is a retraining that a person or an arrival asked for and that has
