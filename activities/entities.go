@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
@@ -20,6 +21,7 @@ type Entities struct {
 	// AsksAtOnce is how many questions this process may have in flight at pools.
 	// 0: few enough for a server with its default limits.
 	AsksAtOnce int
+	Now        func() time.Time // wall clock; nil: time.Now
 
 	asks asks
 }
@@ -63,7 +65,7 @@ func (e *Entities) SignalMonitor(ctx context.Context, s models.MonitorSignal) er
 	case s.Watch != nil:
 		return e.signal(ctx, entity{
 			id: id, workflowType: models.MonitorWorkflow,
-			input: models.MonitorState{Endpoint: s.Endpoint}, summary: "Monitor of " + s.Endpoint,
+			input: e.newMonitor(s.Endpoint), summary: "Monitor of " + s.Endpoint,
 		}, models.SignalWatch, s.Watch)
 	case s.Settled != nil:
 		err := e.Temporal.SignalWorkflow(ctx, id, "", models.SignalRetrainSettled, s.Settled)
@@ -74,6 +76,19 @@ func (e *Entities) SignalMonitor(ctx context.Context, s models.MonitorSignal) er
 	default:
 		return &models.Error{Kind: models.KindInvalidSpec, Subject: id, Message: "the signal is empty"}
 	}
+}
+
+// newMonitor is the state with which a monitor begins. It may follow one that
+// somebody terminated, of whose requests the steward has a record and of whose
+// notices receivers have one. What is numbered begins where no monitor before can
+// have come, or a new request would get an old one's answer.
+func (e *Entities) newMonitor(endpoint string) models.MonitorState {
+	now := time.Now
+	if e.Now != nil {
+		now = e.Now
+	}
+	begin := int(now().Unix())
+	return models.MonitorState{Endpoint: endpoint, Orders: begin, Arrivals: begin, Begun: begin}
 }
 
 type entity struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
@@ -90,9 +91,13 @@ type monitorAnswers struct {
 	client.Client
 	runs    bool
 	signals []string
+	begun   models.MonitorState // with which the last one began
 }
 
-func (m *monitorAnswers) SignalWithStartWorkflow(_ context.Context, _, name string, _ any, _ client.StartWorkflowOptions, _ any, _ ...any) (client.WorkflowRun, error) {
+func (m *monitorAnswers) SignalWithStartWorkflow(_ context.Context, _, name string, _ any, _ client.StartWorkflowOptions, _ any, input ...any) (client.WorkflowRun, error) {
+	if !m.runs {
+		m.begun = input[0].(models.MonitorState)
+	}
 	m.runs, m.signals = true, append(m.signals, name)
 	return nil, nil
 }
@@ -118,4 +123,26 @@ func TestNewsOfARetrainingBeginNoMonitor(t *testing.T) {
 	require.True(t, temporal.runs)
 	require.NoError(t, e.SignalMonitor(t.Context(), settled))
 	require.Equal(t, []string{models.SignalWatch, models.SignalRetrainSettled}, temporal.signals)
+}
+
+// The steward answers a request that it knows with what came of it, and receivers
+// of notices drop one that they have had. A monitor that follows a terminated one
+// must not ask, or tell, under the same IDs.
+func TestAMonitorThatIsBegunAnewNumbersNothingAsTheOneBefore(t *testing.T) {
+	temporal := &monitorAnswers{}
+	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	e := &Entities{Temporal: temporal, Now: func() time.Time { return now }}
+	begin := func() models.MonitorState {
+		temporal.runs = false
+		require.NoError(t, e.SignalMonitor(t.Context(), models.MonitorSignal{Endpoint: "flights", Watch: &models.WatchRequest{}}))
+		return temporal.begun
+	}
+	first := begin()
+	now = now.Add(time.Hour)
+	second := begin()
+	require.Equal(t, "flights", second.Endpoint)
+	const most = 100 // in an hour
+	require.Greater(t, second.Orders, first.Orders+most)
+	require.Greater(t, second.Arrivals, first.Arrivals+most)
+	require.Greater(t, second.Begun, first.Begun+most)
 }

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mainspring-ml/mainspring/internal/artifact"
@@ -60,7 +61,7 @@ func (d *Drift) compare(ctx context.Context, request models.CompareRequest) (com
 		Reference: c.reference, Live: c.blocks, Recent: c.recent, Level: spec.Inputs.Level, MinLabels: int64(spec.MinLabels),
 		Name: request.Endpoint + "/" + request.Version,
 	})
-	c.dropUnlogged()
+	c.noteUnlogged()
 	return c, nil
 }
 
@@ -91,39 +92,14 @@ func (c *compared) keep(request models.CompareRequest, found []*shift.Block) {
 // among fewer, to rank first means little.
 const minReferenceBlocks = 5
 
-// dropUnlogged leaves out the features that never had a value in the log.
-func (c *compared) dropUnlogged() {
-	var names []string
-	var kept []models.FeatureShift
-	for _, f := range c.result.Features {
-		if c.logged(f.Feature) {
-			kept = append(kept, f)
-		} else {
-			names = append(names, f.Feature)
-		}
-	}
-	if len(names) > 0 && len(c.blocks) > 0 {
+// noteUnlogged names the features that never had a value in the log.
+func (c *compared) noteUnlogged() {
+	if names := c.result.Unlogged; len(names) > 0 {
 		c.notes = append(c.notes, fmt.Sprintf("not compared, because the log has no value of it: %s; it is in deploy.traffic.log.sensitive, or no caller sends it", strings.Join(names, ", ")))
-		c.result.Features = kept
 	}
 }
 
-func (c *compared) logged(feature string) bool {
-	for i := range c.reference.Features {
-		f := &c.reference.Features[i]
-		if f.Name != feature {
-			continue
-		}
-		for _, b := range c.blocks {
-			for bin, weight := range b.Features[i] {
-				if bin != f.Missing() && weight > 0 {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
+func (c *compared) logged(feature string) bool { return !slices.Contains(c.result.Unlogged, feature) }
 
 func (c *compared) report() models.InputReport {
 	now := c.result.Now

@@ -30,6 +30,9 @@ type WatchRequest struct {
 	// Decided is the wall clock when the steward decided it: a request that is
 	// older than the one watched is out of date. Zero: not known.
 	Decided time.Time `json:"decided,omitzero"`
+	// Trained is the wall clock when the version's training began, with its data
+	// prepared: what is found later is not in it. Zero: not known.
+	Trained time.Time `json:"trained,omitzero"`
 	// Unwatched says that the spec of this champion has no monitor section: nobody
 	// is to be watched any more.
 	Unwatched bool `json:"unwatched,omitempty"`
@@ -184,6 +187,7 @@ type MonitorState struct {
 	// blocks before it were known when they started.
 	Judged time.Time `json:"judged,omitzero"`
 	// Orders counts what people asked the steward for, Arrivals what arrivals did.
+	// Like Begun, they count on from the second in which the monitor began.
 	Orders   int `json:"orders,omitempty"`
 	Arrivals int `json:"arrivals,omitempty"`
 	// Request is a retraining that a person or an arrival asked for and that has

@@ -110,14 +110,19 @@ func (m *monitor) settleRequest(settled models.RetrainSettled) {
 	m.released()
 }
 
-// newData: what has arrived before the new champion was trained is in it.
+// newData: what has arrived before the new champion was trained is in it. Labels
+// of before may have arrived after it was, as yesterday's do.
 func (m *monitor) newData(before *models.WatchRequest) {
 	watch, found := m.state.Watch, m.state.Arrival
-	if before != nil && before.Data.Source != watch.Data.Source {
+	switch {
+	case before != nil && before.Data.Source != watch.Data.Source:
 		m.state.Arrival, m.state.ArrivalRetryAt = nil, time.Time{}
-	} else if found != nil && !watch.Data.AsOf.Before(found.Newest) {
+	case found == nil:
+	case !watch.Data.AsOf.Before(found.Newest) && (watch.Trained.IsZero() || found.Changed.Before(watch.Trained)):
 		known := *found
 		known.New = 0
 		m.state.Arrival = &known
+	case !watch.Trained.IsZero():
+		m.state.ArrivalRetryAt = time.Time{} // mostly the champion's retraining was in the way
 	}
 }

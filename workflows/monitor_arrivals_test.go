@@ -81,6 +81,33 @@ func TestAnAlarmWaitsForTheRetrainingOfAnArrival(t *testing.T) {
 	require.Equal(t, models.AlarmAsked, s.Alarms[0].State)
 }
 
+// TestANewChampionKnowsWhatHadArrivedWhenItWasTrained: the labels of what arrived
+// are all older than the moment that its data is seen as of.
+func TestANewChampionKnowsWhatHadArrivedWhenItWasTrained(t *testing.T) {
+	for name, c := range map[string]struct {
+		trained time.Duration // after the start; what arrived was found after two hours
+		asks    int
+	}{
+		"trained before": {time.Hour, 2},
+		"trained since":  {150 * time.Minute, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newTower(t, days(30, steady))
+			start := w.Now()
+			w.answer = func(models.RetrainRequest) []stewardNews {
+				return []stewardNews{says(models.RetrainInFlight, "one runs")}
+			}
+			first := arriving(t, w)
+			next := first
+			next.RequestID, next.Version, next.Data.AsOf, next.Trained = "w2", "2", march.AddDate(0, 0, 26), start.Add(c.trained)
+			w.at(4*time.Hour, models.SignalWatch, next)
+			s := w.watching(t, first, 8*time.Hour)
+			require.Len(t, w.retrainRequests(), c.asks)
+			require.Equal(t, c.asks == 2, s.Arrival.New > 0)
+		})
+	}
+}
+
 func TestASourceThatCantBeListedHoldsUpNothing(t *testing.T) {
 	w := newTower(t, aDayEveryTenMinutes(30, steady))
 	request := arriving(t, w)

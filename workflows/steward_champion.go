@@ -276,7 +276,7 @@ func (s *steward) watchChampion(ctx workflow.Context, champion models.ModelVersi
 		request.Reference, request.Data, request.Spec = champion.Candidate.Reference, champion.Spec.Data, *champion.Spec.Monitor
 		request.Prediction, request.Promised = champion.Spec.Evaluate.Prediction, promised(champion)
 		request.Snapshot, request.OutOfFold, request.HeldOut = champion.Candidate.SnapshotManifest, champion.Candidate.OutOfFold, champion.Candidate.HeldOut
-		request.Profile = champion.Candidate.Profile
+		request.Profile, request.Trained = champion.Candidate.Profile, champion.Candidate.Trained.Began
 	}
 	s.must(ctx, do(quick(ctx, "Watch the champion"), models.Entities.SignalMonitor, models.MonitorSignal{Endpoint: endpoint, Watch: &request}))
 }

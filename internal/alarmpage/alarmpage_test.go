@@ -17,6 +17,19 @@ import (
 
 var day = time.Date(2013, 8, 1, 0, 0, 0, 0, time.UTC)
 
+// Squares of errors on large numbers are more than an integer of 64 bits holds.
+func TestAGreatLossIsWrittenAsItIs(t *testing.T) {
+	a := full()
+	a.Splits[1].Slices = []models.SliceShift{{Slice: "dear", Mix: 1, Share: 0.5, ShareBefore: 0.5, LossBefore: 1234567, Loss: 3e20}}
+	page, err := a.HTML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "loss 1,234,567 → 3e+20"; !bytes.Contains(page, []byte(strings.ReplaceAll(want, "+", "&#43;"))) && !bytes.Contains(page, []byte(want)) {
+		t.Errorf("the page does not say %q: %s", want, regexp.MustCompile("loss 1,2[^<]*").Find(page))
+	}
+}
+
 // full is an account with everything, and with names that want to be markup.
 func full() alarmpage.Account {
 	const name = `<b onclick="x">&`

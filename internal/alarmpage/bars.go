@@ -74,7 +74,7 @@ func lossOr(loss, share float64) string {
 	if share == 0 {
 		return "–"
 	}
-	if loss >= 1000 { // squared errors
+	if loss >= 1000 && loss < 1e15 { // squared errors; greater ones are no integers of 64 bits
 		return plot.Grouped(int64(loss + 0.5))
 	}
 	return fmt.Sprintf("%.3g", loss)

@@ -69,7 +69,10 @@ func (a Axis) roundTicks(n int) []Tick {
 	}
 	for i := first; i*step <= a.To+step*1e-9; i++ {
 		label := strconv.FormatFloat(i*step, 'f', digits, 64)
-		if step >= 1 {
+		switch v := math.Abs(i * step); {
+		case v >= 1e15: // written out it would be long, and no integer of 64 bits in the end
+			label = strconv.FormatFloat(i*step, 'g', 4, 64)
+		case step >= 1:
 			label = terminal.Grouped(int64(math.Round(i * step)))
 		}
 		ticks = append(ticks, Tick{i * step, label})

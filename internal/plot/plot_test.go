@@ -29,6 +29,12 @@ func TestTicksKnowNoNegativeZero(t *testing.T) {
 	require.Equal(t, "0.0", Axis{To: 1}.Ticks(5)[0].Label)
 }
 
+// Squares of errors on large numbers are more than an integer of 64 bits holds.
+func TestTicksOfGreatNumbersAreWrittenAsTheyAre(t *testing.T) {
+	ticks := Axis{To: 3e20}.Ticks(3)
+	require.Equal(t, Tick{3e20, "3e+20"}, ticks[len(ticks)-1])
+}
+
 func TestTicks(t *testing.T) {
 	labels := func(a Axis, n int) (all []string) {
 		for _, tick := range a.Ticks(n) {

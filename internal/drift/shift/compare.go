@@ -25,6 +25,9 @@ type Result struct {
 	Now      *Block // the sum of the recent blocks
 	Features []models.FeatureShift
 	Slices   []models.SliceShift
+	// Unlogged are the features of which no live block has a value. They are not
+	// compared.
+	Unlogged []string
 }
 
 // Compare names what moved. Features and slices are in the order of their
@@ -38,7 +41,9 @@ type Result struct {
 // for each process to say, an alarm is a moment that the loss chose; therefore
 // its highest value is lifted to one that holds at any moment (drift.Lift).
 // Among all features and slices e-BH then keeps the expected share of wrong
-// names at the level, however they depend on each other.
+// names at the level, however they depend on each other. A feature that the log
+// never has is none of them: it differs for certain, and nobody is shown it, but
+// as a discovery it would lower what the others need.
 //
 // That is exact from the watch's first block on. Who gives the newest of very
 // many blocks begins anew with each, and has it for moments that nobody chose by
@@ -56,6 +61,10 @@ func Compare(c Comparison) Result {
 	}
 	size := c.thin()
 	for i := range r.Features {
+		if !c.logged(i) {
+			result.Unlogged = append(result.Unlogged, r.Features[i].Name)
+			continue
+		}
 		shift := r.featureShift(i, result.Now)
 		shift.EValue = c.featureEvidence(i, size)
 		result.Features = append(result.Features, shift)
@@ -71,6 +80,13 @@ func Compare(c Comparison) Result {
 	}
 	result.reject(c.Level)
 	return result
+}
+
+// logged: some live block has a value of the feature. Without live blocks
+// nobody can tell.
+func (c *Comparison) logged(feature int) bool {
+	missing := c.Reference.Features[feature].Missing()
+	return len(c.Live) == 0 || slices.ContainsFunc(c.Live, func(b *Block) bool { return sum(b.Features[feature][:missing]) > 0 })
 }
 
 // reject applies e-BH to features and slices together, and sorts them.

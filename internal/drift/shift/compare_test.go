@@ -2,6 +2,7 @@ package shift
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/mainspring-ml/mainspring/models"
@@ -165,3 +166,43 @@ func TestSplitOfANewSlice(t *testing.T) {
 	}
 	near(t, "all together", total, 0.5-0.3, 1e-12)
 }
+
+// TestWhatIsNotLoggedNamesNothing: a feature that the log never has differs from
+// the reference in every block. As a discovery that nobody is shown it would make
+// it easier for the others to be named.
+func TestWhatIsNotLoggedNamesNothing(t *testing.T) {
+	for run := range 20 {
+		s := newStream(uint64(run))
+		s.numbers = 12
+		r := build(t, s, 40)
+		s.shift = 0.2 + 0.03*float64(run)
+		live := s.live(r, 40, 20)
+		few := *r // as if there were no such features
+		few.Features, few.All.Features, few.Blocks = first(r.Features), first(r.All.Features), nil
+		for _, b := range r.Blocks {
+			b.Features = first(b.Features)
+			few.Blocks = append(few.Blocks, b)
+		}
+		var fewLive []*Block
+		for _, b := range live {
+			for i := range b.Features[logged:] {
+				clear(b.Features[logged+i])
+				b.Features[logged+i][r.Features[logged+i].Missing()] = b.Weight
+			}
+			copied := *b
+			copied.Features = first(b.Features)
+			fewLive = append(fewLive, &copied)
+		}
+		got, want := s.compare(r, live, 20), s.compare(&few, fewLive, 20)
+		shown := slices.DeleteFunc(moved(got), func(name string) bool {
+			return slices.ContainsFunc(r.Features[logged:], func(f Feature) bool { return f.Name == name })
+		})
+		if !slices.Equal(shown, moved(want)) {
+			t.Errorf("run %d: %v moved, and %v if there were no other features", run, shown, moved(want))
+		}
+	}
+}
+
+const logged = 4 // features that the log has
+
+func first[T any](features []T) []T { return features[:logged] }

@@ -145,12 +145,12 @@ func Spanning(values []float64, begin, end float64) Axis {
 
 // Grouped writes thousands apart.
 func Grouped(n int64) string {
-	if n < 0 {
-		return "-" + Grouped(-n)
+	text, sign := strconv.FormatInt(n, 10), ""
+	if n < 0 { // the lowest number has no positive one
+		text, sign = text[1:], "-"
 	}
-	text := strconv.FormatInt(n, 10)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]
 	}
-	return text
+	return sign + text
 }

@@ -12,7 +12,7 @@ func TestTexts(t *testing.T) {
 	for _, test := range []struct {
 		got, want string
 	}{
-		{plot.Grouped(1234567), "1,234,567"}, {plot.Grouped(-1234), "-1,234"}, {plot.Grouped(12), "12"},
+		{plot.Grouped(1234567), "1,234,567"}, {plot.Grouped(-1234), "-1,234"}, {plot.Grouped(math.MinInt64), "-9,223,372,036,854,775,808"}, {plot.Grouped(12), "12"},
 		{plot.Shorten("abcdef", 4), "abc…"}, {plot.Shorten("abcd", 4), "abcd"},
 	} {
 		if test.got != test.want {
