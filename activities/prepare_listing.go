@@ -34,7 +34,7 @@ func (p *Prepare) keepListing(ctx context.Context, request models.ListPartitions
 // resultFormat is of what preparations keep for each other: summaries, evidence,
 // profiles, and the rules by which rows are divided. Whoever changes what one of
 // them says raises it, and nothing that an older version has kept is taken up.
-const resultFormat = 1
+const resultFormat = 2
 
 // identity names a preparation: all that decides about its outcome, and nothing
 // else.

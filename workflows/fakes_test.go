@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/mainspring-ml/mainspring/models"
@@ -90,13 +91,17 @@ type sentSignal struct {
 	Arg      any
 }
 
+// patience is long enough for a machine that does other things as well.
+const patience = 3 * time.Minute
+
 // newHouse registers every workflow and every fake, and records what is
 // signalled to other workflows.
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	h := &house{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), aliases: map[string]string{}}
-	h.SetTestTimeout(30 * time.Second)
+	h.SetTestTimeout(patience)
+	h.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: patience})
 	workflows.Register(h)
 	h.RegisterWorkflow(serveAndRollOut)
 	h.RegisterWorkflowWithOptions(workflows.BorrowLeases, workflow.RegisterOptions{Name: "BorrowLeases"})

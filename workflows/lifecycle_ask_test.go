@@ -48,7 +48,7 @@ func (n *notingOutbound) ExecuteActivity(ctx workflow.Context, name string, args
 func TestARequestIsNotOvertakenByItsWithdrawal(t *testing.T) {
 	h := newHouse(t)
 	noted := &activityOptions{seen: map[string]workflow.ActivityOptions{}}
-	h.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{noted}})
+	h.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: patience, Interceptors: []interceptor.WorkerInterceptor{noted}})
 	h.evaluation = goodEvaluation()
 	h.RegisterDelayedCallback(h.CancelWorkflow, time.Minute)
 	h.ExecuteWorkflow(models.LifecycleWorkflow, lifecycleSpec())

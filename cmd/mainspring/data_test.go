@@ -214,8 +214,6 @@ func TestFilesThatDisagree(t *testing.T) {
 	}
 }
 
-// What other programs export: semicolons behind a byte order mark, and another
-// encoding than UTF-8.
 // A Parquet file's types are what they are: a text beside it is read as them.
 func TestTextBesideParquet(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(flightsData(t), "2013-02.parquet"))
@@ -238,6 +236,8 @@ func TestTextBesideParquet(t *testing.T) {
 	}
 }
 
+// What other programs export: semicolons behind a byte order mark, and another
+// encoding than UTF-8.
 func TestExportsOfOtherPrograms(t *testing.T) {
 	t.Chdir(t.TempDir())
 	export := "\uFEFFid;at;town;paid\r\n" + "a;2013-01-01T00:00:00Z;Paris;0\r\n" + "b;2013-01-02T00:00:00Z;M\xfcnchen;1\r\n" + "c;2013-01-03T00:00:00Z;Rome;1\r\n"
