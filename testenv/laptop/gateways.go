@@ -18,7 +18,13 @@ func anotherGateway(programs []devstack.Program, n int) (another devstack.Progra
 	if i < 0 {
 		return another, "", fmt.Errorf("the stack has no program %q to repeat", gatewayName)
 	}
+	// The others' addresses are free as well: they don't run yet.
+	taken := func(address string) bool {
+		return slices.ContainsFunc(programs, func(p devstack.Program) bool { return slices.Contains(p.Args, address) })
+	}
 	address, err := devstack.FreeAddress()
+	for ; err == nil && taken(address); address, err = devstack.FreeAddress() {
+	}
 	if err != nil {
 		return another, "", err
 	}

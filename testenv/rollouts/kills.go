@@ -107,6 +107,9 @@ func (b *Bench) strikes(version string) []func(context.Context) (Kill, error) {
 // killProgram kills one of the stack's own processes, which the stack starts
 // again.
 func (b *Bench) killProgram(ctx context.Context, name string, gateway int) (Kill, error) {
+	if err := b.Laptop.AwaitReady(ctx, name); err != nil {
+		return Kill{Process: name}, fmt.Errorf("before: %w", err)
+	}
 	kill := Kill{Process: name, Gateway: gateway, Before: time.Now()}
 	started := b.starts(name)
 	if err := b.Laptop.Kill(ctx, name); err != nil {
