@@ -75,11 +75,20 @@ func (j *judge) take(l look) *models.Alarm {
 // closeOldest waits no more for corrections of the oldest blocks when too many
 // wait, as those of few rows may: their first look was their last.
 func (j *judge) closeOldest() {
-	for i := j.firstOpen(); i < len(j.state.Blocks) && (j.state.Blocks[i].Final || len(j.state.Blocks)-i > models.MostOpenBlocks); i++ {
+	from := j.firstOpen()
+	for i := from; len(j.state.Blocks)-i > models.MostOpenBlocks; i++ {
 		j.state.Blocks[i].Final = true
-		if !j.resting() {
-			j.advance(&j.state.Detector, i)
-		}
+	}
+	if !j.resting() {
+		j.moveOn(from)
+	}
+}
+
+// moveOn takes the detectors of the state past the block with that index and
+// those that follow it, as long as they are final.
+func (j *judge) moveOn(i int) {
+	for ; i < len(j.state.Blocks) && j.state.Blocks[i].Final; i++ {
+		j.advance(&j.state.Detector, i)
 	}
 }
 
@@ -102,9 +111,7 @@ func (j *judge) correct(l look) *models.Alarm {
 		return nil
 	}
 	if sameEvidence(block, first) {
-		for ; from < len(j.state.Blocks) && j.state.Blocks[from].Final; from++ {
-			j.advance(&j.state.Detector, from)
-		}
+		j.moveOn(from)
 		return nil
 	}
 	block.P, block.Martingale, block.Looks = 1, sixDigits(valueOf(j.state.Detector)), nil
